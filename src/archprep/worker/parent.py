@@ -1,0 +1,183 @@
+"""The warm parent: imports the heavy libraries once and forks a process per scenario.
+
+It runs trusted code only and is made unreadable to its children before the first of them
+exists. A child that kills it costs that scenario; the judge starts another one.
+
+    warm parent ── fork ── steps into new namespaces, forks and leaves
+                              └── init of them: private mounts, no privileges, waits
+                                    └── the scenario: the candidate's code
+
+Killing init kills all of the scenario's processes at once, whatever they have done.
+Level D has no namespaces: the scenario is the parent's child, in a session of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+from contextlib import suppress
+from types import ModuleType
+from typing import Any
+
+from . import confine, protocol, scenario
+
+
+def main(control_fd: int) -> None:
+    """Boot, then serve the judge until it hangs up."""
+    control = socket.socket(fileno=control_fd)
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waker.fileno())
+    boot = (protocol.receive(control) or {})["boot"]
+    if sys.platform.startswith("linux"):
+        confine.harden_parent()
+    probes = _prepare(boot)
+    protocol.send(control, {"ready": True})
+    while True:
+        ready, _, _ = select.select([control, woken], [], [])
+        if woken in ready:
+            woken.recv(4096)
+            _report_exits(control)
+        if control in ready and not _serve(control, boot, probes):
+            return
+
+
+def _prepare(boot: dict[str, Any]) -> ModuleType:
+    sys.path[:] = [*sys.path, *boot["path"]]
+    for name in boot["preload"]:
+        importlib.import_module(name)
+    probes = ModuleType("probes")
+    sys.modules["probes"] = probes  # so that a probe's dataclasses and typing find their module
+    exec(compile(boot["probes"], "probes.py", "exec"), probes.__dict__)  # noqa: S102 - trusted text
+    return probes
+
+
+def _serve(control: socket.socket, boot: dict[str, Any], probes: ModuleType) -> bool:
+    request = protocol.receive(control)
+    if request is None:
+        return False
+    if "kill" in request:
+        _kill(request["kill"], boot)
+        return True
+    _, fds, _, _ = socket.recv_fds(control, 1, 2)
+    try:
+        pid = _spawn(boot | request["spawn"], probes, fds)
+        protocol.send(control, {"spawned": pid})
+    except OSError as e:
+        protocol.send(control, {"refused": str(e)})
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return True
+
+
+def _report_exits(control: socket.socket) -> None:
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            protocol.send(control, {"exited": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+def _kill(pid: int, boot: dict[str, Any]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+        if boot["confinement"] == "none":
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _spawn(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> int:
+    """Fork a scenario's process; return its id (that of its init, where it has namespaces)."""
+    if plan["confinement"] == "none":
+        pid = os.fork()
+        if pid == 0:
+            _run(lambda: _scenario(plan, probes, fds))
+        return pid
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _run(lambda: _step_into_namespaces(plan, probes, fds, writer))
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        answer = pipe.read()
+    if not answer.isdigit():
+        raise OSError(answer.decode(errors="replace") or "the scenario could not be isolated")
+    return int(answer)
+
+
+def _step_into_namespaces(plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int) -> None:
+    """Fork init inside new namespaces and leave it to the warm parent, its subreaper.
+
+    The parent reads `writer` to its end: digits alone mean that all went well.
+    """
+    try:
+        confine.enter_namespaces(new_user=plan["confinement"] == "new-user")
+        pid = os.fork()
+        if pid == 0:
+            _init(plan, probes, fds, writer)
+        os.write(writer, str(pid).encode())
+    except OSError as e:
+        os.write(writer, f" {e}".encode())
+
+
+def _init(plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int) -> None:
+    """Be the first process of the new namespaces: when it ends, the kernel ends all others."""
+    confine.mount_private(plan["limits"]["files_mb"])
+    confine.give_up_privileges(base64.b64decode(plan["seccomp"]))
+    os.close(writer)
+    pid = os.fork()
+    if pid == 0:
+        _run(lambda: _scenario(plan, probes, fds))
+    for fd in fds:
+        os.close(fd)
+    os._exit(_wait_for(pid))
+
+
+def _wait_for(pid: int) -> int:
+    while True:
+        ended, status = os.wait()  # also reaps the orphans of this namespace
+        if ended == pid:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _scenario(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> None:
+    channel, log = fds
+    _own_descriptors(channel, log)
+    os.setsid() if plan["confinement"] == "none" else None
+    workdir = "/tmp" if plan["confinement"] != "none" else tempfile.mkdtemp(dir=plan["scratch"])  # noqa: S108
+    os.chdir(workdir)
+    for number in (signal.SIGCHLD, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    confine.limit(plan["limits"])
+    scenario.play(socket.socket(fileno=3), probes, plan["submission"], plan["entry"])
+
+
+def _own_descriptors(channel: int, log: int) -> None:
+    """Leave four: nothing on stdin, the log twice, the channel as 3."""
+    signal.set_wakeup_fd(-1)
+    channel, log = os.dup(channel), os.dup(log)
+    while channel < 4:  # the numbers 0-3 are about to be replaced
+        channel = os.dup(channel)
+    while log < 4:
+        log = os.dup(log)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (log, 1), (log, 2), (channel, 3)):
+        os.dup2(source, target)
+    os.closerange(4, 4096)
+
+
+def _run(body: Any) -> None:
+    """Run a forked child's body; it must never return into the parent's loop."""
+    try:
+        body()
+    finally:
+        os._exit(0)

@@ -1,0 +1,94 @@
+"""Frames: the only language between the judge and the sandbox.
+
+A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON holding one object.
+The judge speaks first on every channel; the worker answers. Whatever breaks the format ends
+the scenario (fail closed). Never pickle, marshal or YAML: a frame is data, not instructions.
+
+Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid}
+Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text}, {"exited": pid, "status": n}
+Judge -> scenario      {"probe": …, "inputs": …, "fakes": […]}, {"id": n, "value": …} or {"id": n, "error": text}
+Scenario -> judge      {"imported": true}, {"call": n, …}, {"result": …} or {"raised": …}
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import socket
+
+MAX_FRAME = 1 << 20
+HEADER = struct.Struct(">I")
+
+
+class ProtocolError(Exception):
+    """The other side did not speak the protocol."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Turn a message into a frame; ProtocolError when it is not plain data or too large."""
+    try:
+        body = json.dumps(message, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError, UnicodeError) as e:
+        raise ProtocolError(f"not plain data: {e}") from None
+    if len(body) > MAX_FRAME:
+        raise ProtocolError(f"a frame of {len(body):,} bytes; at most {MAX_FRAME:,} are allowed")
+    return HEADER.pack(len(body)) + body
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """Parse a frame's body strictly: no NaN, no duplicate keys, no runaway nesting or integers."""
+    try:
+        message = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse)
+    # ValueError: also UnicodeDecodeError and integers of more digits than Python parses.
+    except (ValueError, RecursionError) as e:
+        raise ProtocolError(f"not a valid frame: {e}") from None
+    if not isinstance(message, dict):
+        raise ProtocolError("a frame must hold one object")
+    return message
+
+
+def body_length(header: bytes) -> int:
+    """Read a header; ProtocolError when it announces more than the cap."""
+    length: int = HEADER.unpack(header)[0]
+    if length > MAX_FRAME:
+        raise ProtocolError(f"a frame of {length:,} bytes; at most {MAX_FRAME:,} are allowed")
+    return length
+
+
+def send(sock: socket.socket, message: dict[str, Any]) -> None:
+    """Send one frame, whole."""
+    sock.sendall(encode(message))
+
+
+def receive(sock: socket.socket) -> dict[str, Any] | None:
+    """Wait for one frame; None when the other side has closed between frames."""
+    header = _exactly(sock, HEADER.size, at_start=True)
+    if header is None:
+        return None
+    return decode(_exactly(sock, body_length(header)) or b"")
+
+
+def _exactly(sock: socket.socket, size: int, *, at_start: bool = False) -> bytes | None:
+    data = b""
+    while len(data) < size:
+        chunk = sock.recv(size - len(data))
+        if not chunk:
+            if at_start and not data:
+                return None
+            raise ProtocolError("the channel closed in the middle of a frame")
+        data += chunk
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a duplicate key")
+    return result
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

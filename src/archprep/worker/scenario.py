@@ -1,0 +1,87 @@
+"""One scenario, in a process of its own: import the candidate's modules, run one probe, answer.
+
+Everything here can be read and rewritten by the candidate, which is why it knows nothing:
+no expected value, no weight, no name of a criterion.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from . import protocol
+from .stubs import Channel, Stub
+
+if TYPE_CHECKING:
+    import socket
+    from types import ModuleType
+
+MAX_TEXT = 20_000  # of an exception's message; the judge cuts and cleans again
+MAX_FRAMES = 12
+
+
+def play(sock: socket.socket, probes: ModuleType, submission: str, entry: list[str]) -> None:
+    """Serve the one request on this channel; never raises."""
+    channel = Channel(sock)
+    phase = "import"
+    try:
+        request = protocol.receive(sock) or {}
+        # Last on the path: a candidate's random.py must not replace the library's.
+        sys.path.append(submission)
+        for module in entry:
+            importlib.import_module(module)
+        channel.send({"imported": True})
+        phase = "probe"
+        inputs = dict(request["inputs"])
+        inputs.update((name, Stub(channel, name)) for name in request["fakes"])
+        result = getattr(probes, request["probe"])(**inputs)
+        _flush()
+        channel.send({"result": result})
+    except BaseException as e:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the candidate's too
+        _flush()
+        channel.send({"raised": _describe(e, phase, submission)})
+
+
+def _describe(error: BaseException, phase: str, submission: str) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "phase": phase,
+        "type": type(error).__name__,
+        "message": _text(error),
+        "frames": _frames(error, submission),
+    }
+    if isinstance(error, SyntaxError):
+        described["syntax"] = [_relative(error.filename or "", submission), error.lineno or 0]
+        described["message"] = str(error.msg)[:MAX_TEXT]
+    return described
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:MAX_TEXT]
+    except BaseException:  # noqa: BLE001 - the candidate's own __str__
+        return "(its message cannot be shown: its __str__ raises)"
+
+
+def _frames(error: BaseException, submission: str) -> list[list[Any]]:
+    # Only the candidate's own frames, nearest to the error last; probes are not theirs to see.
+    own = [
+        [_relative(frame.f_code.co_filename, submission), line, frame.f_code.co_name]
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename.startswith(submission)
+    ]
+    return own[-MAX_FRAMES:]
+
+
+def _relative(path: str, submission: str) -> str:
+    return os.path.relpath(path, submission) if path.startswith(submission) else os.path.basename(path)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # noqa: BLE001, S110, PERF203 - the candidate may have closed or replaced it
+            pass

@@ -1,0 +1,87 @@
+"""Stubs for judge-side fakes: each call is a frame, the judge answers from secret data.
+
+A stub holds no state, so there is nothing in it to read or to forge: to forge a call is to make it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import protocol
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+
+class FakeError(Exception):
+    """The judge's object refused the call; the text is the judge's."""
+
+
+class Channel:
+    """Calls over one socket, from any number of threads: whoever waits first reads for all."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._changed = threading.Condition()
+        self._replies: dict[int, dict[str, Any]] = {}
+        self._reading = False
+        self._last = 0
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one frame."""
+        with self._changed:
+            protocol.send(self._sock, message)
+
+    def call(self, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the judge's object and wait for its answer."""
+        with self._changed:
+            self._last = number = self._last + 1
+            message = {"call": number, "fake": fake, "method": method, "args": args, "kwargs": kwargs}
+            protocol.send(self._sock, message)
+        reply = self._wait_for(number)
+        if "error" in reply:
+            raise FakeError(reply["error"])
+        return reply["value"]
+
+    def _wait_for(self, number: int) -> dict[str, Any]:
+        with self._changed:
+            while number not in self._replies:
+                if self._reading:
+                    self._changed.wait()
+                else:
+                    self._read_one()
+            return self._replies.pop(number)
+
+    def _read_one(self) -> None:
+        self._reading = True
+        self._changed.release()
+        try:
+            reply = protocol.receive(self._sock)
+        finally:
+            self._changed.acquire()
+            self._reading = False
+            self._changed.notify_all()
+        if reply is None:
+            raise FakeError("the judge has ended this scenario")
+        self._replies[reply["id"]] = reply
+
+
+class Stub:
+    """Stands for one judge-side object: every method of it is a call to the judge."""
+
+    def __init__(self, channel: Channel, name: str) -> None:
+        self.__channel = channel
+        self.__name = name
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        if method.startswith("_"):
+            raise AttributeError(method)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self.__channel.call(self.__name, method, args, kwargs)
+
+        # Kept, so that the next call finds it without building it again.
+        self.__dict__[method] = call
+        return call
