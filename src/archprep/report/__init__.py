@@ -1,0 +1,13 @@
+"""The scorecard for people and programs: terminal, JSON and HTML.
+
+Every string that may come from a candidate is cleaned again here, whatever was done before.
+Importing this costs nothing: rich, jinja2 and msgspec are loaded by the function that needs them.
+"""
+
+from __future__ import annotations
+
+from archprep.report.html import to_html
+from archprep.report.jsonform import dumps, from_json, loads, to_json
+from archprep.report.terminal import print_scorecard
+
+__all__ = ["dumps", "from_json", "loads", "print_scorecard", "to_html", "to_json"]
