@@ -41,7 +41,7 @@ class Reader:
         """The value of `key`, which is a `kind` and, if text, not blank."""
         value: object = self.data.get(key, default)
         if not isinstance(value, kind):
-            names = {str: "text", list: "a list", dict: "a mapping"}
+            names: dict[type, str] = {str: "text", list: "a list", dict: "a mapping"}
             raise self.wrong(key, f"must be {names.get(kind, kind.__name__)}")
         if isinstance(value, str) and not value.strip():
             raise self.wrong(key, "is empty")
