@@ -1,0 +1,177 @@
+"""What a grader imports: declare criteria, observe the candidate, compare, say why.
+
+    @scenario
+    def burst(candidate, rng):
+        plan = draw_plan(rng)
+        return plan, candidate.observe("replay", plan=plan, returns=list[bool])
+
+    @criterion("Denied requests do not use up the window", task=1, points=8, hint="denied")
+    def test_denied_not_counted(burst):
+        plan, seen = burst
+        assert_same(seen, model(plan), says="after a burst of denials the next window opens on time")
+
+Runs in the judge. Nothing of it, and no expected value, ever reaches the sandbox.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+from archprep.sandbox import Refuse
+
+__all__ = ["Refuse", "assert_same", "criterion", "expect", "fake", "scenario"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+SHOWN = 400  # characters of a value on either side of a difference
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the decorator says of a criterion."""
+
+    title: str
+    task: int
+    points: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fake:
+    """Marks an input of a probe that lives in the judge: see design rule 3."""
+
+    target: Any
+
+
+class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not an error
+    """The behaviour differs from what the brief asks for."""
+
+    def __init__(self, expected: str, observed: str, given: str | None, difference: str | None = None) -> None:
+        super().__init__(expected)
+        self.expected, self.observed, self.given, self.difference = expected, observed, given, difference
+
+
+class Tally:
+    """Counts the comparisons of the running criterion: one that compares nothing proves nothing."""
+
+    made = 0
+
+
+def criterion(title: str, *, task: int, points: int, hint: str) -> Callable[[F], F]:
+    """Declare a test function to be one graded behaviour; `hint` names a section of hints.md."""
+
+    def declare(function: F) -> F:
+        function.criterion = Declared(title, task, points, hint)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def scenario(function: Callable[..., Any]) -> Any:
+    """Make a fixture that plays once and feeds every criterion that asks for it.
+
+    Its `rng` depends on the seed and its name alone, so that one criterion repeats exactly.
+    """
+    name = function.__name__
+    needed = [p for p in inspect.signature(function).parameters if p != "rng"]
+    drawn = "rng" in inspect.signature(function).parameters
+
+    def play(request: pytest.FixtureRequest) -> Any:
+        inputs = {p: request.getfixturevalue(p) for p in needed}
+        if drawn:
+            inputs["rng"] = random_for(request.config.archprep_seed, name)  # type: ignore[attr-defined]
+        return function(**inputs)
+
+    return pytest.fixture(scope="module", name=name)(play)
+
+
+class Fixtures:
+    """The two fixtures that every grader may ask for, as a pytest plugin."""
+
+    def __init__(self, candidate: Any, seed: int) -> None:
+        self._candidate = candidate
+        self._seed = seed
+
+    @pytest.fixture(scope="session")
+    def candidate(self) -> Any:
+        """Return the submission as it behaves in the sandbox (`judge.Candidate`)."""
+        return self._candidate
+
+    @pytest.fixture
+    def rng(self, request: pytest.FixtureRequest) -> random.Random:
+        """Return the randomness of this criterion."""
+        return random_for(self._seed, request.function.__name__)
+
+
+def random_for(seed: int, name: str) -> random.Random:
+    """Return the source of randomness of one criterion or scenario."""
+    return random.Random(f"{seed}/{name}")  # noqa: S311 - repeatable on purpose; the seed is the secret
+
+
+def fake(target: Any) -> Fake:
+    """Keep `target` in the judge; the probe gets a stub whose method calls are frames."""
+    return Fake(target)
+
+
+def expect(condition: bool, *, expected: str, observed: str, given: str | None = None) -> None:  # noqa: FBT001
+    """Fail the criterion unless `condition`; the sentences are what the candidate reads."""
+    Tally.made += 1
+    if not condition:
+        raise Unmet(expected, observed, given)
+
+
+def assert_same(observed: Any, expected: Any, *, says: str, given: str | None = None) -> None:
+    """Fail the criterion unless both are the same in value and in type, all the way down.
+
+    `says` states the expected behaviour; the first difference is shown, never cut in its middle.
+    """
+    Tally.made += 1
+    path = difference(observed, expected)
+    if path is None:
+        return
+    there, wanted = _at(observed, path), _at(expected, path)
+    where = "".join(f"[{step!r}]" for step in path)
+    detail = f"at {where}: expected {_show(wanted)}, observed {_show(there)}" if path else None
+    raise Unmet(f"{says}: {_show(expected)}", _show(observed), given, detail)
+
+
+def difference(a: Any, b: Any) -> tuple[Any, ...] | None:
+    """Return the path to the first difference, () at the top, None when there is none.
+
+    Types count: True is not 1 and 1.0 is not 1. Sequences of one length, keys as sets.
+    """
+    if type(a) is not type(b):
+        return ()
+    if isinstance(a, dict):
+        if a.keys() != b.keys():
+            return ()
+        return _first_difference((k, a[k], b[k]) for k in b)
+    if isinstance(a, list | tuple):
+        if len(a) != len(b):
+            return ()
+        return _first_difference((i, x, y) for i, (x, y) in enumerate(zip(a, b, strict=True)))
+    return None if a == b else ()
+
+
+def _first_difference(triples: Any) -> tuple[Any, ...] | None:
+    for step, x, y in triples:
+        path = difference(x, y)
+        if path is not None:
+            return (step, *path)
+    return None
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"

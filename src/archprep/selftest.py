@@ -1,0 +1,320 @@
+"""Attempts each breach inside the very profile that is about to be used, and says what held.
+
+The result stands in every scorecard. For `check` it is remembered per profile, kernel and
+boot; grading other people's code repeats it each time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archprep import catalog, isolation, store
+from archprep.errors import CandidateError, ContentError, UsageError
+from archprep.model import Exercise, Isolation, Limits, Submission
+from archprep.sandbox import Boot, Sandbox, Scenario
+
+BLOCKED, NOT_BLOCKED, NOT_TESTED = "blocked", "NOT blocked", "not tested"
+CANARY = "ARCHPREP_CANARY"
+LIMITS = Limits(seconds=10, memory_mb=512, processes=32, files_mb=16)
+
+_PROBES = Path(__file__).with_name("selftest_probes.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A profile, its seccomp filter and what the self-test found."""
+
+    profile: isolation.Profile
+    version: str
+    seccomp: bytes
+    results: dict[str, str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every breach was blocked."""
+        return all(result == BLOCKED for result in self.results.values())
+
+
+@contextmanager
+def sandbox(
+    exercise: Exercise, submission: Submission, level: str | None, boot: Boot
+) -> Iterator[tuple[Sandbox, Isolation]]:
+    """Give a sandbox for one submission under a tested profile, and the isolation in force."""
+    tested = inspect(level)
+    with Sandbox(tested.profile, boot, submission, tested.seccomp) as running:
+        yield running, describe(tested, exercise.limits)
+
+
+def inspect(level: str | None, *, fresh: bool = False) -> Tested:
+    """Choose a profile and test it, or recall the test; without a wanted level, fall back to D.
+
+    UsageError when level A was asked for and does not hold here.
+    """
+    profile = isolation.choose(level)
+    if not profile.contained:
+        return _untested(profile)
+    tested = (None if fresh else _recall(profile)) or _test(profile)
+    if tested.holds:
+        return tested
+    if level == "A":
+        raise UsageError(
+            f"Isolation level {profile.level} does not hold on this machine: {_failures(tested)}.",
+            tip="`archprep doctor` shows the cause. Grade only your own code, with --isolation D.",
+        )
+    return _untested(isolation.choose("D"))
+
+
+def secret_folders() -> tuple[Path, ...]:
+    """Return what must stay invisible in the sandbox even if a library folder contains it."""
+    content = catalog.content_root()
+    roots = [content / name for name in ("exercises", "solutions", "graders")]
+    return (*roots, Path(__file__).parent, store.home())
+
+
+def describe(tested: Tested, limits: Limits) -> Isolation:
+    """Return what a scorecard says of the isolation."""
+    return Isolation(
+        level=tested.profile.level,
+        tool=tested.version,
+        kernel=isolation.kernel(),
+        uid=tested.profile.uid,
+        seccomp=bool(tested.seccomp),
+        selftest=tested.results,
+        sentence=_sentence(tested),
+        limits=limits,
+    )
+
+
+def _sentence(tested: Tested) -> str:
+    if not tested.profile.contained:
+        return (
+            "Isolation level D: a plain process with limits, for your own code only. "
+            "It can read your files and use the network."
+        )
+    held = sum(r == BLOCKED for r in tested.results.values())
+    return (
+        f"Isolation level {tested.profile.level} ({tested.version}, no network, graders not visible; "
+        f"self-test {held}/{len(tested.results)}). Not covered: bugs of the kernel."
+    )
+
+
+def _failures(tested: Tested) -> str:
+    return ", ".join(name for name, result in tested.results.items() if result != BLOCKED)
+
+
+def _untested(profile: isolation.Profile) -> Tested:
+    return Tested(profile, profile.tool, b"", dict.fromkeys(_ATTEMPTS, NOT_TESTED))
+
+
+# -- remembering ----------------------------------------------------------------------------
+
+
+def _recall(profile: isolation.Profile) -> Tested | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(_record(profile).read_text())
+        return Tested(profile, kept["version"], base64.b64decode(kept["seccomp"]), kept["results"])
+    return None
+
+
+def _remember(tested: Tested) -> None:
+    path = _record(tested.profile)
+    kept = {
+        "version": tested.version,
+        "seccomp": base64.b64encode(tested.seccomp).decode(),
+        "results": tested.results,
+    }
+    with suppress(OSError):  # a home that cannot be written costs a self-test each time, no more
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(kept))
+        temporary.replace(path)
+
+
+def _record(profile: isolation.Profile) -> Path:
+    """One file per profile, kernel, boot, tool and version of our own code."""
+    package = Path(__file__).parent
+    sources = [*sorted((package / "worker").glob("*.py")), *package.glob("s*.py"), package / "isolation.py"]
+    facts = [profile.level, profile.tool, isolation.kernel(), _boot_id(), *isolation.library_paths()]
+    facts += [f"{p}:{s.st_size}:{s.st_mtime_ns}" for p in (Path(profile.tool), *sources) for s in [p.stat()]]
+    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+    return store.cache_dir() / f"isolation-{digest}.json"
+
+
+def _boot_id() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return "unknown"
+
+
+# -- testing --------------------------------------------------------------------------------
+
+
+def _test(profile: isolation.Profile) -> Tested:
+    from archprep import seccomp
+
+    version = _version(profile.tool)
+    try:
+        program = seccomp.program()
+    except (ImportError, OSError, RuntimeError, AttributeError):
+        # Without the filter the level is not A, whatever else holds.
+        return Tested(profile, version, b"", {"system_call_filter": NOT_BLOCKED})
+    with tempfile.TemporaryDirectory(prefix="archprep-selftest-") as folder:
+        results = _attempt_all(profile, program, Path(folder))
+    tested = Tested(profile, version, program, results)
+    if tested.holds:
+        _remember(tested)
+    return tested
+
+
+def _attempt_all(profile: isolation.Profile, program: bytes, folder: Path) -> dict[str, str]:
+    submission = folder / "submission"
+    submission.mkdir(mode=0o755)
+    boot = Boot(_PROBES.read_text(), (), (), secret_folders())
+    os.environ[CANARY] = secret = secrets.token_hex(8)
+    try:
+        with Sandbox(profile, boot, Submission(submission, "", ()), program) as running:
+            bench = _Bench(running, folder, secret)
+            return {name: BLOCKED if attempt(bench) else NOT_BLOCKED for name, attempt in _ATTEMPTS.items()}
+    except ContentError as e:
+        return {"start": f"{NOT_BLOCKED}: {e.message}"}
+    finally:
+        del os.environ[CANARY]
+
+
+def _version(tool: str) -> str:
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run([tool, "--version"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
+        return done.stdout.strip() or tool
+    return tool
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What an attempt needs: the sandbox, a folder of the judge's, and a secret in it."""
+
+    sandbox: Sandbox
+    folder: Path
+    secret: str
+
+    def play(self, probe: str, **inputs: Any) -> Any:
+        """Run a probe; None when it did not come to an end."""
+        try:
+            return self.sandbox.run(Scenario(probe, inputs, {}, LIMITS))
+        except CandidateError:
+            return None
+
+
+def _read_secret(bench: _Bench) -> bool:
+    canary = bench.folder / "canary"
+    canary.write_text(bench.secret)
+    return not bench.play("read", paths=[str(canary)])
+
+
+def _list_graders(bench: _Bench) -> bool:
+    found = bench.play("read", paths=[str(p) for p in secret_folders()])
+    return found is not None and not any(found.values())
+
+
+def _read_environment(bench: _Bench) -> bool:
+    found = bench.play("environments")
+    return found is not None and not any(CANARY in text for text in found)
+
+
+def _kernel_settings(bench: _Bench) -> bool:
+    return bench.play("open_for_writing", path="/proc/sys/kernel/core_pattern") is False
+
+
+def _write_outside(bench: _Bench) -> bool:
+    name = f"archprep-{bench.secret}"
+    mounts = ["/", "/usr", "/dev", "/submission", "/runtime", "/proc", str(Path.home()), *isolation.library_paths()]
+    made = bench.play("create", folders=[*mounts, str(bench.folder)], name=name)
+    return made == [] and not any((Path(folder) / name).exists() for folder in mounts)
+
+
+def _network(bench: _Bench) -> bool:
+    path = str(bench.folder / "socket")
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path)
+        unix.listen()
+        bench.play("connect", port=tcp.getsockname()[1], path=path)
+        return not any(_knocked(s) for s in (tcp, unix))
+
+
+def _knocked(listener: socket.socket) -> bool:
+    listener.setblocking(False)
+    try:
+        listener.accept()[0].close()
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _user_namespace(bench: _Bench) -> bool:
+    return bench.play("new_user_namespace") is False
+
+
+def _many_processes(bench: _Bench) -> bool:
+    started = bench.play("processes", most=4 * LIMITS.processes)
+    return started is not None and started <= LIMITS.processes
+
+
+def _much_memory(bench: _Bench) -> bool:
+    return bench.play("memory", megabytes=2 * LIMITS.memory_mb) is False
+
+
+def _much_disk(bench: _Bench) -> bool:
+    written = bench.play("disk", megabytes=4 * LIMITS.files_mb)
+    return written is not None and written <= LIMITS.files_mb
+
+
+def _many_files(bench: _Bench) -> bool:
+    made = bench.play("empty_files", most=12_000)
+    return made is not None and made <= 10_000
+
+
+def _leftovers(bench: _Bench) -> bool:
+    before = _living(bench.sandbox.pid)
+    bench.play("outlive")
+    return _living(bench.sandbox.pid) <= before
+
+
+def _kill_others(bench: _Bench) -> bool:
+    warm_parent = bench.sandbox.pid
+    bench.play("kill_all")
+    return bench.play("memory", megabytes=1) is True and bench.sandbox.pid == warm_parent
+
+
+def _living(pid: int | None) -> int:
+    import psutil
+
+    return sum(p.status() != psutil.STATUS_ZOMBIE for p in psutil.Process(pid).children(recursive=True))
+
+
+# What each name means is in docs/result-format.md.
+_ATTEMPTS: dict[str, Callable[[_Bench], bool]] = {
+    "read_judge_files": _read_secret,
+    "list_graders": _list_graders,
+    "read_environment": _read_environment,
+    "kernel_settings": _kernel_settings,
+    "write_outside": _write_outside,
+    "network": _network,
+    "user_namespace": _user_namespace,
+    "process_limit": _many_processes,
+    "memory_limit": _much_memory,
+    "disk_limit": _much_disk,
+    "file_count_limit": _many_files,
+    "outlive_scenario": _leftovers,
+    "kill_judge": _kill_others,
+}

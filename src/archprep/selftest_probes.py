@@ -1,0 +1,141 @@
+"""Hostile probes of the self-test, sent into the sandbox like any exercise's. Each only tries.
+
+The judge, not these functions, decides what an attempt has shown (selftest.py).
+"""
+
+import ctypes
+import os
+import socket
+import time
+
+CLONE_NEWUSER = 0x10000000
+
+
+def read(paths):
+    """Return what could be read of each path: a file's text or a folder's names."""
+    found = {}
+    for path in paths:
+        try:
+            found[path] = os.listdir(path) if os.path.isdir(path) else open(path, errors="replace").read(4000)
+        except OSError:
+            continue
+    return found
+
+
+def environments():
+    """Return every environment that /proc shows."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                found.append(open(f"/proc/{name}/environ", errors="replace").read(20000))
+            except OSError:
+                continue
+    return found
+
+
+def open_for_writing(path):
+    """Open, and write nothing."""
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError:
+        return False
+    return True
+
+
+def create(folders, name):
+    """Return the folders in which a file could be made."""
+    made = []
+    for folder in folders:
+        try:
+            os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_WRONLY))
+            made.append(folder)
+        except OSError:
+            continue
+    return made
+
+
+def connect(port, path):
+    """Knock at the judge's sockets; the judge listens for it."""
+    for family, address in ((socket.AF_INET, ("127.0.0.1", port)), (socket.AF_UNIX, path)):
+        try:
+            with socket.socket(family) as s:
+                s.settimeout(0.5)
+                s.connect(address)
+        except OSError:
+            continue
+    return True
+
+
+def new_user_namespace():
+    """Return whether a user namespace, and all capabilities in it, can be had."""
+    return ctypes.CDLL(None).unshare(CLONE_NEWUSER) == 0
+
+
+def processes(most):
+    """Return how many processes could be started at once."""
+    started = 0
+    for _ in range(most):
+        try:
+            pid = os.fork()
+        except OSError:
+            break
+        if pid == 0:
+            time.sleep(30)
+            os._exit(0)
+        started += 1
+    return started
+
+
+def memory(megabytes):
+    """Return whether that much could be had."""
+    try:
+        bytearray(megabytes << 20)
+    except MemoryError:
+        return False
+    return True
+
+
+def disk(megabytes):
+    """Return how many megabytes went into /tmp."""
+    block, written = b"x" * (1 << 20), 0
+    try:
+        for number in range(megabytes):
+            with open(f"/tmp/{number % 8}", "ab") as file:
+                file.write(block)
+            written += 1
+    except OSError:
+        pass
+    return written
+
+
+def empty_files(most):
+    """Return how many empty files could be made."""
+    made = 0
+    try:
+        for made in range(most):
+            os.close(os.open(f"/tmp/{made}", os.O_CREAT | os.O_WRONLY))
+    except OSError:
+        pass
+    return made
+
+
+def outlive():
+    """Leave a daemon behind: its own session, no parent, holding the output open."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(60)
+        os._exit(0)
+    os.wait()
+    return True
+
+
+def kill_all():
+    """Signal everything that can be signalled."""
+    for pid in (1, os.getppid(), -1):
+        try:
+            os.kill(pid, 9)
+        except OSError:
+            continue
+    return True
