@@ -1,0 +1,389 @@
+"""The commands: parse, call one function of the engine, show what it returns.
+
+The one place where exceptions become messages and exit codes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from archprep import __version__
+from archprep.errors import ArchprepError, Exit, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from archprep.model import Exercise, Scorecard
+    from archprep.store import Store
+
+app = typer.Typer(
+    name="archprep",
+    help="Practise senior Python architect interviews: start an exercise, write the code, be scored.",
+    epilog="New here? Run `archprep tour`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+author_app = typer.Typer(help="For authors of exercises.", no_args_is_help=True)
+app.add_typer(author_app, name="author")
+
+
+def main() -> NoReturn:
+    """Run archprep; see `errors.Exit` for the exit codes."""
+    try:
+        app()
+    except ArchprepError as e:
+        sys.exit(_say(e))
+    except KeyboardInterrupt:
+        _error("Interrupted. Nothing was lost.")
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(Exit.PASSED)  # `archprep list | head` has what it wanted
+    except Exception as e:  # noqa: BLE001 - whatever is left is our fault, and is said in one sentence
+        sys.exit(_unexpected(e))
+    sys.exit(Exit.PASSED)
+
+
+# -- completion and shared options ------------------------------------------------------------
+
+
+def _complete_exercise(incomplete: str) -> list[tuple[str, str]]:
+    from archprep import catalog
+
+    return [(e.id, e.title) for e in catalog.load_all() if e.id.startswith(incomplete.lower())]
+
+
+def _complete_criterion(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from archprep import catalog, criteria
+
+    found = criteria.declared(catalog.get(ctx.params.get("exercise") or ""))
+    return [(c.id, c.title) for c in found if c.id.startswith(incomplete)]
+
+
+_ID_HELP = "The exercise, e.g. q1."
+ExerciseId = Annotated[str, typer.Argument(help=_ID_HELP, autocompletion=_complete_exercise, metavar="ID")]
+MaybeExerciseId = Annotated[
+    str | None,
+    typer.Argument(
+        help=f"{_ID_HELP} Default: that of the folder you are in, else the last one started.",
+        autocompletion=_complete_exercise,
+        metavar="[ID]",
+    ),
+]
+Directory = Annotated[Path | None, typer.Option("--dir", help="The workspace folder itself.", metavar="D")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+
+
+@app.callback()
+def _global(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"archprep {__version__}")
+        raise typer.Exit
+
+
+# -- the candidate's commands -----------------------------------------------------------------
+
+
+@app.command("list", epilog="Example: archprep list --section airflow --todo")
+def list_(
+    section: Annotated[str, typer.Option(help="Only sections whose name contains this.")] = "",
+    difficulty: Annotated[str, typer.Option(help="Only easy, medium or hard.")] = "",
+    todo: Annotated[bool, typer.Option("--todo", help="Only what is not at 100 yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the exercises by section, with your state of each."""
+    from archprep import overview
+    from archprep.store import Store
+
+    with Store.open() as store:
+        rows = overview.rows(store, section=section, difficulty=difficulty, todo=todo)
+        print(overview.as_json(rows)) if as_json else overview.show(rows, _console())
+        _warn(store)
+
+
+@app.command(epilog="Example: archprep start q1")
+def start(exercise: ExerciseId, directory: Directory = None) -> None:
+    """Make a workspace: the brief, the starter code and public examples."""
+    from archprep import catalog, practice
+    from archprep.store import Store
+
+    with Store.open() as store:
+        made = practice.begin(catalog.get(exercise), directory, store)
+        _show_started(catalog.get(exercise), made)
+        _warn(store)
+
+
+@app.command(epilog="Example: archprep check q1 --task 2")
+def check(
+    exercise: MaybeExerciseId = None,
+    directory: Directory = None,
+    task: Annotated[int | None, typer.Option(help="Only the criteria of this task.", metavar="N")] = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option(help="Only this criterion.", metavar="ID", autocompletion=_complete_criterion),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeat the inputs of an earlier attempt.", metavar="S")] = None,
+    isolation: Annotated[str | None, typer.Option(help="Insist on level A, or use D (your own code only).")] = None,
+    as_json: AsJson = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the criteria that passed, too.")] = False,
+) -> None:
+    """Grade your code with the hidden criteria, and say what is wrong and why."""
+    from archprep import practice
+    from archprep.judge import Wanted
+    from archprep.store import Store
+
+    with Store.open() as store, _Progress() as progress:
+        where = practice.place(exercise, directory, store)
+        wanted = Wanted(task, criterion)
+        graded = practice.check(where, store, seed=seed, level=isolation, wanted=wanted, progress=progress)
+        progress.clear()
+        _show_scorecard(graded.scorecard, as_json=as_json, verbose=verbose, repeat=_repeat(where, directory))
+        _warn(store)
+    if graded.unsaved is not None:
+        raise graded.unsaved
+    raise typer.Exit(_verdict(graded.scorecard))
+
+
+@app.command(epilog="Example: archprep hint q1")
+def hint(
+    exercise: MaybeExerciseId = None,
+    criterion: Annotated[str | None, typer.Argument(metavar="[CRITERION]", autocompletion=_complete_criterion)] = None,
+) -> None:
+    """Give one more hint for what fails, from general to concrete. Hints are counted."""
+    from archprep import overview, practice
+    from archprep.store import Store
+
+    with Store.open() as store:
+        chosen = practice.place(exercise, None, store).exercise if exercise is None else _get(exercise)
+        overview.show_hint(chosen, practice.hint(chosen, criterion, store), _console())
+        _warn(store)
+
+
+@app.command(epilog="Example: archprep solution q1 --give-up")
+def solution(
+    exercise: MaybeExerciseId = None,
+    give_up: Annotated[bool, typer.Option("--give-up", help="Open it before 100 points; this is recorded.")] = False,
+) -> None:
+    """Show the reference, its notes, and a diff against your code."""
+    from archprep import overview, practice
+    from archprep.store import Store
+
+    with Store.open() as store:
+        chosen = practice.place(None, None, store).exercise if exercise is None else _get(exercise)
+        overview.show_solution(practice.solution(chosen, store, give_up=give_up), _console())
+        _warn(store)
+
+
+@app.command(epilog="Example: archprep reset q1")
+def reset(exercise: ExerciseId, directory: Directory = None) -> None:
+    """Go back to the starter; what was there is kept in a dated folder beside it."""
+    from archprep import practice, workspace
+    from archprep.store import Store
+
+    with Store.open() as store:
+        where = practice.place(exercise, directory, store)
+        backup = workspace.reset(where.exercise, where.directory)
+        print(f"{where.directory} is back at the starter of {where.exercise.id}.")
+        print(f"What was there is in {backup}.")
+        _warn(store)
+
+
+@app.command(epilog="Example: archprep report q1 --html report.html")
+def report(
+    exercise: MaybeExerciseId = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page that needs nothing else.", metavar="F")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the scorecard as JSON.", metavar="F")] = None,
+    best: Annotated[bool, typer.Option("--best", help="The best complete attempt instead of the last.")] = False,
+) -> None:
+    """Show the scorecard of your last attempt, or write it as HTML or JSON."""
+    from archprep import practice
+    from archprep import report as reports
+    from archprep.store import Store
+
+    with Store.open() as store:
+        _, attempt = practice.attempt(exercise, None, store, best=best)
+        card = reports.loads(attempt.scorecard)
+        if json_ is not None:
+            _write(json_, reports.dumps(card))
+        if html is not None:
+            _write(html, practice.page(card, store))
+        if html is None and json_ is None:
+            reports.print_scorecard(card, _console())
+        _warn(store)
+
+
+@app.command(epilog="Example: archprep doctor")
+def doctor() -> None:
+    """Look at this machine: each problem with the one command that fixes it."""
+    from archprep import doctor as examine
+
+    sound = examine.show(examine.examine(), _console())
+    raise typer.Exit(Exit.PASSED if sound else Exit.NOT_PASSED)
+
+
+@app.command(epilog="Example: archprep tour")
+def tour(
+    exercise: Annotated[str, typer.Argument(help=_ID_HELP, metavar="[ID]")] = "q1",
+    directory: Annotated[Path | None, typer.Option("--dir", help="Keep the tour's files here.", metavar="D")] = None,
+) -> None:
+    """Walk through the main job in a scratch folder: start, check, score 100, report."""
+    from archprep import tour as guide
+
+    raise typer.Exit(guide.walk(_get(exercise), directory, _console()))
+
+
+# -- the author's commands --------------------------------------------------------------------
+
+
+@author_app.command("new", epilog="Example: archprep author new q18 --title 'Feature flags'")
+def author_new(
+    exercise: Annotated[str, typer.Argument(help="A free id, e.g. q18.", metavar="ID")],
+    title: Annotated[str, typer.Option(help="Its title.")] = "New exercise",
+) -> None:
+    """Write the three folders of a new exercise from the template."""
+    from archprep import author
+
+    for path in author.new(exercise, title=title):
+        print(path)
+    print(f"Next: edit them, then run `archprep author check {exercise}`.")
+
+
+@author_app.command("check", epilog="Example: archprep author check q1 --thorough")
+def author_check(
+    exercises: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", autocompletion=_complete_exercise)
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes at a time; default: one a core.", metavar="N")] = None,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Every wrong answer with several seeds.")] = False,
+) -> None:
+    """Prove that graders accept the reference and reject every wrong answer."""
+    from archprep import author, catalog
+
+    chosen = [_get(name) for name in exercises] if exercises else catalog.load_all()
+    with _Progress() as progress:
+        proof = author.check(chosen, jobs=jobs, thorough=thorough, progress=progress)
+        progress.clear()
+        raise typer.Exit(author.print_proof(proof, _console()))
+
+
+# -- showing ----------------------------------------------------------------------------------
+
+
+def _get(name: str) -> Exercise:
+    from archprep import catalog
+
+    return catalog.get(name)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # Nothing is highlighted and nothing is markup: texts may come from a candidate.
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def _show_started(exercise: Exercise, made: Any) -> None:
+    if made.resumed:
+        print(f"{exercise.id} is already started in {made.path}; nothing was touched.")
+        for name in made.missing:
+            print(f"  missing: {name} (`archprep reset {exercise.id}` brings it back, after a backup)")
+    else:
+        print(f"{exercise.id} {exercise.title}: your workspace is {made.path}")
+    print()
+    print(f"  1. cd {made.path}")
+    print("  2. Read README.md, the brief.")
+    print(f"  3. Write {' and '.join(exercise.entry)}. `pytest` runs the public examples.")
+    print("  4. `archprep check` grades it with the hidden criteria and says what is wrong.")
+
+
+def _show_scorecard(card: Scorecard, *, as_json: bool, verbose: bool, repeat: Callable[[str], str]) -> None:
+    from archprep import report as reports
+
+    if as_json:
+        print(reports.dumps(card))
+    else:
+        reports.print_scorecard(card, _console(), verbose=verbose, repeat=lambda c: f"{repeat(c)} --seed {card.seed}")
+
+
+def _repeat(where: Any, directory: Path | None) -> Callable[[str], str]:
+    import shlex
+
+    chosen = f" --dir {shlex.quote(str(directory))}" if directory is not None else ""
+    return lambda criterion: f"archprep check {where.exercise.id}{chosen} --criterion {criterion}"
+
+
+def _verdict(card: Scorecard) -> Exit:
+    if not card.scored:
+        return Exit.INTERNAL
+    return Exit.PASSED if card.passed else Exit.NOT_PASSED
+
+
+class _Progress:
+    """One line on the error output that shows how far a command is, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._shown:
+            sys.stderr.write(f"\rGrading {done}/{total} ")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and "archprep" not in path.read_text(errors="replace")[:4000]:
+        raise UsageError(f"{path} is there already and is no report of archprep's.", tip="Name another file.")
+    try:
+        path.write_text(text)
+    except OSError as e:
+        raise UsageError(f"{path} cannot be written: {e.strerror}.", tip="Name a file in a folder of yours.") from None
+    print(f"Wrote {path}")
+
+
+def _warn(store: Store) -> None:
+    for sentence in store.warnings:
+        _error(sentence)
+
+
+def _say(error: ArchprepError) -> Exit:
+    _error(f"Error: {error.message}")
+    if error.tip:
+        _error(error.tip)
+    return error.exit_code
+
+
+def _error(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> Exit:
+    """Keep the traceback for a bug report; the screen gets a sentence."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="archprep-crash-", suffix=".log", delete=False) as log:
+        log.write(f"archprep {__version__}, Python {sys.version}\n")
+        traceback.print_exception(error, file=log)
+    _error(f"Error: archprep itself failed ({type(error).__name__}). Your files are as they were.")
+    _error(f"The details are in {log.name}; please report them.")
+    return Exit.INTERNAL

@@ -1,0 +1,113 @@
+"""What the small commands print: the list, a hint, the solution."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from archprep import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from archprep.model import Exercise
+    from archprep.practice import Hint, Solution
+    from archprep.store import Store
+
+SOLVED = "best 100"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One exercise as `list` shows it."""
+
+    id: str
+    title: str
+    section: str
+    difficulty: str
+    minutes: int
+    state: str
+    summary: str
+
+
+def rows(store: Store, *, section: str, difficulty: str, todo: bool) -> list[Row]:
+    """Return the exercises that pass the filters, in order."""
+    exercises = catalog.load_all()
+    states = store.states(e.id for e in exercises)
+    found = [
+        Row(e.id, e.title, e.section, e.difficulty, e.minutes, states[e.id], e.summary) for e in exercises
+    ]
+    return [
+        row
+        for row in found
+        if section.lower() in row.section.lower()
+        and difficulty.lower() in ("", row.difficulty)
+        and not (todo and row.state == SOLVED)
+    ]
+
+
+def as_json(found: Sequence[Row]) -> str:
+    """Return the rows as a JSON array."""
+    return json.dumps([asdict(row) for row in found], indent=2)
+
+
+def show(found: Sequence[Row], console: Console) -> None:
+    """Print the rows by section."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not found:
+        console.print("No exercise fits. `archprep list` shows all.")
+        return
+    for section in dict.fromkeys(row.section for row in found):
+        table = Table(title=Text(section, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column, width in (("id", 4), ("exercise", 36), ("level", 6), ("minutes", 7), ("state", 12)):
+            table.add_column(Text(column, "dim"), width=width, justify="right" if column == "minutes" else "left")
+        for row in found:
+            if row.section == section:
+                table.add_row(row.id, row.title, row.difficulty, str(row.minutes), Text(row.state, _style(row.state)))
+        console.print(table)
+        console.print()
+    console.print("Start one: archprep start ID")
+
+
+def _style(state: str) -> str:
+    if state == SOLVED:
+        return "green"
+    return "dim" if state == "not started" else "yellow"
+
+
+def show_hint(exercise: Exercise, hint: Hint, console: Console) -> None:
+    """Print the hints shown so far, the new one last."""
+    from rich.text import Text
+
+    console.print(Text.assemble((hint.title, "bold"), (f"  {exercise.id} · {hint.criterion}", "dim")))
+    for number, text in enumerate(hint.texts, 1):
+        console.print(Text(f"  {number}. {text}", "" if number == len(hint.texts) else "dim"))
+    console.print()
+    if hint.left:
+        console.print(f"{hint.left} more. Hints taken for this criterion: {hint.taken}.")
+    else:
+        console.print(
+            f"That was the last one. The brief has every rule; "
+            f"`archprep solution {exercise.id} --give-up` opens the reference."
+        )
+
+
+def show_solution(solution: Solution, console: Console) -> None:
+    """Print notes, reference and diff."""
+    from rich.markdown import Markdown
+    from rich.syntax import Syntax
+
+    console.print(Markdown(solution.notes))
+    for name, text in solution.files.items():
+        console.rule(f"reference: {name}")
+        console.print(Syntax(text, "python", theme="ansi_dark", background_color="default", word_wrap=True))
+    if solution.diff:
+        console.rule("yours, and what the reference has instead")
+        console.print(Syntax(solution.diff, "diff", theme="ansi_dark", background_color="default", word_wrap=True))
+    if solution.gave_up:
+        console.print(f"Opened before 100 points; this is recorded for {solution.exercise.id}.")

@@ -1,0 +1,226 @@
+"""What the candidate's commands do: find the workspace, grade it, hint, open the solution.
+
+Nothing here prints; `cli` shows what is returned.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archprep import catalog, intake, workspace
+from archprep.errors import UsageError
+from archprep.store import Attempt, Store, StoreError
+
+if TYPE_CHECKING:
+    from archprep.judge import Progress, Wanted
+    from archprep.model import Exercise, Scorecard, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An exercise and the folder it is worked on in."""
+
+    exercise: Exercise
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A scorecard; `unsaved` says why the attempt could not be kept."""
+
+    scorecard: Scorecard
+    unsaved: StoreError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """The hints shown so far for one criterion, the newest last."""
+
+    criterion: str
+    title: str
+    texts: tuple[str, ...]
+    left: int
+    taken: int  # by the command; the scorecard's own first hint is not counted
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The reference, its notes, and what differs from one's own files."""
+
+    exercise: Exercise
+    files: dict[str, str]
+    notes: str
+    diff: str
+    gave_up: bool
+
+
+def begin(exercise: Exercise, directory: Path | None, store: Store) -> workspace.Workspace:
+    """Make or resume the workspace of an exercise and remember where it is."""
+    known = store.workspace_of(exercise.id)
+    if directory is None and known is not None and workspace.locate(known):
+        directory = known
+    made = workspace.start(exercise, directory or Path(exercise.folder))
+    store.remember_workspace(exercise.id, made.path)
+    return made
+
+
+def place(name: str | None, directory: Path | None, store: Store) -> Place:
+    """Return what a command is about: named, or the folder one stands in, or the last started."""
+    if directory is not None:
+        return _named_folder(name, directory)
+    here = workspace.locate(Path.cwd())
+    if here and name in (None, here.exercise_id):
+        return Place(catalog.get(here.exercise_id), here.path)
+    if name is None:
+        last = store.last_started()
+        if last is None:
+            raise UsageError("No exercise has been started yet.", tip="Start one: archprep start q1")
+        return _existing(catalog.get(last[0]), last[1])
+    exercise = catalog.get(name)
+    if here and here.exercise_id == exercise.id:
+        return Place(exercise, here.path)
+    return _existing(exercise, store.workspace_of(exercise.id) or Path.cwd() / exercise.folder)
+
+
+def _named_folder(name: str | None, directory: Path) -> Place:
+    found = workspace.locate(directory)
+    if name is not None:
+        exercise = catalog.get(name)
+        if found and found.exercise_id == exercise.id:
+            return Place(exercise, found.path)
+        return _existing(exercise, directory)
+    if found:
+        return Place(catalog.get(found.exercise_id), found.path)
+    if not directory.is_dir():
+        raise UsageError(f"There is no folder {directory}.", tip="Check the path given to --dir.")
+    matching = [e for e in catalog.load_all() if workspace.is_laid_out_like(directory, e)]
+    if len(matching) == 1:
+        return Place(matching[0], directory.resolve())
+    raise UsageError(
+        f"{directory} does not say which exercise it is.", tip=f"Name it: archprep check q1 --dir {directory}"
+    )
+
+
+def _existing(exercise: Exercise, directory: Path) -> Place:
+    if not directory.is_dir():
+        raise UsageError(
+            f"{exercise.id} has no workspace at {directory}.",
+            tip=f"Start it: archprep start {exercise.id}, or name its folder with --dir.",
+        )
+    return Place(exercise, directory.resolve())
+
+
+@contextmanager
+def frozen(where: Place) -> Iterator[Submission]:
+    """Give a frozen copy of a workspace for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="archprep-stage-") as folder:
+        stage = Path(folder, "submission")
+        try:
+            yield intake.freeze(where.directory, where.exercise, stage)
+        finally:
+            intake.discard(stage)
+
+
+def check(
+    where: Place, store: Store, *, seed: int | None, level: str | None, wanted: Wanted, progress: Progress | None
+) -> Graded:
+    """Grade a workspace and keep the attempt."""
+    from archprep import judge, report
+
+    with frozen(where) as submission:
+        drawn = judge.draw_seed() if seed is None else seed
+        card = judge.grade(
+            where.exercise, submission, seed=drawn, level=level, wanted=wanted, progress=progress
+        )
+        try:
+            store.remember_workspace(where.exercise.id, where.directory)
+            store.add_attempt(card, report.dumps(card))
+        except StoreError as e:
+            return Graded(card, e)
+    return Graded(card)
+
+
+def attempt(name: str | None, directory: Path | None, store: Store, *, best: bool) -> tuple[Exercise, Attempt]:
+    """Return the last or the best attempt at an exercise; UsageError when there is none."""
+    exercise = catalog.get(name) if name else place(None, directory, store).exercise
+    found = store.best_attempt(exercise.id) if best else store.last_attempt(exercise.id)
+    if found is None:
+        kind = "complete attempt" if best else "attempt"
+        raise UsageError(f"There is no {kind} at {exercise.id} yet.", tip=f"Make one: archprep check {exercise.id}")
+    return exercise, found
+
+
+def hint(exercise: Exercise, criterion: str | None, store: Store) -> Hint:
+    """Reveal one more hint for a criterion: the named one, or the first that fails."""
+    from archprep import criteria
+
+    known = {c.id: c for c in criteria.declared(exercise)}
+    chosen = known.get(criterion or _first_open(exercise, store, list(known)))
+    if chosen is None:
+        near = difflib.get_close_matches(criterion or "", known, n=3, cutoff=0.4) or list(known)
+        raise UsageError(f"{exercise.id} has no criterion {criterion!r}.", tip=f"Did you mean one of: {', '.join(near)}?")
+    texts = catalog.hints(exercise)[chosen.hint]
+    before = store.hints_taken(exercise.id).get(chosen.id, 0)
+    # The scorecard shows the first one; asking reveals the next, until there is none.
+    taken = store.take_hint(exercise.id, chosen.id) if before + 1 < len(texts) else before
+    shown = min(taken + 1, len(texts))
+    return Hint(chosen.id, chosen.title, tuple(texts[:shown]), len(texts) - shown, taken)
+
+
+def _first_open(exercise: Exercise, store: Store, known: list[str]) -> str:
+    from archprep import report
+    from archprep.model import State
+
+    last = store.last_attempt(exercise.id)
+    if last is None:
+        return known[0]
+    for result in report.loads(last.scorecard).criteria:
+        if result.state is not State.PASSED and result.id in known:
+            return result.id
+    raise UsageError(
+        f"Nothing failed in the last attempt at {exercise.id}.", tip=f"`archprep check {exercise.id}` grades it again."
+    )
+
+
+def solution(exercise: Exercise, store: Store, *, give_up: bool) -> Solution:
+    """Open the reference: earned by 100 points, or by giving up, which is recorded."""
+    best = store.best_attempt(exercise.id)
+    solved = best is not None and best.score == best.max_score
+    if not solved and not give_up and not store.gave_up(exercise.id):
+        so_far = f"your best is {best.score}" if best else "there is no attempt yet"
+        raise UsageError(
+            f"The solution of {exercise.id} opens at 100 points; {so_far}.",
+            tip=f"`archprep hint {exercise.id}` helps on; `archprep solution {exercise.id} --give-up` opens it now.",
+        )
+    if not solved:
+        store.give_up(exercise.id)
+    files = catalog.reference(exercise)
+    return Solution(exercise, files, catalog.notes(exercise), _diff(exercise, files, store), not solved)
+
+
+def _diff(exercise: Exercise, reference: dict[str, str], store: Store) -> str:
+    mine = store.workspace_of(exercise.id)
+    if mine is None:
+        return ""
+    lines: list[str] = []
+    for name, text in reference.items():
+        path = mine / name
+        own = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        lines += difflib.unified_diff(own, text.splitlines(), f"yours/{name}", f"reference/{name}", lineterm="")
+    return "\n".join(lines)
+
+
+def page(card: Scorecard, store: Store) -> str:
+    """Return an attempt as an HTML page, with the source that was graded."""
+    from archprep import report
+
+    files = store.submission_files(card.submission.digest)
+    source = {name: data.decode(errors="replace") for name, data in files.items() if name.endswith(".py")}
+    discussion = files.get(workspace.DISCUSSION, b"").decode(errors="replace")
+    return report.to_html(card, source=source, discussion=discussion or None)
