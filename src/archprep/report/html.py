@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from archprep.clean import clean
@@ -31,9 +28,11 @@ def to_html(
     `source` maps the submission's file names to their text, `discussion` is what the candidate
     wrote in DISCUSSION.md; both are left out when not given.
     """
-    from jinja2 import DictLoader, Environment, StrictUndefined  # noqa: PLC0415
+    from jinja2 import DictLoader, Environment, StrictUndefined
+    from markupsafe import Markup
 
     css = _read("report.css")
+    files = _files(source or {})
     environment = Environment(
         loader=DictLoader({"report": _read("report.html.j2")}),
         autoescape=True,
@@ -41,16 +40,16 @@ def to_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(word=view.word, plural=view.plural)
-    facts = _facts(scorecard, repeat)
+    environment.globals.update(word=view.word, plural=view.plural, clean=clean)
     return environment.get_template("report").render(
         card=scorecard,
-        css=css,
+        css=Markup(css),  # noqa: S704 (a file of this package, not text of a candidate)
         css_hash=_csp_hash(css),
-        files=_files(source or {}),
+        files=files,
+        file_of={name: number for number, (name, _) in enumerate(files)},
         discussion=clean(discussion, _SOURCE).strip() if discussion else "",
         public=public,
-        **facts,
+        **_facts(scorecard, repeat),
     )
 
 
@@ -65,20 +64,26 @@ def _facts(scorecard: Scorecard, repeat: view.Repeat) -> dict[str, Any]:
         "when": view.when(scorecard),
         "sums": view.sums(scorecard),
         "weak": view.weak(scorecard),
-        "clean": clean,
     }
 
 
 def _files(source: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Each file's lines, without the empty one after the last newline."""
     return [
-        (clean(name, 300), clean(text, _SOURCE).split("\n")) for name, text in sorted(source.items())
+        (clean(name, 300), clean(text, _SOURCE).removesuffix("\n").split("\n"))
+        for name, text in sorted(source.items())
     ]
 
 
 def _csp_hash(css: str) -> str:
     """The hash by which the browser accepts our style sheet and no other."""
+    import base64
+    import hashlib
+
     return "sha256-" + base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
 
 
 def _read(name: str) -> str:
+    from importlib import resources
+
     return resources.files("archprep").joinpath("templates", name).read_text("utf-8")

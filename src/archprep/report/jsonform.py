@@ -56,7 +56,7 @@ def loads(text: str | bytes) -> Scorecard:
 
 def from_json(data: Mapping[str, Any]) -> Scorecard:
     """The scorecard back from `to_json`. The staged copy's place is not kept: `root` is empty."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
     _check_format(data.get("format"))
     try:

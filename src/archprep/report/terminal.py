@@ -116,7 +116,7 @@ class _Sheet:
         longest = max(len(command) for command, _ in steps)
         label = "Next"
         for command, why in steps:
-            self._labelled(label, f"{command.ljust(longest)}  {why}", "bold")
+            self._labelled(label, self._text(command.ljust(longest), "bold").append(f"  {why}"))
             label = ""
 
     def _criterion(self, result: CriterionResult) -> None:
@@ -178,7 +178,7 @@ class _Sheet:
             return "\n".join([f"({rest} earlier lines: {whole})", *lines[rest:]])
         return "\n".join([*lines[:room], f"({rest} more lines: {whole})"])
 
-    def _labelled(self, label: str, text: str, style: str = "") -> None:
+    def _labelled(self, label: str, text: str | Text, style: str = "") -> None:
         head = f"  {label}".ljust(LABEL + 2)
         for line in self._wrap(text, self.width - len(head), style):
             self._line(self._text(head, "dim") + line)
@@ -203,20 +203,22 @@ class _Sheet:
         for line in self._wrap(text, self.width - indent, style):
             self._line(self._text(" " * indent) + line)
 
-    def _wrap(self, text: str, width: int, style: str = "", hang: int = 0) -> Iterable[Text]:
+    def _wrap(self, text: str | Text, width: int, style: str = "", hang: int = 0) -> Iterable[Text]:
         width = max(width - hang, 10)
-        lines = self._text(text, style).wrap(self.console, width, overflow="fold")
+        whole = self._text(text, style) if isinstance(text, str) else text
+        lines = whole.wrap(self.console, width, overflow="fold")
         for number, line in enumerate(lines):
             line.rstrip()
             yield self._text(" " * hang) + line if number and hang else line
 
     def _text(self, text: str, style: str = "") -> Text:
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text
 
         if not self.unicode:
             encoding = self.console.encoding
             text = text.encode(encoding, "backslashreplace").decode(encoding)
-        return Text(text, style=style)
+        # A span, not the style of the whole: what is joined to it keeps its own.
+        return Text().append(text, style)
 
     def _mark(self, look: _Look) -> str:
         return look.mark if self.unicode else look.ascii

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from archprep.clean import clean
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # The judge bounds each string where it is made; here nothing may be cut any more, because
 # the cut could fall into the very difference that the reader is looking for.
 WHOLE = 200_000
+_RUN = 3
 
 WORDS = {
     State.PASSED: "passed",
@@ -60,9 +62,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One cause and the criteria that it cost; the first of them stands for all."""
+    """One cause and the criteria that it cost; the first of them stands for all.
+
+    A cause that is not about one behaviour is `general`: its headline names the cause.
+    """
 
     headline: str
+    general: bool
     results: tuple[CriterionResult, ...]
     parts: tuple[Part, ...]
 
@@ -90,9 +96,9 @@ class TaskView:
 
 def word(result: CriterionResult) -> str:
     """The state in one or two words, so that nothing depends on colour."""
+    if _unwritten(result):
+        return "not written"
     if result.state is State.CANDIDATE_ERROR:
-        if _unwritten(result):
-            return "not written"
         return _REASON_WORDS.get(_reason(result), WORDS[result.state])
     return WORDS[result.state]
 
@@ -155,14 +161,16 @@ def command(repeat: Repeat, scorecard: Scorecard, criterion: str) -> str:
 def _cause(result: CriterionResult) -> Hashable:
     """Results with equal causes are shown once. A failed expectation is always its own cause."""
     evidence = result.evidence
+    if _unwritten(result):
+        return "not written"
     if result.state is State.FAILED:
         return result.id
     if result.state is State.GRADER_ERROR:
         return (result.state, result.reason, evidence.message)
-    if _unwritten(result):
-        return "not written"
     if not evidence.frames:
-        return (result.reason, evidence.message or result.observed)
+        # Nothing but the hint tells one endless scenario from another.
+        hint = result.hint if _reason(result) == Reason.TIMEOUT else None
+        return (result.reason, evidence.message or result.observed, hint)
     # The drawn values in a message differ from scenario to scenario; the line that broke does not.
     last = evidence.frames[-1]
     return (result.reason, _exception(result), last.file, last.line, last.function)
@@ -171,32 +179,29 @@ def _cause(result: CriterionResult) -> Hashable:
 def _block(scorecard: Scorecard, group: tuple[CriterionResult, ...], repeat: Repeat) -> Block:
     first = group[0]
     if first.state is State.GRADER_ERROR:
-        return Block(_FAULT, group, _fault(first, group))
-    # A cause that is not about one behaviour names itself; else the behaviour is the headline.
-    general = len(group) > 1 or _reason(first) == Reason.IMPORT
+        return Block(_FAULT, general=True, results=group, parts=_fault(first, group))
+    general = len(group) > 1 or _unwritten(first) or _reason(first) == Reason.IMPORT
     headline = _kind(first) if general else clean(first.title, 300)
     parts = _told(scorecard.isolation.limits, group, named=general)
     again = Part("Repeat", clean(command(repeat, scorecard, first.id), 500), "command")
-    return Block(headline, group, (*parts, again))
+    return Block(headline, general=general, results=group, parts=(*parts, again))
 
 
-def _told(
-    limits: Limits, group: tuple[CriterionResult, ...], *, named: bool
-) -> tuple[Part, ...]:
+def _told(limits: Limits, group: tuple[CriterionResult, ...], *, named: bool) -> tuple[Part, ...]:
     first, evidence = group[0], group[0].evidence
-    observed = _observed(first, limits)
-    if named:
-        observed = observed.removeprefix(f"{_kind(first)}: ")
+    observed = _observed(first, limits, named=named)
+    # A scenario that ended early has no expectation but the title, which is the headline.
+    expected = "" if named or first.expected == first.title else _whole(first.expected)
     if len({other.evidence.message for other in group}) > 1 and not _unwritten(first):
         observed += f" (the first of {len(group)}; the others differ in the values only)"
     parts = [
         *_costs(group),
-        Part("Expected", _whole(first.expected)),
+        Part("Expected", expected),
         Part("Observed", observed),
         Part("Input", _whole(evidence.given), "plain"),
         Part("Differs", _whole(evidence.difference), "plain"),
         Part("Code", frames=_frames(group)),
-        Part("Printed", _whole(evidence.output).rstrip(), "plain"),
+        Part("Printed", _printed(evidence.output), "plain"),
         Part("Look at", _look_at(first)),
     ]
     return tuple(part for part in parts if part.text.strip() or part.frames)
@@ -218,15 +223,16 @@ def _costs(group: tuple[CriterionResult, ...]) -> list[Part]:
     return [Part("Costs", ", ".join(clean(result.id, 100) for result in group))]
 
 
-def _observed(result: CriterionResult, limits: Limits) -> str:
+def _observed(result: CriterionResult, limits: Limits, *, named: bool) -> str:
     """What happened, and for a scenario that was ended: of what, after how much."""
-    said = _whole(result.observed)
-    if result.state is not State.CANDIDATE_ERROR:
-        return said or _whole(result.evidence.message)
-    said = said or _whole(result.evidence.message) or _default_message(result, limits)
-    if said.casefold().startswith(_kind(result).casefold()):
-        return said
-    return f"{_kind(result)}: {said}"
+    said, message = _whole(result.observed), _whole(result.evidence.message)
+    if result.state is State.FAILED and not _unwritten(result):
+        return said or message
+    message = message or _default_message(result, limits)
+    # The judge's sentence repeats the headline where that names the exception's kind already.
+    if named and (_unwritten(result) or _reason(result) in {Reason.CRASH, Reason.IMPORT}):
+        return message
+    return said or f"{_kind(result)}: {message}"
 
 
 def _kind(result: CriterionResult) -> str:
@@ -258,10 +264,9 @@ def _reason(result: CriterionResult) -> str:
 
 
 def _unwritten(result: CriterionResult) -> bool:
-    if result.state is not State.CANDIDATE_ERROR:
+    if result.state not in {State.FAILED, State.CANDIDATE_ERROR}:
         return False
-    message = result.evidence.message or result.observed or ""
-    return message.startswith("NotImplementedError") or "not written yet" in message
+    return (result.evidence.message or "").startswith("NotImplementedError")
 
 
 def _exception(result: CriterionResult) -> str | None:
@@ -280,6 +285,15 @@ def _frames(group: tuple[CriterionResult, ...]) -> tuple[Frame, ...]:
 def _frame(frame: Frame) -> Frame:
     file, function = clean(frame.file, 200), clean(frame.function, 200)
     return Frame(file, frame.line, function, clean(frame.text, 1000).strip())
+
+
+def _printed(output: str) -> str:
+    """The prints; a line that a loop repeated stands once."""
+    lines: list[str] = []
+    for line, run in groupby(_whole(output).rstrip().split("\n")):
+        count = len(list(run))
+        lines += [line] * count if count <= _RUN else [line, f"({count - 1} more lines like this)"]
+    return "\n".join(lines)
 
 
 def _whole(text: str | None) -> str:
