@@ -32,7 +32,7 @@ _LOOKS = {
     State.PASSED: _Look("✓", "+", "green"),
     State.FAILED: _Look("✗", "x", "red"),
     State.CANDIDATE_ERROR: _Look("!", "!", "red"),
-    State.BLOCKED: _Look("–", "-", "dim"),
+    State.BLOCKED: _Look("–", "-", "dim"),  # noqa: RUF001 (a dash is meant)
     State.GRADER_ERROR: _Look("?", "?", "yellow"),
 }
 
@@ -197,7 +197,7 @@ class _Sheet:
                 beside, end = False, self._text("")
             self._line(line)
         if end.plain:
-            self._line(self._text(" " * max(0, self.width - end.cell_len)) + end)
+            self._wrapped(" " * (self.width - end.cell_len) + right, 0, tail)
 
     def _wrapped(self, text: str, indent: int, style: str = "") -> None:
         for line in self._wrap(text, self.width - indent, style):
