@@ -105,7 +105,7 @@ def list_(
 
     with Store.open() as store:
         rows = overview.rows(store, section=section, difficulty=difficulty, todo=todo)
-        print(overview.as_json(rows)) if as_json else overview.show(rows, _console())
+        print(overview.as_json(rows)) if as_json else overview.show(rows)
         _warn(store)
 
 
