@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_imported_is_one_block() -> None:
     """A syntax error is shown once, with its line."""
     shown = terminal(SAMPLES["unimportable"])
     assert shown.count("SyntaxError") == 1
-    assert "eventbus.py:20" in shown
+    assert "eventbus.py:20\n" in shown
     assert "def subscribe(self, topic" in shown
     assert "Look at" not in shown
 
@@ -167,6 +167,7 @@ def test_repeat_is_the_callers_command() -> None:
     [
         (scorecard(PRIORITY, CRASH), "archprep hint q1 handler-priority"),
         (scorecard(passed(PRIORITY)), "archprep solution q1"),
+        (SAMPLES["unimportable"], "archprep check q1"),
         (scorecard(passed(PRIORITY), partial=True), "archprep check q1"),
         (scorecard(OURS), "archprep report q1 --html report.html"),
     ],

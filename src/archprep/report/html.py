@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archprep.clean import clean
-from archprep.report import view
+from archprep.report import causes, view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ def to_html(
     source: Mapping[str, str] | None = None,
     discussion: str | None = None,
     public: tuple[int, int] | None = None,
-    repeat: view.Repeat = None,
+    repeat: causes.Repeat = None,
 ) -> str:
     """The whole report as a self-contained document.
 
@@ -53,8 +53,8 @@ def to_html(
     )
 
 
-def _facts(scorecard: Scorecard, repeat: view.Repeat) -> dict[str, Any]:
-    blocks = view.blocks(scorecard, repeat)
+def _facts(scorecard: Scorecard, repeat: causes.Repeat) -> dict[str, Any]:
+    blocks = causes.blocks(scorecard, repeat)
     numbers = {r.id: n for n, block in enumerate(blocks, 1) for r in block.results}
     return {
         "blocks": blocks,

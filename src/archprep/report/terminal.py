@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from archprep.clean import clean
-from archprep.model import CriterionResult, Scorecard, State
-from archprep.report import view
+from archprep.model import CriterionResult, Reason, Scorecard, State
+from archprep.report import causes, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ def print_scorecard(
     *,
     verbose: bool = False,
     public: tuple[int, int] | None = None,
-    repeat: view.Repeat = None,
+    repeat: causes.Repeat = None,
 ) -> None:
     """Print the whole scorecard.
 
@@ -53,7 +53,7 @@ def print_scorecard(
     sheet = _Sheet(scorecard, console, verbose=verbose)
     sheet.header()
     sheet.table()
-    for block in view.blocks(scorecard, repeat):
+    for block in causes.blocks(scorecard, repeat):
         sheet.block(block)
     sheet.total(public)
 
@@ -85,7 +85,7 @@ class _Sheet:
                 self._criterion(result)
             self._blocked(task)
 
-    def block(self, block: view.Block) -> None:
+    def block(self, block: causes.Block) -> None:
         self._line()
         look = _LOOKS[block.first.state]
         name = clean(block.first.id, 100)
@@ -148,7 +148,7 @@ class _Sheet:
             self._line(row)
             head = " " * len(head)
 
-    def _part(self, part: view.Part) -> None:
+    def _part(self, part: causes.Part) -> None:
         if part.frames:
             self._labelled(part.label, "\n".join(self._frames(part)))
         elif part.kind == "plain":
@@ -156,16 +156,16 @@ class _Sheet:
         else:
             self._labelled(part.label, part.text, "bold" if part.kind == "command" else "")
 
-    def _frames(self, part: view.Part) -> Iterator[str]:
+    def _frames(self, part: causes.Part) -> Iterator[str]:
         frames = part.frames if self.verbose else part.frames[-_FRAMES:]
         if len(frames) < len(part.frames):
             yield f"({len(part.frames) - len(frames)} outer frames not shown)"
         for frame in frames:
-            yield f"{frame.file}:{frame.line} in {frame.function}"
+            yield f"{frame.file}:{frame.line}" + (f" in {frame.function}" if frame.function else "")
             if frame.text:
                 yield f"    {frame.text}"
 
-    def _bounded(self, part: view.Part) -> str:
+    def _bounded(self, part: causes.Part) -> str:
         """An input or prints, cut between lines with a note; a difference is never cut."""
         lines = [line.plain for line in self._wrap(part.text, self.width - LABEL - 2)]
         printed = part.label == "Printed"
@@ -233,7 +233,9 @@ class _Sheet:
 def _next_steps(card: Scorecard) -> Iterator[tuple[str, str]]:
     name = card.exercise
     open_ones = [r for r in card.criteria if r.state in {State.FAILED, State.CANDIDATE_ERROR}]
-    if open_ones:
+    if open_ones and open_ones[0].reason == Reason.IMPORT:
+        yield f"archprep check {name}", "again, once the code can be imported"
+    elif open_ones:
         yield f"archprep hint {name} {clean(open_ones[0].id, 100)}", "where to start"
     if card.partial:
         yield f"archprep check {name}", "the whole exercise"
