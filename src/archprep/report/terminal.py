@@ -234,7 +234,7 @@ def _next_steps(card: Scorecard) -> Iterator[tuple[str, str]]:
     name = card.exercise
     open_ones = [r for r in card.criteria if r.state in {State.FAILED, State.CANDIDATE_ERROR}]
     if open_ones and open_ones[0].reason == Reason.IMPORT:
-        yield f"archprep check {name}", "again, once the code can be imported"
+        yield f"archprep check {name}", "once it can be imported"
     elif open_ones:
         yield f"archprep hint {name} {clean(open_ones[0].id, 100)}", "where to start"
     if card.partial:
