@@ -63,7 +63,7 @@ def _folders(root: Path) -> list[str]:
             raise ContentError(
                 f"exercises/{name}: the folder of an exercise is named like q03_rate_limiting."
             )
-    return sorted(names, key=_number)
+    return sorted(names, key=lambda name: (_number(name), name))
 
 
 def _number(folder: str) -> int:
@@ -122,7 +122,7 @@ def _unknown(name: str, wanted: str, folders: list[str]) -> UsageError:
 
 
 def _duplicate(folders: list[str]) -> ContentError:
-    return ContentError(f"Two exercises have the same number: {' and '.join(folders)}.")
+    return ContentError(f"These exercises share a number or a name: {', '.join(folders)}.")
 
 
 # ------------------------------------------------------------------ the manifest

@@ -78,8 +78,9 @@ def _named(exercise: Exercise) -> frozenset[str]:
 def _require(names: tuple[str, ...], files: list[SubmittedFile], directory: Path) -> None:
     present = {file.path for file in files}
     if absent := [name for name in names if name not in present]:
+        verb = "is" if len(absent) == 1 else "are"
         raise UsageError(
-            f"{' and '.join(absent)} missing from {clean(str(directory), 300)}.",
+            f"{' and '.join(absent)} {verb} missing from {clean(str(directory), 300)}.",
             tip="Was it renamed or moved? Give it its name back, or name another folder with "
             "--dir.",
         )
@@ -149,12 +150,12 @@ class _Intake:
         if self.size > MAX_TOTAL_BYTES:
             raise self._too_much(f"more than {MAX_TOTAL_BYTES // 2**20} MiB of code")
         if len(self.files) == MAX_FILES:
-            raise self._too_much(f"more than {MAX_FILES} Python files")
+            raise self._too_much(f"more than {MAX_FILES} files")
         self._keep(path, data)
 
     def _check_name(self, path: PurePosixPath) -> None:
         name = str(path)
-        if name != clean(name) or "\\" in name:
+        if name != clean(name) or not name.isprintable() or "\\" in name:
             raise self._refusal(path, "has a name with unusual characters", "Rename it.")
         if len(name.encode()) > MAX_PATH:
             raise self._refusal(path, f"has a path of over {MAX_PATH} bytes", "Shorten it.")

@@ -48,6 +48,9 @@ def read_wrong_answer(path: Path) -> WrongAnswer:
     read.keys({"defect", "says", "loses"}, {"edits", "files"})
     if ("edits" in read.data) == ("files" in read.data):
         raise read.wrong("edits", "or `files` must be given, and not both")
+    for key in read.data.keys() & {"edits", "files"}:
+        if not read.get(key, dict):
+            raise read.wrong(key, "is empty")
     loses = "all" if read.data["loses"] == "all" else read.strings("loses")
     if not loses:
         raise read.wrong("loses", "names no criterion")

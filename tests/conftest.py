@@ -1,0 +1,123 @@
+"""Fixtures shared by the tests: a tiny catalog and a private home."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from archprep import catalog
+from archprep.model import Exercise
+
+MANIFEST = """\
+id: q{number}
+title: {title}
+section: {section}
+difficulty: hard
+minutes: 90
+version: 1
+summary: One line for the list.
+entry: [answer.py]
+tasks:
+  - {{number: 1, title: First}}
+  - {{number: 2, title: Second, needs: [1]}}
+"""
+FILES = {
+    "exercises": {
+        "brief.md": "# {{ exercise.title }}\n\nWork in {{ workspace.name }}.\n",
+        "hints.md": "# Hints\n\n## adding\n\n1. Look at `add`.\n2. It adds:\n\n   ```\n   a + b\n   ```\n",
+        "discussion.md": "Why this way?\n",
+        "starter/answer.py": "def add(a: int, b: int) -> int:\n    raise NotImplementedError\n",
+        "starter/test_examples.py": "def test_nothing() -> None: ...\n",
+    },
+    "solutions": {
+        "answer.py": "def add(a: int, b: int) -> int:\n    return a + b\n",
+        "notes.md": "Addition is built in.\n",
+        "rubric.yaml": "- question: Why?\n  covers: [simplicity]\n",
+    },
+    "graders": {
+        "probes.py": "",
+        "test_answer.py": "",
+        "wrong/minus.yaml": (
+            "defect: near miss\nsays: it subtracts\nloses: [adds]\n"
+            "edits:\n  answer.py:\n    - {replace: a + b, by: a - b}\n"
+        ),
+    },
+}
+
+
+def write_tree(root: Path, files: dict[str, str]) -> None:
+    """Write `files` under `root`, dedented."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+
+
+def write_exercise(root: Path, folder: str, section: str = "Basics") -> None:
+    """A complete tiny exercise in `folder` under the three roots."""
+    number, _, slug = folder[1:].partition("_")
+    for kind, files in FILES.items():
+        write_tree(root / kind / folder, files)
+    title = slug.replace("_", " ").capitalize()
+    manifest = MANIFEST.format(number=int(number), title=title, section=section)
+    write_tree(root / "exercises" / folder, {"exercise.yaml": manifest})
+
+
+@pytest.fixture
+def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A content root with q1 and q3; archprep looks there."""
+    root = tmp_path / "content"
+    write_exercise(root, "q01_event_bus")
+    write_exercise(root, "q03_rate_limiting", section="Web")
+    monkeypatch.setenv("ARCHPREP_CONTENT", str(root))
+    return root
+
+
+@pytest.fixture
+def exercise(content: Path) -> Exercise:
+    """The tiny q1."""
+    assert content.is_dir()
+    return catalog.get("q1")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An ARCHPREP_HOME of this test's own; it does not exist yet."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("ARCHPREP_HOME", str(path))
+    return path
+
+
+@dataclass
+class OrdinaryUser:
+    """Somebody for whom permissions count, with a folder of their own."""
+
+    folder: Path
+
+    def become(self) -> None:
+        """Run the rest of the test as this user: root may read and write everything."""
+        if os.geteuid() == 0:
+            for path in (self.folder, *self.folder.rglob("*")):
+                os.chown(path, 65534, 65534)
+            os.seteuid(65534)
+
+
+@pytest.fixture
+def user() -> Iterator[OrdinaryUser]:
+    """An ordinary user, whom the test may `become`; it is undone afterwards."""
+    # Not under tmp_path, whose parents are closed to other users.
+    folder = Path(tempfile.mkdtemp())
+    me = os.geteuid()
+    yield OrdinaryUser(folder)
+    os.seteuid(me)
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
