@@ -351,13 +351,18 @@ class _Progress:
 
 
 def _write(path: Path, text: str) -> None:
-    if path.exists() and "archprep" not in path.read_text(errors="replace")[:4000]:
+    if path.exists() and not _is_report(path):
         raise UsageError(f"{path} is there already and is no report of archprep's.", tip="Name another file.")
     try:
         path.write_text(text)
     except OSError as e:
         raise UsageError(f"{path} cannot be written: {e.strerror}.", tip="Name a file in a folder of yours.") from None
     print(f"Wrote {path}")
+
+
+def _is_report(path: Path) -> bool:
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    return '"archprep_version"' in text or ("<!doctype html>" in text and "archprep" in text)
 
 
 def _warn(store: Store) -> None:

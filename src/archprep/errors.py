@@ -66,6 +66,7 @@ class CandidateError(Exception):
     exception: str | None = None
     frames: tuple[Frame, ...] = ()
     output: str = ""
+    given: str | None = None  # the drawn input, in words
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -105,12 +106,24 @@ class Candidate:
         self._submission = submission
         self._sandbox = sandbox
         self._import_failure: CandidateError | None = None
+        self.prints: dict[str, str] = {}  # of each criterion or scenario that observed
+        self.playing = ""  # the criterion or scenario that observes now
 
-    def observe(self, probe: str, /, *, returns: Any = None, seconds: float | None = None, **inputs: Any) -> Any:
+    def observe(
+        self,
+        probe: str,
+        /,
+        *,
+        returns: Any = None,
+        seconds: float | None = None,
+        given: str | None = None,
+        **inputs: Any,
+    ) -> Any:
         """Play `probe` in a fresh process and return the plain data it returned: a claim.
 
         Inputs wrapped by `fake` stay here. `returns` is a type the data must have, checked
-        strictly. Raises CandidateError, which the judge turns into the verdict.
+        strictly. `given` tells the drawn input in words, for the case that no answer comes.
+        Raises CandidateError, which the judge turns into the verdict.
         """
         from archprep.grading import Fake
 
@@ -120,12 +133,14 @@ class Candidate:
         plain = {name: value for name, value in inputs.items() if name not in fakes}
         limits = self._exercise.limits if seconds is None else replace(self._exercise.limits, seconds=seconds)
         try:
-            value = self._sandbox.run(Scenario(probe, plain, fakes, limits))
+            seen = self._sandbox.run(Scenario(probe, plain, fakes, limits))
+            self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
+            return seen.value if returns is None else _typed(seen.value, returns)
         except CandidateError as e:
+            e.given = given
             if e.reason is Reason.IMPORT:
                 self._import_failure = e
             raise
-        return value if returns is None else _typed(value, returns)
 
 
 class _Run:
@@ -200,7 +215,8 @@ class _Run:
             return
         error = call.excinfo.value if call.excinfo else None
         if call.when == "call" or error is not None:
-            self._results[name] = self._verdict(name, error, call.duration)
+            result = self._verdict(name, error, call.duration)
+            self._results[name] = _with_prints(result, self._prints_of(item))
             if self._progress is not None:
                 self._progress(len(self._results), len(self._selected))
 
@@ -208,6 +224,16 @@ class _Run:
         from archprep.grading import Tally
 
         Tally.made = 0
+
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        self._candidate.playing = fixturedef.argname
+
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        self._candidate.playing = item.name
+
+    def _prints_of(self, item: pytest.Item) -> str:
+        played = [*getattr(item, "fixturenames", ()), item.name]
+        return "".join(self._candidate.prints.get(name, "") for name in played)
 
     # -- verdicts -------------------------------------------------------------------------
 
@@ -229,7 +255,7 @@ class _Run:
                 evidence=evidence,
             )
         if error is not None:
-            return replace(result, state=State.GRADER_ERROR, reason=clean(f"{type(error).__name__}: {error}", 500))
+            return replace(result, state=State.GRADER_ERROR, reason=_blame(error))
         if not Tally.made:
             return replace(result, state=State.GRADER_ERROR, reason="the criterion compared nothing")
         return replace(result, state=State.PASSED, earned=result.points, hint=None)
@@ -286,8 +312,22 @@ def _boot(exercise: Exercise) -> Boot:
     return Boot(probes, modules, exercise.preload, selftest.secret_folders())
 
 
+def _with_prints(result: CriterionResult, prints: str) -> CriterionResult:
+    if result.state is not State.FAILED or result.evidence.output:
+        return result
+    return replace(result, evidence=replace(result.evidence, output=prints))
+
+
+def _blame(error: BaseException) -> str:
+    """Name the place in the grader for its author; the message could tell an expected value."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
+
+
 def _of_candidate_error(result: CriterionResult, error: CandidateError) -> CriterionResult:
-    evidence = Evidence(frames=error.frames, output=error.output, message=error.message)
+    evidence = Evidence(
+        given=_cleaned(error.given), frames=error.frames, output=error.output, message=error.message
+    )
     if error.exception == "NotImplementedError" and error.reason is Reason.CRASH:
         return replace(result, state=State.FAILED, expected=result.title, observed=_not_written(error), evidence=evidence)
     return replace(

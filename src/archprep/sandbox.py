@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -33,6 +34,10 @@ BOOT_SECONDS = 60.0
 EXIT_SECONDS = 2.0  # for a killed scenario to be gone
 WATCH_EVERY = 0.02
 SHOWN_OUTPUT = 4000  # characters of a candidate's prints that are kept
+MOST_FRAMES = 12
+STUCK = b"Timeout (0:"  # faulthandler writes it in the worker just before the time is up
+
+_DUMPED = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
 
 
 class Refuse(Exception):  # noqa: N818 - reads as what a fake does
@@ -59,6 +64,14 @@ class Scenario:
     limits: Limits
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a probe returned, a claim, and what was printed meanwhile, cleaned."""
+
+    value: Any
+    output: str
+
+
 @dataclass(slots=True)
 class _Watch:
     """What is known of a running scenario."""
@@ -66,7 +79,6 @@ class _Watch:
     deadline: float
     buffer: bytearray = field(default_factory=bytearray)
     log: bytearray = field(default_factory=bytearray)
-    printed: int = 0
     imported: bool = False
     answer: dict[str, Any] | None = None
 
@@ -122,8 +134,8 @@ class Sandbox:
         self._stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def run(self, scenario: Scenario) -> Any:
-        """Play one scenario in a fresh process; return what the probe returned.
+    def run(self, scenario: Scenario) -> Observation:
+        """Play one scenario in a fresh process; return what was observed.
 
         Raises CandidateError for whatever the candidate's code did instead, ContentError
         when the sandbox itself failed.
@@ -198,21 +210,20 @@ class Sandbox:
 
     # -- one scenario ---------------------------------------------------------------------
 
-    def _play(self, scenario: Scenario, channel: socket.socket, log: int, pid: int) -> Any:
+    def _play(self, scenario: Scenario, channel: socket.socket, log: int, pid: int) -> Observation:
         watch = _Watch(deadline=time.monotonic() + scenario.limits.seconds)
         try:
-            self._pump(scenario, watch, channel, log)
+            try:
+                self._pump(scenario, watch, channel, log)
+            finally:
+                status = self._end(pid)
+                _drain(watch, log)
+            _refuse_trailing(watch, channel)
+            return Observation(self._conclude(watch, status), _prints(watch))
         except CandidateError as e:
-            self._end(pid)
-            e.output = self._prints(watch, log)
+            e.frames = e.frames or self._stuck_at(watch)
+            e.output = _prints(watch)
             raise
-        except BaseException:
-            self._end(pid)
-            raise
-        status = self._end(pid)
-        output = self._prints(watch, log)
-        _refuse_trailing(watch, channel, output)
-        return self._conclude(watch, status, output)
 
     def _pump(self, scenario: Scenario, watch: _Watch, channel: socket.socket, log: int) -> None:
         """Answer calls and read prints until the scenario answers, ends or oversteps a limit."""
@@ -237,9 +248,8 @@ class Sandbox:
         data = os.read(log, 65536)
         if not data:
             selector.unregister(log)
-        watch.printed += len(data)
-        watch.log += data[: max(0, SHOWN_OUTPUT - len(watch.log))]
-        if watch.printed > limits.output_kb * 1024:
+        watch.log += data
+        if len(watch.log) > limits.output_kb * 1024:
             raise CandidateError(Reason.OUTPUT, f"printed more than {limits.output_kb:,} kB in one scenario")
 
     def _check_memory(self, limits: Limits) -> None:
@@ -275,36 +285,38 @@ class Sandbox:
         self._stop()
         return None
 
-    def _prints(self, watch: _Watch, log: int) -> str:
-        os.set_blocking(log, False)
-        with suppress(OSError):
-            while len(watch.log) < SHOWN_OUTPUT and (data := os.read(log, 65536)):
-                watch.log += data[: SHOWN_OUTPUT - len(watch.log)]
-        return clean(bytes(watch.log), SHOWN_OUTPUT)
-
-    def _conclude(self, watch: _Watch, status: int | None, output: str) -> Any:
+    def _conclude(self, watch: _Watch, status: int | None) -> Any:
         answer = watch.answer
         if answer is None:
-            raise _ended_early(watch, status, output)
+            raise _ended_early(watch, status)
         if "raised" in answer:
-            raise self._raised(answer["raised"], output)
+            raise self._raised(answer["raised"])
         return answer["result"]
 
-    def _raised(self, raised: dict[str, Any], output: str) -> CandidateError:
-        try:
-            return self._described(raised, output)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return CandidateError(Reason.PROTOCOL, "reported an exception in a form that makes no sense", output=output)
+    def _stuck_at(self, watch: _Watch) -> tuple[Frame, ...]:
+        """Return where the code was shortly before its time was up, from its own dump."""
+        _, found, dump = bytes(watch.log).rpartition(STUCK)
+        lines = _DUMPED.findall(dump.decode(errors="replace")) if found else []
+        root = isolation.SANDBOX_SUBMISSION if self.profile.contained else str(self._submission.root)
+        inside = [(f.removeprefix(f"{root}/"), int(n), name) for f, n, name in lines if f.startswith(root)]
+        frames = (self._frame(*entry) for entry in reversed(inside[:MOST_FRAMES]))
+        return tuple(f for f in frames if f is not None)
 
-    def _described(self, raised: dict[str, Any], output: str) -> CandidateError:
+    def _raised(self, raised: dict[str, Any]) -> CandidateError:
+        try:
+            return self._described(raised)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return CandidateError(Reason.PROTOCOL, "reported an exception in a form that makes no sense")
+
+    def _described(self, raised: dict[str, Any]) -> CandidateError:
         kind, message = clean(raised["type"], 100), clean(raised["message"], 2000)
         located = [*raised["frames"], *([[*raised["syntax"], ""]] if "syntax" in raised else [])]
-        frames = tuple(f for f in (self._frame(*entry) for entry in located[:20]) if f is not None)
+        frames = tuple(f for f in (self._frame(*entry) for entry in located[-MOST_FRAMES:]) if f is not None)
         reason = Reason.IMPORT if raised["phase"] == "import" else Reason.CRASH
         if kind == "MemoryError":
             reason = Reason.MEMORY
         text = f"{kind}: {message}" if message else kind
-        return CandidateError(reason, text, exception=kind, frames=frames, output=output)
+        return CandidateError(reason, text, exception=kind, frames=frames)
 
     def _frame(self, file: str, line: int, function: str) -> Frame | None:
         """Build a frame from a claim: the source line is read on this side, from the frozen copy."""
@@ -393,16 +405,28 @@ def _answer(fakes: dict[str, Any], fake: str, method: str, args: list[Any], kwar
         return {"error": f"{fake}.{method} was called with unusable arguments: {clean(str(e), 200)}"}
 
 
-def _refuse_trailing(watch: _Watch, channel: socket.socket, output: str) -> None:
+def _drain(watch: _Watch, log: int) -> None:
+    """Read what the dead process had still printed."""
+    os.set_blocking(log, False)
+    with suppress(OSError):
+        while data := os.read(log, 65536):
+            watch.log += data
+
+
+def _prints(watch: _Watch) -> str:
+    return clean(bytes(watch.log).partition(STUCK)[0], SHOWN_OUTPUT)
+
+
+def _refuse_trailing(watch: _Watch, channel: socket.socket) -> None:
     """Nothing may follow the answer. The process is dead, so what it sent is all here."""
     channel.setblocking(False)
     more = b""
     with suppress(OSError):
         more = channel.recv(1)
     if watch.answer is not None and (watch.buffer or more):
-        raise CandidateError(Reason.PROTOCOL, "wrote more to the judge's channel after its answer", output=output)
+        raise CandidateError(Reason.PROTOCOL, "wrote more to the judge's channel after its answer")
     if watch.answer is None and watch.buffer:
-        raise CandidateError(Reason.PROTOCOL, "broke off in the middle of a frame", output=output)
+        raise CandidateError(Reason.PROTOCOL, "broke off in the middle of a frame")
 
 
 def _too_long(scenario: Scenario, watch: _Watch) -> CandidateError:
@@ -413,7 +437,7 @@ def _too_long(scenario: Scenario, watch: _Watch) -> CandidateError:
     return CandidateError(Reason.TIMEOUT, f"the scenario had not finished after {scenario.limits.seconds:g} s")
 
 
-def _ended_early(watch: _Watch, status: int | None, output: str) -> CandidateError:
+def _ended_early(watch: _Watch, status: int | None) -> CandidateError:
     where = "before it answered" if watch.imported else "while the module was imported"
     reason = Reason.CRASH
     if status is None:
@@ -424,7 +448,7 @@ def _ended_early(watch: _Watch, status: int | None, output: str) -> CandidateErr
             how = f"the process was killed by {signal.Signals(number).name}"
     else:
         how = f"the process ended itself with exit status {status}"
-    return CandidateError(reason, f"{how} {where}", output=output)
+    return CandidateError(reason, f"{how} {where}")
 
 
 def _descendants(pid: int) -> list[int]:

@@ -211,7 +211,7 @@ class _Bench:
     def play(self, probe: str, **inputs: Any) -> Any:
         """Run a probe; None when it did not come to an end."""
         try:
-            return self.sandbox.run(Scenario(probe, inputs, {}, LIMITS))
+            return self.sandbox.run(Scenario(probe, inputs, {}, LIMITS)).value
         except CandidateError:
             return None
 

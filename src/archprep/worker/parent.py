@@ -150,15 +150,15 @@ def _wait_for(pid: int) -> int:
 
 
 def _scenario(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> None:
-    channel, log = fds
-    _own_descriptors(channel, log)
+    _own_descriptors(*fds)
     os.setsid() if plan["confinement"] == "none" else None
     workdir = "/tmp" if plan["confinement"] != "none" else tempfile.mkdtemp(dir=plan["scratch"])  # noqa: S108
     os.chdir(workdir)
     for number in (signal.SIGCHLD, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     confine.limit(plan["limits"])
-    scenario.play(socket.socket(fileno=3), probes, plan["submission"], plan["entry"])
+    channel = socket.socket(fileno=3)
+    scenario.play(channel, probes, plan["submission"], plan["entry"], plan["limits"]["seconds"])
 
 
 def _own_descriptors(channel: int, log: int) -> None:

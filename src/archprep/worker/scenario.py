@@ -6,6 +6,7 @@ no expected value, no weight, no name of a criterion.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import sys
@@ -23,9 +24,13 @@ MAX_TEXT = 20_000  # of an exception's message; the judge cuts and cleans again
 MAX_FRAMES = 12
 
 
-def play(sock: socket.socket, probes: ModuleType, submission: str, entry: list[str]) -> None:
-    """Serve the one request on this channel; never raises."""
+def play(
+    sock: socket.socket, probes: ModuleType, submission: str, entry: list[str], seconds: float
+) -> None:
+    """Serve the one request on this channel within `seconds`; never raises."""
     channel = Channel(sock)
+    # Says on the log where the code hangs, just before the judge ends it.
+    faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
     phase = "import"
     try:
         request = protocol.receive(sock) or {}

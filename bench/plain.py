@@ -1,0 +1,61 @@
+"""A pytest plugin that plays an exercise's graders in one process, without a sandbox.
+
+The baseline of `speed.py`: the same scenarios, cases and seeds as `archprep check`, the
+candidate's modules imported beside the graders. Fast, and forgeable: the price of the
+boundary is what the ratio shows. `PLAIN_SUBMISSION` is the folder of the code to grade.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from archprep.grading import Fake, random_for
+
+SEED = int(os.environ.get("PLAIN_SEED", "1"))
+
+
+class InProcess:
+    """Stands for `judge.Candidate`: calls the probe directly."""
+
+    def __init__(self, probes: ModuleType) -> None:
+        self._probes = probes
+
+    def observe(self, probe: str, /, *, returns: Any = None, seconds: float | None = None, **inputs: Any) -> Any:
+        """Call the probe with the judge's objects themselves; data comes back as JSON would."""
+        import msgspec
+
+        plain = {k: v.target if isinstance(v, Fake) else v for k, v in inputs.items()}
+        value = json.loads(json.dumps(getattr(self._probes, probe)(**plain)))
+        return value if returns is None else msgspec.convert(value, returns, strict=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what `archprep.grading.scenario` draws from."""
+    config.archprep_seed = SEED  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def candidate(request: pytest.FixtureRequest) -> InProcess:
+    """Return the submission, imported here."""
+    sys.path.append(os.environ["PLAIN_SUBMISSION"])
+    path = Path(request.config.args[0]) / "probes.py"
+    spec = importlib.util.spec_from_file_location("probes", path)
+    assert spec is not None and spec.loader is not None
+    probes = importlib.util.module_from_spec(spec)
+    sys.modules["probes"] = probes
+    spec.loader.exec_module(probes)
+    return InProcess(probes)
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> Any:
+    """Return the randomness of this criterion."""
+    return random_for(SEED, request.function.__name__)

@@ -1,0 +1,356 @@
+"""The commands as a user runs them: real processes, exit codes, sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import write_exercise, write_tree
+
+GRADER = '''
+from archprep.grading import assert_same, criterion, scenario
+
+
+@scenario
+def sums(candidate, rng):
+    pairs = [[rng.randrange(10**6), rng.randrange(10**6)] for _ in range(4)]
+    return pairs, candidate.observe("add_all", pairs=pairs, returns=list[int])
+
+
+@criterion("Adds two numbers", task=1, points=60, hint="adding")
+def test_adds(sums):
+    pairs, seen = sums
+    assert_same(seen, [a + b for a, b in pairs], says="each pair is added", given=f"the pairs {pairs}")
+
+
+@criterion("Adds to nothing", task=2, points=40, hint="adding")
+def test_adds_to_nothing(candidate, rng):
+    number = rng.randrange(1, 10**6)
+    assert_same(candidate.observe("add_all", pairs=[[0, number]]), [number], says="nothing and n make n")
+'''
+PROBES = '''
+def add_all(pairs):
+    from answer import add
+
+    return [add(a, b) for a, b in pairs]
+'''
+HINTS = "## adding\n\n1. Think of the sum.\n2. Python has an operator for it.\n3. It is `+`.\n"
+RIGHT = "def add(a, b):\n    return a + b\n"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run archprep with a small catalog of its own, in a folder of its own."""
+    root = tmp_path / "content"
+    for folder in ("q01_adding", "q03_more"):
+        write_exercise(root, folder)
+        write_tree(root / "graders" / folder, {"probes.py": PROBES, "test_answer.py": GRADER})
+        write_tree(root / "exercises" / folder, {"hints.md": HINTS})
+    monkeypatch.setenv("ARCHPREP_CONTENT", str(root))
+    where = tmp_path / "desk"
+    where.mkdir()
+
+    def archprep(*args: str, cwd: Path = where, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "archprep", *args]
+        return subprocess.run(  # noqa: S603
+            command, cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, timeout=60, check=False
+        )
+
+    archprep.desk = where  # type: ignore[attr-defined]
+    return archprep
+
+
+@pytest.fixture
+def desk(run: Run) -> Path:
+    """The folder the user stands in."""
+    return run.desk  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture
+def workspace(run: Run, desk: Path) -> Path:
+    """A started workspace of q1."""
+    assert run("start", "q1").returncode == 0
+    return desk / "q01_adding"
+
+
+def test_the_whole_job(run: Run, workspace: Path) -> None:
+    """Start, fail with reasons, write the code, pass: exit codes 1 and 0."""
+    failed = run("check", cwd=workspace)
+    assert failed.returncode == 1
+    assert "Score 0/100" in failed.stdout
+    (workspace / "answer.py").write_text(RIGHT)
+    passed = run("check", cwd=workspace)
+    assert passed.returncode == 0
+    assert "Score 100/100" in passed.stdout
+    assert "best 100" in run("list").stdout
+
+
+def test_list_filters_and_speaks_json(run: Run) -> None:
+    """`list --json` is one array with an object for each exercise; filters narrow it."""
+    rows = json.loads(run("list", "--json").stdout)
+    assert [row["id"] for row in rows] == ["q1", "q3"]
+    assert json.loads(run("list", "--json", "--difficulty", "easy").stdout) == []
+    assert "q3" in run("list", "--section", "basic").stdout
+
+
+def test_check_finds_the_exercise(run: Run, workspace: Path, desk: Path) -> None:
+    """The folder one stands in decides, else the last one started, else --dir."""
+    (workspace / "answer.py").write_text(RIGHT)
+    deeper = workspace / "notes"
+    deeper.mkdir()
+    assert run("check", cwd=deeper).returncode == 0
+    assert run("check", cwd=desk).returncode == 0
+    assert run("check", "q1", "--dir", str(workspace), cwd=desk.parent).returncode == 0
+
+
+def test_a_folder_laid_out_like_the_starter_can_be_checked(run: Run, desk: Path) -> None:
+    """--dir takes a folder that archprep did not make."""
+    write_tree(desk / "mine", {"answer.py": RIGHT})
+    assert run("check", "q1", "--dir", "mine").returncode == 0
+
+
+def test_json_is_one_object_and_the_seed_repeats_it(run: Run, workspace: Path) -> None:
+    """Same seed and same submission: the same drawn inputs; nothing else on the output."""
+    (workspace / "answer.py").write_text("def add(a, b):\n    return a - b\n")
+    one, two = (
+        json.loads(run("check", "--json", "--seed", "7", cwd=workspace).stdout)["criteria"][0] for _ in range(2)
+    )
+    assert one["state"] == "failed"
+    assert one["evidence"]["given"] == two["evidence"]["given"]
+    assert json.loads(run("check", "--json", "--seed", "8", cwd=workspace).stdout)["criteria"][0]["evidence"] != one["evidence"]
+
+
+def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
+    """--task and --criterion grade a part; the best score does not count parts."""
+    (workspace / "answer.py").write_text(RIGHT)
+    card = json.loads(run("check", "--json", "--task", "2", cwd=workspace).stdout)
+    assert [c["id"] for c in card["criteria"]] == ["adds-to-nothing"]
+    assert card["partial"] is True
+    assert run("check", "--criterion", "adds", cwd=workspace).returncode == 0
+    assert "in progress" in run("list").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["check", "q11"], "Did you mean"),
+        (["start", "nothing-like-it"], "archprep list"),
+        (["check"], "archprep start"),
+        (["check", "q3"], "archprep start q3"),
+        (["hint", "q1", "nope"], "adds"),
+        (["report", "q1"], "archprep check q1"),
+        (["solution", "q1"], "--give-up"),
+        (["check", "q1", "--dir", "missing"], "missing"),
+        (["check", "q1", "--isolation", "Z"], "--isolation"),
+    ],
+)
+def test_a_wrong_command_says_what_to_do(run: Run, desk: Path, args: list[str], says: str) -> None:
+    """Exit code 2, one sentence and a tip; never a traceback."""
+    if "--isolation" in args:
+        assert run("start", "q1").returncode == 0
+    done = run(*args)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("option", "value"), [("--task", "9"), ("--criterion", "addz")])
+def test_a_part_that_does_not_exist(run: Run, workspace: Path, option: str, value: str) -> None:
+    """An unknown task or criterion lists what there is."""
+    done = run("check", option, value, cwd=workspace)
+    assert done.returncode == 2
+    assert ("adds" if option == "--criterion" else "1, 2") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def add(a, b:\n    return a\n", "answer.py:1"),
+        ("def plus(a, b):\n    return a + b\n", "cannot import name 'add'"),
+        ("def add(a):\n    return a\n", "positional argument"),
+        ("def add(a, b):\n    return input()\n", "EOFError"),
+        ("import nowhere_at_all\n", "nowhere_at_all"),
+        ("raise SystemExit(0)\n", "SystemExit"),
+    ],
+)
+def test_broken_code_is_scored_with_its_reason(run: Run, workspace: Path, text: str, says: str) -> None:
+    """What does not work earns 0 and is told with the line, as a result and not as an error."""
+    (workspace / "answer.py").write_text(text)
+    done = run("check", cwd=workspace)
+    assert done.returncode == 1
+    assert says in " ".join(done.stdout.split())  # wherever the line was wrapped
+    assert "Score 0/100" in done.stdout
+
+
+def test_a_missing_file_is_named(run: Run, workspace: Path) -> None:
+    """A deleted or renamed file is no score of 0 but a sentence."""
+    (workspace / "answer.py").rename(workspace / "answers.py")
+    done = run("check", cwd=workspace)
+    assert done.returncode == 2
+    assert "answer.py" in done.stderr
+
+
+def test_start_again_touches_nothing(run: Run, workspace: Path) -> None:
+    """Starting twice resumes: no byte changes."""
+    (workspace / "answer.py").write_text(RIGHT)
+    before = {p: p.read_bytes() for p in workspace.iterdir()}
+    again = run("start", "q1")
+    assert again.returncode == 0
+    assert "nothing was touched" in again.stdout
+    assert {p: p.read_bytes() for p in workspace.iterdir()} == before
+
+
+def test_reset_keeps_a_backup(run: Run, workspace: Path, desk: Path) -> None:
+    """`reset` gives the starter back and keeps every byte of what was there."""
+    (workspace / "answer.py").write_text(RIGHT)
+    assert run("reset", "q1").returncode == 0
+    assert "NotImplementedError" in (workspace / "answer.py").read_text()
+    (backup,) = [p for p in desk.iterdir() if "backup" in p.name]
+    assert (backup / "answer.py").read_text() == RIGHT
+
+
+def test_hints_go_from_general_to_concrete_and_are_counted(run: Run, workspace: Path) -> None:
+    """Each call reveals one more; the last says so."""
+    run("check", cwd=workspace)
+    first, second, third = (run("hint", cwd=workspace).stdout for _ in range(3))
+    assert "Python has an operator" in first
+    assert "It is `+`" not in first
+    assert "It is `+`" in second
+    assert "last one" in third
+    assert "--give-up" in third
+
+
+def test_the_solution_opens_when_earned_or_given_up(run: Run, workspace: Path) -> None:
+    """Closed before 100 points; --give-up opens it and is recorded; the diff shows one's own."""
+    assert run("solution", "q1").returncode == 2
+    opened = run("solution", "q1", "--give-up")
+    assert opened.returncode == 0
+    assert "return a + b" in opened.stdout
+    assert "recorded" in opened.stdout
+    assert "-    raise NotImplementedError" in opened.stdout
+    assert run("solution", "q1").returncode == 0
+
+
+def test_report_writes_pages_and_overwrites_no_strangers_file(run: Run, workspace: Path) -> None:
+    """HTML and JSON of the last attempt; a file that is not archprep's stays as it is."""
+    (workspace / "answer.py").write_text(RIGHT)
+    run("check", cwd=workspace)
+    done = run("report", "--html", "r.html", "--json", "r.json", cwd=workspace)
+    assert done.returncode == 0
+    assert "<html" in (workspace / "r.html").read_text()
+    assert json.loads((workspace / "r.json").read_text())["score"] == 100
+    assert run("report", "--html", "r.html", cwd=workspace).returncode == 0
+    assert run("report", "--html", "answer.py", cwd=workspace).returncode == 2
+    assert (workspace / "answer.py").read_text() == RIGHT
+
+
+def test_the_candidates_modules_never_run_in_the_judge(run: Run, workspace: Path) -> None:
+    """Modules named like the library's, pytest's or archprep's own settings change nothing."""
+    (workspace / "answer.py").write_text("def add(a, b):\n    return 0\n")
+    bomb = "import os\nos.write(2, b'LOADED IN THE JUDGE')\nos._exit(0)\n"
+    for name in ("json", "random", "typing", "pytest", "conftest", "sitecustomize", "rich", "yaml"):
+        (workspace / f"{name}.py").write_text(bomb)
+    (workspace / "pytest.ini").write_text("[pytest]\naddopts = -k none\n")
+    done = run("check", cwd=workspace, env={"PYTEST_ADDOPTS": "-k none", "PYTEST_PLUGINS": "conftest"})
+    assert done.returncode == 1
+    assert "LOADED IN THE JUDGE" not in done.stderr
+    assert "Score 0/100" in done.stdout
+
+
+def test_plain_output_without_a_terminal(run: Run, workspace: Path) -> None:
+    """No escape sequence reaches a file or a pipe, and no line is wider than 80 columns."""
+    for done in (run("check", cwd=workspace), run("list"), run("hint", cwd=workspace)):
+        assert "\x1b" not in done.stdout
+        assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_two_checks_at_once(run: Run, workspace: Path) -> None:
+    """Both finish and both attempts are kept."""
+    (workspace / "answer.py").write_text(RIGHT)
+    command = [sys.executable, "-m", "archprep", "check"]
+    both = [subprocess.Popen(command, cwd=workspace, stdout=subprocess.DEVNULL) for _ in range(2)]  # noqa: S603
+    assert [p.wait(60) for p in both] == [0, 0]
+
+
+def test_an_attempt_that_cannot_be_kept_is_still_shown(run: Run, workspace: Path, home: Path) -> None:
+    """A home that is no folder: the scorecard first, then the sentence, exit code 2."""
+    (workspace / "answer.py").write_text(RIGHT)
+    blocked = home.parent / "a-file"
+    blocked.write_text("")
+    done = run("check", "q1", "--dir", str(workspace), env={"ARCHPREP_HOME": str(blocked)})
+    assert "Score 100/100" in done.stdout
+    assert done.returncode == 2
+    assert "ARCHPREP_HOME" in done.stderr
+
+
+def test_a_broken_state_database_is_moved_aside(run: Run, workspace: Path, home: Path) -> None:
+    """archprep goes on with a new one, says so, and deletes nothing."""
+    for path in home.glob("state.sqlite*"):
+        path.unlink()
+    (home / "state.sqlite").write_bytes(b"not a database " * 1000)
+    done = run("check", cwd=workspace)
+    assert done.returncode == 1
+    assert any("broken" in p.name for p in home.iterdir())
+    assert "is kept as" in done.stderr
+
+
+def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None:
+    """Interrupted in the middle of an endless loop: exit code 130 and nothing left running."""
+    (workspace / "answer.py").write_text("def add(a, b):\n    print('spinning', flush=True)\n    while True:\n        pass\n")
+    command = [sys.executable, "-m", "archprep", "check"]
+    process = subprocess.Popen(command, cwd=workspace, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    time.sleep(1.5)  # well inside the scenario's 4 s
+    children = _tree(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert children
+    assert not [pid for pid in children if _alive(pid)]
+
+
+def test_help_of_every_command_has_an_example(run: Run) -> None:
+    """`--help` shows how the command is used."""
+    for name in "list start check hint solution reset report doctor tour".split():
+        assert f"Example: archprep {name}" in run(name, "--help").stdout
+    assert "Example: archprep author check" in run("author", "check", "--help").stdout
+
+
+def test_doctor_looks_at_the_machine(run: Run) -> None:
+    """Each line says ok or problem; the isolation stands among them."""
+    done = run("doctor")
+    assert "isolation" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_tour_walks_through_the_job(run: Run, desk: Path) -> None:
+    """0 points, 100 points, a report; one's own attempts are left alone."""
+    done = run("tour", "q1", "--dir", "trip")
+    assert done.returncode == 0
+    assert "Score 0/100" in done.stdout
+    assert "Score 100/100" in done.stdout
+    assert (desk / "trip" / "report.html").exists()
+    assert "not started" in run("list").stdout
+
+
+def _tree(pid: int) -> list[int]:
+    import psutil
+
+    return [p.pid for p in psutil.Process(pid).children(recursive=True)]
+
+
+def _alive(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
