@@ -31,7 +31,9 @@ tasks:
 FILES = {
     "exercises": {
         "brief.md": "# {{ exercise.title }}\n\nWork in {{ workspace.name }}.\n",
-        "hints.md": "# Hints\n\n## adding\n\n1. Look at `add`.\n2. It adds:\n\n   ```\n   a + b\n   ```\n",
+        "hints.md": (
+            "# Hints\n\n## adding\n\n1. Look at `add`.\n2. It adds:\n\n   ```\n   a + b\n   ```\n"
+        ),
         "discussion.md": "Why this way?\n",
         "starter/answer.py": "def add(a: int, b: int) -> int:\n    raise NotImplementedError\n",
         "starter/test_examples.py": "def test_nothing() -> None: ...\n",

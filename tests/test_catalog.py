@@ -194,7 +194,7 @@ def test_the_checkout_has_its_own_content(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_wrong_content_root_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable is named, since it was the user who set it."""
     monkeypatch.setenv("ARCHPREP_CONTENT", str(tmp_path))
-    with pytest.raises(UsageError, match="ARCHPREP_CONTENT names .* no folder `exercises`"):
+    with pytest.raises(UsageError, match=r"ARCHPREP_CONTENT names .* no folder `exercises`"):
         catalog.load_all()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import OrdinaryUser
+from conftest import OrdinaryUser  # noqa: TC002 - as in the other test modules
 
 from archprep import database as database_module
 from archprep.database import Database, StoreError
@@ -139,8 +139,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from archprep.database import Database
+path, name = sys.argv[1:]
 for n in range(20):
-    Database(Path(sys.argv[1])).write("INSERT INTO give_ups VALUES (?, 'now')", (sys.argv[2] + str(n),))
+    Database(Path(path)).write("INSERT INTO give_ups VALUES (?, 'now')", (f"{name}{n}",))
 """
 
 

@@ -256,7 +256,9 @@ def test_a_missing_folder_is_told(tmp_path: Path, exercise: Exercise, stage: Pat
     assert "archprep start q1" in (caught.value.tip or "")
 
 
-@pytest.mark.parametrize("name", ["na\nme.py", "\x1b[2J.py", "back\\slash.py", "\udcff.py", "‮x.py"])
+@pytest.mark.parametrize(
+    "name", ["na\nme.py", "\x1b[2J.py", "back\\slash.py", "\udcff.py", "\u202ex.py"]
+)
 def test_unusual_names_are_refused(work: Path, exercise: Exercise, stage: Path, name: str) -> None:
     """Names that could steer a terminal or mean another path are not taken, and told cleanly."""
     (work / name).write_text("")

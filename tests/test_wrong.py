@@ -10,11 +10,12 @@ from conftest import write_tree
 from archprep import catalog
 from archprep.errors import ContentError
 from archprep.model import Exercise
+from archprep.wrong import WrongAnswer
 
 Q1 = "q01_event_bus"
 
 
-def wrong(exercise: Exercise, text: str) -> catalog.WrongAnswer:
+def wrong(exercise: Exercise, text: str) -> WrongAnswer:
     """The wrong answer that a file with `text` describes."""
     folder = exercise.grader_dir / "wrong"
     shutil.rmtree(folder)

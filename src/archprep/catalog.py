@@ -11,12 +11,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprep.errors import ContentError, UsageError
 from archprep.model import Exercise, Limits, Task
 from archprep.reading import Reader, place, read_text, read_yaml
-from archprep.wrong import WrongAnswer, read_wrong_answer
+
+if TYPE_CHECKING:
+    from archprep.wrong import WrongAnswer
 
 DIFFICULTIES = ("easy", "medium", "hard")
 _FOLDER = re.compile(r"q(\d\d+)_([a-z0-9]+(?:_[a-z0-9]+)*)")
@@ -294,5 +296,7 @@ def _numbered(body: str, must_be: str) -> list[str]:
 
 def wrong_answers(exercise: Exercise) -> list[WrongAnswer]:
     """The wrong answers that the graders must reject, by name."""
+    from archprep.wrong import read_wrong_answer
+
     folder = exercise.grader_dir / "wrong"
     return [read_wrong_answer(path) for path in sorted(folder.glob("*.yaml"))]

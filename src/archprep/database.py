@@ -159,7 +159,9 @@ def _create(path: Path) -> None:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     import sqlite3
 
-    uri = f"{path.absolute().as_uri()}?{mode}"
+    # Path.as_uri would do the same, but loads urllib: 3 ms of every command.
+    name = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    uri = f"file:{name}?{mode}"
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
 
 

@@ -6,6 +6,7 @@ cost more than the whole command.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,20 +69,27 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file of ours; a key given twice is an error."""
     import yaml
 
+    try:
+        return yaml.load(read_text(path), _loader())  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise ContentError(f"{place(path)} is not valid YAML: {error}") from error
+
+
+@functools.cache
+def _loader() -> Any:
+    import yaml
+
     base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[misc, valid-type]
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
-            mapping = super().construct_mapping(node, deep=deep)
+        def construct_mapping(self, node: yaml.MappingNode, *args: Any, **kwargs: Any) -> Any:
+            mapping = super().construct_mapping(node, *args, **kwargs)
             if len(mapping) != len(node.value):
                 line = node.start_mark.line + 1
                 raise yaml.YAMLError(f"a key is given twice in the mapping at line {line}")
             return mapping
 
-    try:
-        return yaml.load(read_text(path), Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
-        raise ContentError(f"{place(path)} is not valid YAML: {error}") from error
+    return Loader
 
 
 def read_text(path: Path) -> str:

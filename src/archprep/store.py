@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from archprep.database import Database, StoreError
 
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "Store", "StoreError", "cache_dir", "home"]
 
-_COLUMNS = "id, exercise, started_at, score, max_score, partial, scored, digest, seed, scorecard"
 
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One graded submission as it was saved; `scorecard` is JSON text."""
 
     id: int
@@ -39,6 +35,9 @@ class Attempt:
     digest: str
     seed: int
     scorecard: str
+
+
+_COLUMNS = ", ".join(Attempt._fields)
 
 
 def home() -> Path:
@@ -182,9 +181,8 @@ class Store:
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:
-    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    flags = {name: bool(values[name]) for name in ("partial", "scored")}
-    return Attempt(**values | flags)
+    saved = Attempt._make(row)
+    return saved._replace(partial=bool(saved.partial), scored=bool(saved.scored))
 
 
 def _now() -> str:
