@@ -5,22 +5,31 @@ The judge speaks first on every channel; the worker answers. Whatever breaks the
 the scenario (fail closed). Never pickle, marshal or YAML: a frame is data, not instructions.
 
 Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid}
-Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text}, {"exited": pid, "status": n}
-Judge -> scenario      {"probe": …, "inputs": …, "fakes": […]}, {"id": n, "value": …} or {"id": n, "error": text}
+Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text},
+                       {"exited": pid, "status": n}
+Judge -> scenario      {"probe": …, "inputs": …, "fakes": […]},
+                       {"id": n, "value": …} or {"id": n, "error": text}
 Scenario -> judge      {"imported": true}, {"call": n, …}, {"result": …} or {"raised": …}
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
 MAX_FRAME = 1 << 20
+MAX_DEPTH = 64  # what a frame holds can be walked, shown and compared by recursion
+MAX_DIGITS = 300  # of an integer, so that it still converts to a float
 HEADER = struct.Struct(">I")
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class ProtocolError(Exception):
@@ -39,14 +48,28 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """Parse a frame's body strictly: no NaN, no duplicate keys, no runaway nesting or integers."""
+    """Parse a frame's body strictly: only what every later step can handle without a fault.
+
+    No NaN or infinity, duplicate keys, lone surrogates, runaway nesting or integers.
+    """
     try:
-        message = json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse)
-    # ValueError: also UnicodeDecodeError and integers of more digits than Python parses.
+        # Decoded here: json would guess the encoding of bytes and let surrogates pass.
+        message = json.loads(
+            body.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_bounded,
+        )
+        if _SURROGATE.search(body):
+            json.dumps(message, ensure_ascii=False).encode()  # half of a pair cannot be encoded
     except (ValueError, RecursionError) as e:
         raise ProtocolError(f"not a valid frame: {e}") from None
     if not isinstance(message, dict):
         raise ProtocolError("a frame must hold one object")
+    # A frame with few brackets cannot be deep; most are spared the walk.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(message):
+        raise ProtocolError(f"not a valid frame: nested more than {MAX_DEPTH} deep")
     return message
 
 
@@ -88,6 +111,33 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise ValueError("a duplicate key")
     return result
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is too large for a number")
+    return value
+
+
+def _bounded(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"an integer of {len(text):,} digits")
+    return int(text)
+
+
+def _is_deep(message: dict[str, Any]) -> bool:
+    level: list[Any] = [message]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _containers(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _containers(outer: Any) -> Iterator[Any]:
+    values = outer.values() if type(outer) is dict else outer
+    return (v for v in values if type(v) is dict or type(v) is list)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -65,7 +65,8 @@ def _describe(error: BaseException, phase: str, submission: str) -> dict[str, An
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)[:MAX_TEXT]
+        # A lone surrogate would make the whole frame invalid and hide the message.
+        return str(error)[:MAX_TEXT].encode(errors="replace").decode()
     except BaseException:  # noqa: BLE001 - the candidate's own __str__
         return "(its message cannot be shown: its __str__ raises)"
 
