@@ -1,0 +1,106 @@
+"""Task 3: which event is next, how many at a time, and what a full queue does."""
+
+from __future__ import annotations
+
+from archprep.grading import criterion, expect
+
+from .world import Load, Play, done, schedule, start
+
+
+def drawn_loads(play, keys, priorities):
+    """Events of given keys and priorities, each published at its own instant, the last third later."""
+    kind, late = play.subscriptions[0]["pattern"], len(keys) * 2 // 3
+    events = [play.event(kind, key=key, priority=priority) for key, priority in zip(keys, priorities, strict=True)]
+    return [Load(e, i / 16 + (1 if i >= late else 0), play.quarters(0.5, 6)) for i, e in enumerate(events)]
+
+
+def play_loads(play, candidate, draw, *, says):
+    """Draw until no two events end at one instant, run, and compare all starts with the model."""
+    name = play.subscribe(play.type(), play.names(1)[0])
+    starts = None
+    while starts is None:
+        loads = draw()
+        starts = schedule(loads, play.settings["concurrency"])
+    play.step(0, "start")
+    for load in loads:
+        play.script(name, load.event, [["sleep", load.seconds]])
+        play.publish(load.published, load.event)
+    idle = play.step(loads[-1].published, "idle")
+    play.run(candidate)
+    due = [start(at, name, event_id) for event_id, at in starts.items()]
+    end = max(starts[load.event["id"]] + load.seconds for load in loads)
+    play.same(play.starts() + play.over(idle), [*due, done(end, "idle()")], says=says)
+
+
+@criterion("Behind a backlog the most urgent event is next, then the oldest", task=3, points=4, hint="event-priority")
+def test_event_priority(candidate, rng):
+    play = Play(rng, {"concurrency": 1, "handler_timeout": 60.0})
+
+    def draw():
+        urgency = [0, 5, 5, -2, 0, *rng.choices([-2, 0, 1, 5], k=5)]
+        rng.shuffle(urgency)
+        return drawn_loads(play, [None] * 10, urgency)
+
+    play_loads(play, candidate, draw, says="when a place is free, the queued event of the highest priority starts; among equals the one published first")
+
+
+@criterion("Events of one key run one after another in publish order, others in parallel", task=3, points=7, hint="key-order")
+def test_key_order(candidate, rng):
+    play = Play(rng, {"concurrency": rng.randint(2, 3), "handler_timeout": 60.0})
+
+    def draw():
+        a, b = rng.sample(["acct-1", "acct-2", "acct-7", "acct-9"], 2)
+        keys = [a, a, b, *rng.choices([a, a, b, None], k=11)]
+        return drawn_loads(play, keys, rng.choices([0, 0, 3, -1], k=14))
+
+    says = (
+        "an event waits for all earlier events of its key, whatever its priority, and takes no place of the concurrency "
+        "while it waits; events of other keys and without a key use the places meanwhile"
+    )
+    play_loads(play, candidate, draw, says=says)
+
+
+@criterion("At most `concurrency` events are in processing, and as many if there are", task=3, points=3, hint="concurrency")
+def test_concurrency_limit(candidate, rng):
+    play = Play(rng, {"concurrency": rng.randint(2, 4), "handler_timeout": 60.0})
+
+    def draw():
+        return drawn_loads(play, [None] * 12, [0] * 12)
+
+    play_loads(play, candidate, draw, says=f"{play.settings['concurrency']} events are in processing at a time, in publish order; the next starts when one has finished")
+
+
+@criterion("A full queue refuses or holds back the publisher, first come, first served", task=3, points=4, hint="back-pressure")
+def test_back_pressure(candidate, rng):
+    size, each = rng.randint(2, 4), play_each(rng)
+    play = Play(rng, {"concurrency": 1, "queue_size": size})
+    kind = play.type()
+    name = play.subscribe(kind, play.names(1)[0])
+    play.step(0, "start")
+    at, due = 1.0, []
+    accepted, refused, waiting = [play.event(kind) for _ in range(size + 1)], play.event(kind), [play.event(kind) for _ in range(3)]
+    steps = []
+    for event in accepted:  # one in processing, `size` in the queue
+        steps.append((play.publish(at, event, block=rng.random() < 0.5), at, "ok"))
+        at += 0.0625
+    steps.append((play.publish(at, refused, block=False), at, "QueueFull"))
+    for i, event in enumerate(waiting, 1):
+        at += 0.0625
+        steps.append((play.publish(at, event, spawn=True), 1 + i * each, "ok"))
+    for i, event in enumerate([*accepted, *waiting]):
+        play.script(name, event, [["sleep", each]])
+        due.append(start(1 + i * each, name, event["id"]))
+    idle = play.step(at, "idle")
+    play.run(candidate)
+    due.append(done(1 + (size + 4) * each, "idle()"))
+    due += [done(t, play._tell_step(play.steps[n]), outcome) for n, t, outcome in steps]
+    story = play.starts() + [m for n in [idle, *(n for n, _, _ in steps)] for m in play.over(n, "idle()" if n == idle else None)]
+    says = (
+        "publish() returns when the event is queued; on a full queue block=False raises QueueFull and accepts nothing, "
+        "block=True waits until an event leaves the queue"
+    )
+    play.same(story, due, says=says)
+
+
+def play_each(rng):
+    return rng.randint(4, 12) / 4
