@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +25,29 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "home" / "state.sqlite"
 
 
+Opener = Callable[[Path], Database]
+
+
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
+def opened() -> Iterator[Opener]:
+    """Opens databases and closes them when the test is over."""
+    made: list[Database] = []
+
+    def open_one(path: Path) -> Database:
+        made.append(Database(path))
+        return made[-1]
+
+    yield open_one
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def database(path: Path, opened: Opener) -> Database:
     """A database with one row."""
-    database = Database(path)
+    database = opened(path)
     database.write(INSERT, ("q1", "then"))
-    yield database
-    database.close()
+    return database
 
 
 def broken_files(path: Path) -> list[Path]:
@@ -39,12 +55,12 @@ def broken_files(path: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("size", [8, 5000])
-def test_a_damaged_file_is_moved_aside(path: Path, size: int) -> None:
+def test_a_damaged_file_is_moved_aside(path: Path, size: int, opened: Opener) -> None:
     """Its bytes are kept under another name, a new database is begun, and the user is told."""
     path.parent.mkdir()
     garbage = b"garbage!" * (size // 8)
     path.write_bytes(garbage)
-    database = Database(path)
+    database = opened(path)
     assert database.read(COUNT) == []
     database.write(INSERT, ("q1", "now"))
     assert database.read(COUNT) == [(1,)]
@@ -54,7 +70,9 @@ def test_a_damaged_file_is_moved_aside(path: Path, size: int) -> None:
     assert kept.name in warning
 
 
-def test_damage_inside_is_noticed_when_it_is_met(database: Database, path: Path) -> None:
+def test_damage_inside_is_noticed_when_it_is_met(
+    database: Database, path: Path, opened: Opener
+) -> None:
     """A file whose head is right but whose pages are not is moved aside as well."""
     for n in range(100):
         database.write(INSERT, (f"q{n + 10}", "x" * 50))
@@ -62,61 +80,61 @@ def test_damage_inside_is_noticed_when_it_is_met(database: Database, path: Path)
     data = bytearray(path.read_bytes())
     data[4096:] = b"\xff" * (len(data) - 4096)
     path.write_bytes(data)
-    again = Database(path)
+    again = opened(path)
     assert again.read(COUNT) == []
     assert [p.read_bytes() for p in broken_files(path)] == [bytes(data)]
 
 
 @pytest.mark.parametrize("sql", ["CREATE TABLE mine (a)", "PRAGMA user_version = 99"])
-def test_another_programs_database_is_moved_aside(path: Path, sql: str) -> None:
+def test_another_programs_database_is_moved_aside(path: Path, sql: str, opened: Opener) -> None:
     """A valid file that is not ours is neither used nor overwritten."""
     path.parent.mkdir()
     with sqlite3.connect(path) as other:
         other.execute(sql)
     other.close()
-    database = Database(path)
+    database = opened(path)
     database.write(INSERT, ("q1", "now"))
     assert len(broken_files(path)) == 1
     assert database.read(COUNT) == [(1,)]
 
 
-def test_a_missing_table_counts_as_damage(database: Database, path: Path) -> None:
+def test_a_missing_table_counts_as_damage(database: Database, path: Path, opened: Opener) -> None:
     """Somebody dropped a table: the rest is kept aside and work goes on."""
     database.close()
     with sqlite3.connect(path) as other:
         other.execute("DROP TABLE give_ups")
     other.close()
-    again = Database(path)
+    again = opened(path)
     again.write(INSERT, ("q2", "now"))
     assert again.read(COUNT) == [(1,)]
     assert len(broken_files(path)) == 1
 
 
-def test_journals_go_with_the_damaged_file(database: Database, path: Path) -> None:
+def test_journals_go_with_the_damaged_file(database: Database, path: Path, opened: Opener) -> None:
     """A journal that another process holds open must not be applied to the new database."""
     database.read("PRAGMA wal_checkpoint(TRUNCATE)")
     path.write_bytes(b"garbage!" * 1000)
-    Database(path).write(INSERT, ("q1", "now"))
+    opened(path).write(INSERT, ("q1", "now"))
     assert {p.name.rpartition("-")[2] for p in broken_files(path)} >= {"wal", "shm"}
 
 
-def test_a_broken_file_never_replaces_an_older_one(path: Path) -> None:
+def test_a_broken_file_never_replaces_an_older_one(path: Path, opened: Opener) -> None:
     """Twice within a second gives two names."""
     path.parent.mkdir()
     for _ in range(2):
         path.write_bytes(b"garbage" * 100)
-        database = Database(path)
+        database = opened(path)
         database.read(COUNT)
         database.close()
     assert len(broken_files(path)) == 2
 
 
-def test_a_newer_schema_asks_for_an_upgrade(database: Database, path: Path) -> None:
+def test_a_newer_schema_asks_for_an_upgrade(database: Database, path: Path, opened: Opener) -> None:
     """The file of a newer archprep is left alone."""
     database.write("PRAGMA user_version = 999", ())
     database.close()
     before = path.read_bytes()
-    again = Database(path)
+    again = opened(path)
     for use in (lambda: again.read(COUNT), lambda: again.write(INSERT, ("q2", "now"))):
         with pytest.raises(UsageError, match="newer archprep") as caught:
             use()
@@ -125,11 +143,11 @@ def test_a_newer_schema_asks_for_an_upgrade(database: Database, path: Path) -> N
     assert broken_files(path) == []
 
 
-def test_an_empty_file_is_filled(path: Path) -> None:
+def test_an_empty_file_is_filled(path: Path, opened: Opener) -> None:
     """What a full disk left of an earlier start is no damage."""
     path.parent.mkdir()
     path.touch()
-    database = Database(path)
+    database = opened(path)
     database.write(INSERT, ("q1", "now"))
     assert database.read(COUNT) == [(1,)]
     assert database.warnings == []
@@ -145,18 +163,20 @@ for n in range(20):
 """
 
 
-def test_processes_may_write_at_once(path: Path) -> None:
+def test_processes_may_write_at_once(path: Path, opened: Opener) -> None:
     """Four processes create and fill one database; every row arrives."""
     command = [sys.executable, "-c", WRITER, str(path)]
     writers = [subprocess.Popen([*command, name]) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
-    assert Database(path).read(COUNT) == [(80,)]
+    assert opened(path).read(COUNT) == [(80,)]
     assert broken_files(path) == []
 
 
-def test_reading_goes_on_while_another_writes(database: Database, path: Path) -> None:
+def test_reading_goes_on_while_another_writes(
+    database: Database, path: Path, opened: Opener
+) -> None:
     """An open transaction elsewhere makes no reader wait, and its rows are not seen early."""
-    other = Database(path)
+    other = opened(path)
 
     def work(db: sqlite3.Connection) -> list[tuple[int]]:
         db.execute(INSERT, ("q2", "now"))
@@ -192,56 +212,56 @@ def test_a_full_disk_is_told_and_loses_nothing(database: Database, path: Path) -
 
 
 def test_a_locked_database_is_told(
-    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch, opened: Opener
 ) -> None:
     """Who waits too long for another process gets a sentence, not a hang."""
     monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.01)
-    other = Database(path)
+    other = opened(path)
     with pytest.raises(StoreError, match="locked"):
         database.transaction(lambda _: other.write(INSERT, ("q2", "now")))
 
 
-def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_is_told(tmp_path: Path, opened: Opener) -> None:
     """Reading finds nothing and says so; saving raises."""
     (tmp_path / "home").write_text("I am a file")
-    database = Database(tmp_path / "home" / "state.sqlite")
+    database = opened(tmp_path / "home" / "state.sqlite")
     assert database.read(COUNT) == []
     assert len(database.warnings) == 1
     with pytest.raises(StoreError, match="cannot save to"):
         database.write(INSERT, ("q1", "now"))
 
 
-def test_a_read_only_home_can_be_read(user: OrdinaryUser) -> None:
+def test_a_read_only_home_can_be_read(user: OrdinaryUser, opened: Opener) -> None:
     """What was saved is shown where nothing can be saved any more."""
     home = user.folder / "home"
-    database = Database(home / "state.sqlite")
+    database = opened(home / "state.sqlite")
     database.write(INSERT, ("q1", "now"))
     database.close()
     home.chmod(0o500)
     user.become()
-    again = Database(home / "state.sqlite")
+    again = opened(home / "state.sqlite")
     assert again.read(COUNT) == [(1,)]
     assert again.warnings == []
     with pytest.raises(StoreError, match="cannot save to"):
         again.write(INSERT, ("q2", "now"))
 
 
-def test_a_closed_home_is_empty_with_a_warning(user: OrdinaryUser) -> None:
+def test_a_closed_home_is_empty_with_a_warning(user: OrdinaryUser, opened: Opener) -> None:
     """Where nothing can be read, reading finds nothing and the user is told why."""
     home = user.folder / "home"
-    Database(home / "state.sqlite").write(INSERT, ("q1", "now"))
+    opened(home / "state.sqlite").write(INSERT, ("q1", "now"))
     home.chmod(0o000)
     user.become()
-    database = Database(home / "state.sqlite")
+    database = opened(home / "state.sqlite")
     assert database.read(COUNT) == []
     assert database.read(COUNT) == []
     [warning] = database.warnings
     assert str(home) in warning
 
 
-def test_a_home_that_cannot_be_made_is_told(user: OrdinaryUser) -> None:
+def test_a_home_that_cannot_be_made_is_told(user: OrdinaryUser, opened: Opener) -> None:
     """A read-only parent folder makes saving fail with a sentence."""
     user.folder.chmod(0o500)
     user.become()
     with pytest.raises(StoreError, match="Permission denied"):
-        Database(user.folder / "home" / "state.sqlite").write(INSERT, ("q1", "now"))
+        opened(user.folder / "home" / "state.sqlite").write(INSERT, ("q1", "now"))
