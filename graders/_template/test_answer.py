@@ -1,0 +1,78 @@
+"""The hidden criteria. pytest runs them in the judge; the candidate's code is elsewhere.
+
+`candidate.observe` plays a probe in the sandbox. What it returns is a claim; what a judge-side
+fake was asked is a fact. Draw the inputs from `rng`, and enough of them that nobody guesses right.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from archprep.grading import Refuse, assert_same, criterion, expect, fake, scenario
+
+
+@scenario
+def summed(candidate, rng):
+    """A scenario is played once and feeds every criterion that names it as an argument."""
+    ledgers = [[rng.randint(-999, 999) for _ in range(size)] for size in (0, 1, rng.randint(5, 9))]
+    rng.shuffle(ledgers)
+    # `returns` has the form checked, so that a criterion need not expect anything else.
+    return ledgers, candidate.observe("totals", ledgers=ledgers, returns=list[list[int]])
+
+
+# The id of a criterion is the function's name: running-totals. The points of all add up to 100.
+@criterion("Each total includes all amounts so far", task=1, points=40, hint="totals")
+def test_running_totals(summed):
+    ledgers, seen = summed
+    assert_same(
+        seen,
+        [list(accumulate(amounts)) for amounts in ledgers],
+        says="each total is the sum up to and including its amount",
+        given=f"the ledgers {ledgers}",
+    )
+
+
+class Source:
+    """A judge-side fake: it stays here, answers from secret data and keeps the log."""
+
+    def __init__(self, rng):
+        # Drawn, and yet every draw holds what tells wrong from right: a short page before others.
+        sizes = [rng.randint(3, 5), rng.randint(1, 2), *(rng.randint(1, 5) for _ in range(4)), 0]
+        self.pages = [[f"{rng.randrange(16**6):06x}" for _ in range(size)] for size in sizes]
+        self.asked = []
+
+    def page(self, number):
+        """Public methods can be called from the sandbox, with plain data."""
+        self.asked.append(number)
+        if not 0 <= number < len(self.pages):
+            raise Refuse(f"there is no page {number}")  # raises in the candidate's code
+        return self.pages[number]
+
+    def __str__(self):
+        return f"pages of {', '.join(str(len(page)) for page in self.pages)} items"
+
+
+@scenario
+def reading(candidate, rng):
+    source = Source(rng)
+    return source, candidate.observe("read", source=fake(source), returns=list[str])
+
+
+@criterion("All items are read, in order", task=2, points=30, hint="pages")
+def test_all_items_in_order(reading):
+    source, seen = reading
+    items = [item for page in source.pages for item in page]
+    assert_same(seen, items, says="the items of all pages", given=str(source))
+
+
+@criterion(
+    "Each page is asked for once, and none after the empty one", task=2, points=30, hint="calls"
+)
+def test_each_page_once(reading):
+    source, _ = reading
+    expect(
+        source.asked == list(range(len(source.pages))),
+        expected=f"pages 0 to {len(source.pages) - 1} are asked for, each once",
+        observed=f"asked for: {source.asked}",
+        given=str(source),
+    )

@@ -1,0 +1,114 @@
+"""Writes the three folders of a new exercise from the template, which is itself a sound one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from archprep import catalog
+from archprep.clean import clean
+from archprep.errors import UsageError
+
+TEMPLATE = "_template"
+KINDS = ("exercises", "solutions", "graders")
+WORDS = 4  # of the title in the folder's name
+
+_NAME = re.compile(r"q?0*([1-9]\d*)(?:_([a-z0-9_]+))?")
+_ID, _TITLE = "q0", "TITLE"
+
+
+def new(name: str, *, title: str = "New exercise") -> list[Path]:
+    """Write the folders of exercise `name` ("q18", "q18_feature_flags"); return them."""
+    number, slug = _parsed(name)
+    root = _checkout()
+    folder = f"q{number:02}_{slug or _slug(title)}"
+    _refuse_taken(root, number)
+    made: list[Path] = []
+    try:
+        for kind in KINDS:
+            made.append(root / kind / folder)
+            _copy(_content() / kind / TEMPLATE, made[-1])
+        manifest = root / "exercises" / folder / "exercise.yaml"
+        manifest.write_text(_filled(manifest.read_text(encoding="utf-8"), number, title))
+    except BaseException as e:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        if isinstance(e, OSError):
+            raise _unwritable(root) from e
+        raise
+    return made
+
+
+def _parsed(name: str) -> tuple[int, str]:
+    match = _NAME.fullmatch(name.strip().lower().replace("-", "_"))
+    if match is None:
+        raise UsageError(
+            f"{clean(name, 60)!r} is not the id of an exercise.", tip="Write it like q18."
+        )
+    return int(match[1]), (match[2] or "").strip("_")
+
+
+def _slug(title: str) -> str:
+    words = re.findall(r"[a-z0-9]+", title.lower().replace("'", ""))
+    if not words:
+        raise UsageError(
+            f"The title {clean(title, 60)!r} has no word to name a folder by.",
+            tip="Give another one with --title, or the folder's name: q18_feature_flags.",
+        )
+    return "_".join(words[:WORDS])
+
+
+def _checkout() -> Path:
+    """The content root, where that is a checkout's: an installed package is nobody's to edit."""
+    root = catalog.content_root()
+    if root.name == "_content":
+        raise UsageError(
+            "New exercises are written in a checkout of archprep, not in an installed package.",
+            tip="Clone the repository, `pip install -e '.[dev]'` there, and run this again.",
+        )
+    if not all(os.access(root / kind, os.W_OK) for kind in KINDS):
+        raise _unwritable(root)
+    return root
+
+
+def _content() -> Path:
+    """The content that comes with archprep, wherever new exercises are to go."""
+    package = Path(__file__).parents[1]
+    installed = package / "_content"
+    return installed if installed.is_dir() else package.parents[1]
+
+
+def _unwritable(root: Path) -> UsageError:
+    return UsageError(
+        f"The folders exercises, solutions and graders in {root} cannot be written.",
+        tip="Run this in a checkout of archprep that is yours.",
+    )
+
+
+def _refuse_taken(root: Path, number: int) -> None:
+    taken = re.compile(rf"q0*{number}_.*")
+    for kind in KINDS:
+        for path in sorted((root / kind).iterdir()):
+            if taken.fullmatch(path.name):
+                raise UsageError(
+                    f"q{number} is taken: {kind}/{path.name}.",
+                    tip="Take another number. `archprep list` shows all.",
+                )
+
+
+def _copy(source: Path, target: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*_cache")
+    # Contents, not modes: the files of an installed package may be read-only.
+    shutil.copytree(source, target, ignore=ignored, copy_function=shutil.copyfile)
+
+
+def _filled(manifest: str, number: int, title: str) -> str:
+    import json
+
+    # JSON's quoted text is YAML's, too: a title may hold a colon or a quote.
+    quoted = json.dumps(title.strip(), ensure_ascii=False)
+    return manifest.replace(f"id: {_ID}", f"id: q{number}").replace(
+        f"title: {_TITLE}", f"title: {quoted}"
+    )
