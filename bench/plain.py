@@ -32,9 +32,15 @@ class InProcess:
         """Call the probe with the judge's objects themselves; data comes back as JSON would."""
         import msgspec
 
-        plain = {k: v.target if isinstance(v, Fake) else v for k, v in inputs.items()}
-        value = json.loads(json.dumps(getattr(self._probes, probe)(**plain)))
+        fakes = {k: v.target for k, v in inputs.items() if isinstance(v, Fake)}
+        plain = _copied({k: v for k, v in inputs.items() if k not in fakes})
+        value = _copied(getattr(self._probes, probe)(**plain, **fakes))
         return value if returns is None else msgspec.convert(value, returns, strict=True)
+
+
+def _copied(value: Any) -> Any:
+    """Return what would arrive on the other side of a boundary."""
+    return json.loads(json.dumps(value))
 
 
 def pytest_configure(config: pytest.Config) -> None:

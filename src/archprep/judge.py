@@ -129,11 +129,13 @@ class Candidate:
 
         if self._import_failure is not None:
             raise self._import_failure  # costs its time once, not once per scenario
-        fakes = {name: value.target for name, value in inputs.items() if isinstance(value, Fake)}
+        wrapped = {name: value for name, value in inputs.items() if isinstance(value, Fake)}
+        fakes = {name: value.target for name, value in wrapped.items()}
+        told = {name: value.told for name, value in wrapped.items()}
         plain = {name: value for name, value in inputs.items() if name not in fakes}
         limits = self._exercise.limits if seconds is None else replace(self._exercise.limits, seconds=seconds)
         try:
-            seen = self._sandbox.run(Scenario(probe, plain, fakes, limits))
+            seen = self._sandbox.run(Scenario(probe, plain, fakes, limits, told))
             self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
             return seen.value if returns is None else _typed(seen.value, returns)
         except CandidateError as e:

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from archprep.model import Frame, Limits, Reason, Submission
 from archprep.worker import protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 BOOT_SECONDS = 60.0
@@ -62,6 +64,7 @@ class Scenario:
     inputs: dict[str, Any]
     fakes: dict[str, Any]
     limits: Limits
+    told: dict[str, tuple[str, ...]] = field(default_factory=dict)  # methods that are not answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,20 @@ class Observation:
 
     value: Any
     output: str
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A scenario's process, from this side. It imports the candidate's modules and waits."""
+
+    channel: socket.socket
+    log: int
+    limits: Limits
+    pid: int | None = None  # until the warm parent has told
+
+    def close(self) -> None:
+        self.channel.close()
+        os.close(self.log)
 
 
 @dataclass(slots=True)
@@ -94,6 +111,9 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready = False
+        self._ordered: deque[_Worker] = deque()  # not yet confirmed, in order
+        self._exits: dict[int, int] = {}
+        self._spare: _Worker | None = None
         self._scratch = tempfile.mkdtemp(prefix="archprep-")
 
     def __enter__(self) -> Sandbox:
@@ -140,21 +160,46 @@ class Sandbox:
         Raises CandidateError for whatever the candidate's code did instead, ContentError
         when the sandbox itself failed.
         """
+        worker = self._take(scenario.limits)
+        try:
+            fakes = {name: scenario.told.get(name, ()) for name in scenario.fakes}
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may have ended already
+                protocol.send(
+                    worker.channel, {"probe": scenario.probe, "inputs": scenario.inputs, "fakes": fakes}
+                )
+            # The next one starts and imports on the other core while this one plays.
+            self._spare = self._order(scenario.limits)
+            return self._play(scenario, worker)
+        finally:
+            worker.close()
+
+    def _take(self, limits: Limits) -> _Worker:
+        """Return a waiting process with these limits: the spare one, or a new one."""
         if self._control is None:
             self.start()
-        self._await_ready()
+        if not self._ready:
+            self._hear_until(lambda: self._ready)
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.limits == limits:
+            return spare
+        if spare is not None:
+            self._end(spare)
+            spare.close()
+        return self._order(limits) if self._control is not None else self._take(limits)
+
+    def _order(self, limits: Limits) -> _Worker:
+        """Ask the warm parent for a process; it is confirmed later, in order."""
+        assert self._control is not None
         channel, theirs = socket.socketpair()
         log, log_writer = os.pipe()
-        try:
-            protocol.send(channel, {"probe": scenario.probe, "inputs": scenario.inputs, "fakes": [*scenario.fakes]})
-            limits = asdict(scenario.limits)
-            pid = self._spawn({"limits": limits, "scratch": self._scratch}, [theirs.fileno(), log_writer])
-            theirs.close()
-            os.close(log_writer)
-            return self._play(scenario, channel, log, pid)
-        finally:
-            channel.close()
-            os.close(log)
+        worker = _Worker(channel, log, limits)
+        with theirs:
+            self._tell({"spawn": {"limits": asdict(limits), "scratch": self._scratch}})
+            with suppress(OSError):  # a dead parent shows when it is listened to
+                socket.send_fds(self._control, [b"F"], [theirs.fileno(), log_writer])
+        os.close(log_writer)
+        self._ordered.append(worker)
+        return worker
 
     def _boot_message(self) -> dict[str, Any]:
         contained = self.profile.contained
@@ -168,36 +213,34 @@ class Sandbox:
             "seccomp": base64.b64encode(self._seccomp).decode(),
         }
 
-    def _await_ready(self) -> None:
-        if not self._ready:
-            self._hear("ready")
-            self._ready = True
-
-    def _spawn(self, plan: dict[str, Any], fds: list[int]) -> int:
-        assert self._control is not None
-        self._tell({"spawn": plan})
-        socket.send_fds(self._control, [b"F"], fds)
-        return int(self._hear("spawned")["spawned"])
-
     def _tell(self, message: dict[str, Any]) -> None:
         assert self._control is not None
         with suppress(BrokenPipeError, ConnectionResetError):  # the next answer will tell
             protocol.send(self._control, message)
 
-    def _hear(self, expected: str) -> dict[str, Any]:
-        """Wait for the warm parent's next answer of that kind; exits of earlier scenarios are skipped."""
+    def _hear_until(self, done: Callable[[], bool]) -> None:
+        """Listen to the warm parent until `done`; ContentError when it cannot go on."""
+        try:
+            while not done():
+                self._hear()
+        except (OSError, EOFError, protocol.ProtocolError) as e:
+            raise self._broken(str(e)) from None
+
+    def _hear(self) -> None:
         assert self._control is not None
-        while True:
-            try:
-                message = protocol.receive(self._control)
-            except (OSError, protocol.ProtocolError) as e:
-                raise self._broken(str(e)) from None
-            if message is None:
-                raise self._broken("it ended")
-            if "refused" in message:
-                raise self._broken(message["refused"])
-            if expected in message:
-                return message
+        match protocol.receive(self._control):
+            case {"ready": True}:
+                self._ready = True
+            case {"spawned": int(pid)}:
+                self._ordered.popleft().pid = pid
+            case {"exited": int(pid), "status": int(status)}:
+                self._exits[pid] = status
+            case {"refused": str(why)}:
+                raise OSError(why)
+            case None:
+                raise EOFError("it ended")
+            case other:
+                raise protocol.ProtocolError(f"an unknown message {other}")
 
     def _broken(self, why: str) -> ContentError:
         said = b""
@@ -210,15 +253,15 @@ class Sandbox:
 
     # -- one scenario ---------------------------------------------------------------------
 
-    def _play(self, scenario: Scenario, channel: socket.socket, log: int, pid: int) -> Observation:
+    def _play(self, scenario: Scenario, worker: _Worker) -> Observation:
         watch = _Watch(deadline=time.monotonic() + scenario.limits.seconds)
         try:
             try:
-                self._pump(scenario, watch, channel, log)
+                self._pump(scenario, watch, worker.channel, worker.log)
             finally:
-                status = self._end(pid)
-                _drain(watch, log)
-            _refuse_trailing(watch, channel)
+                status = self._end(worker)
+                _drain(watch, worker.log)
+            _refuse_trailing(watch, worker.channel)
             return Observation(self._conclude(watch, status), _prints(watch))
         except CandidateError as e:
             e.frames = e.frames or self._stuck_at(watch)
@@ -265,25 +308,25 @@ class Sandbox:
                 Reason.MEMORY, f"used {total >> 20:,} MB of memory in all; {limits.memory_mb:,} MB are allowed"
             )
 
-    def _end(self, pid: int) -> int | None:
-        """Kill the scenario's processes and wait until they are gone; replace the parent if it is."""
-        self._tell({"kill": pid})
-        assert self._control is not None
-        self._control.settimeout(EXIT_SECONDS)
+    def _end(self, worker: _Worker) -> int | None:
+        """Kill a scenario's processes and wait until they are gone; return its exit status.
+
+        A warm parent that a scenario has stopped or killed is replaced: the rest goes on.
+        """
+        if self._control is None:
+            return None
         try:
-            while True:
-                message = protocol.receive(self._control)
-                if message is None:
-                    break
-                if message.get("exited") == pid:
-                    return int(message["status"])
-        except (OSError, protocol.ProtocolError):
-            pass  # a parent that a scenario stopped or killed: start another, the rest goes on
-        finally:
-            if self._control is not None:
-                self._control.settimeout(BOOT_SECONDS)
-        self._stop()
-        return None
+            self._control.settimeout(EXIT_SECONDS)
+            while worker.pid is None:
+                self._hear()
+            self._tell({"kill": worker.pid})
+            while worker.pid not in self._exits:
+                self._hear()
+            self._control.settimeout(BOOT_SECONDS)
+            return self._exits.pop(worker.pid)
+        except (OSError, EOFError, protocol.ProtocolError):
+            self._stop()
+            return None
 
     def _conclude(self, watch: _Watch, status: int | None) -> Any:
         answer = watch.answer
@@ -329,6 +372,11 @@ class Sandbox:
     # -- the process ----------------------------------------------------------------------
 
     def _stop(self) -> None:
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
+        self._ordered.clear()
+        self._exits.clear()
         if self._control is not None:
             self._control.close()
             self._control = None
@@ -381,6 +429,8 @@ def _act(watch: _Watch, message: dict[str, Any], channel: socket.socket, fakes: 
             watch.imported = True
         case {"call": int(number), "fake": str(fake), "method": str(method), "args": list(args), "kwargs": dict(kwargs)}:
             reply = {"id": number} | _answer(fakes, fake, method, args, kwargs)
+            if number == 0:
+                return
             with suppress(BrokenPipeError, ConnectionResetError):
                 protocol.send(channel, reply)
         case {"result": _, **rest} | {"raised": dict(), **rest} if not rest:

@@ -13,7 +13,8 @@ import resource
 from contextlib import suppress
 from typing import Any
 
-CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x08000000, 0x10000000, 0x20000000
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x08000000, 0x10000000
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 4, 22, 24
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
@@ -30,12 +31,12 @@ def harden_parent() -> None:
 
 
 def enter_namespaces(*, new_user: bool) -> None:
-    """Give this process private mounts, IPC and, for its next child, process ids.
+    """Give this process private mounts, IPC, network and, for its next child, process ids.
 
     `new_user`: the caller has no capability to do so (level A-root), so a user namespace in
     which it has one comes along. Otherwise it holds CAP_SYS_ADMIN of the sandbox's own.
     """
-    flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID
+    flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
     if not new_user:
         _check(_libc.unshare(flags), "unshare")
         return

@@ -27,27 +27,33 @@ MAX_FRAMES = 12
 def play(
     sock: socket.socket, probes: ModuleType, submission: str, entry: list[str], seconds: float
 ) -> None:
-    """Serve the one request on this channel within `seconds`; never raises."""
+    """Import the candidate's modules, serve the one request on this channel; never raises."""
     channel = Channel(sock)
-    # Says on the log where the code hangs, just before the judge ends it.
-    faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
     phase = "import"
     try:
-        request = protocol.receive(sock) or {}
+        _say_where_it_hangs(seconds)
         # Last on the path: a candidate's random.py must not replace the library's.
         sys.path.append(submission)
         for module in entry:
             importlib.import_module(module)
         channel.send({"imported": True})
         phase = "probe"
+        faulthandler.cancel_dump_traceback_later()
+        request = protocol.receive(sock) or {}
+        _say_where_it_hangs(seconds)
         inputs = dict(request["inputs"])
-        inputs.update((name, Stub(channel, name)) for name in request["fakes"])
+        inputs.update((name, Stub(channel, name, told)) for name, told in request["fakes"].items())
         result = getattr(probes, request["probe"])(**inputs)
         _flush()
         channel.send({"result": result})
     except BaseException as e:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the candidate's too
         _flush()
         channel.send({"raised": _describe(e, phase, submission)})
+
+
+def _say_where_it_hangs(seconds: float) -> None:
+    """Have the stack written on the log just before the judge ends an endless scenario."""
+    faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
 
 
 def _describe(error: BaseException, phase: str, submission: str) -> dict[str, Any]:

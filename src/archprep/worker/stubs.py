@@ -45,6 +45,10 @@ class Channel:
             raise FakeError(reply["error"])
         return reply["value"]
 
+    def tell(self, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call the judge's object and do not wait: there is no answer."""
+        self.send({"call": 0, "fake": fake, "method": method, "args": args, "kwargs": kwargs})
+
     def _wait_for(self, number: int) -> dict[str, Any]:
         with self._changed:
             while number not in self._replies:
@@ -69,18 +73,24 @@ class Channel:
 
 
 class Stub:
-    """Stands for one judge-side object: every method of it is a call to the judge."""
+    """Stands for one judge-side object: every method of it is a call to the judge.
 
-    def __init__(self, channel: Channel, name: str) -> None:
+    The methods named in `told` are not waited for: they inform the judge, in order, and
+    return None at once.
+    """
+
+    def __init__(self, channel: Channel, name: str, told: list[str]) -> None:
         self.__channel = channel
         self.__name = name
+        self.__told = told
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if method.startswith("_"):
             raise AttributeError(method)
+        send = self.__channel.tell if method in self.__told else self.__channel.call
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self.__channel.call(self.__name, method, args, kwargs)
+            return send(self.__name, method, args, kwargs)
 
         # Kept, so that the next call finds it without building it again.
         self.__dict__[method] = call
