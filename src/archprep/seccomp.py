@@ -12,18 +12,21 @@ from functools import cache
 
 DENIED = """
     ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd
-    mount umount2 pivot_root move_mount open_tree fsopen fsmount fsconfig fspick mount_setattr
+    mount umount2 pivot_root move_mount open_tree open_tree_attr fsopen fsmount fsconfig fspick
+    mount_setattr
     unshare setns chroot
     bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
     keyctl add_key request_key memfd_create memfd_secret
     shmget shmat semget msgget mq_open personality
     kexec_load kexec_file_load init_module finit_module delete_module reboot
-    swapon swapoff acct quotactl syslog name_to_handle_at open_by_handle_at
+    swapon swapoff acct quotactl quotactl_fd syslog io_setup modify_ldt
+    name_to_handle_at open_by_handle_at
     clock_settime settimeofday adjtimex clock_adjtime iopl ioperm vhangup fanotify_init
 """.split()
 CLONE_NEW = (0x10000000, 0x00020000, 0x08000000, 0x04000000, 0x20000000, 0x40000000, 0x02000000)
-AF_NETLINK = 16  # glibc asks it for interfaces; UNIX (1), INET (2) and INET6 (10) are below
-AF_KEY = 15
+AF_NETLINK = 16  # glibc asks it for interfaces
+OTHER_FAMILIES = (*range(3, 10), *range(11, AF_NETLINK))  # but for UNIX, INET and INET6
+SHARED_ANONYMOUS = 0x21  # MAP_SHARED | MAP_ANONYMOUS
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 
 
@@ -40,7 +43,11 @@ def program() -> bytes:
     for flag in CLONE_NEW:
         rules.add_rule(s.ERRNO(errno.EPERM), "clone", s.Arg(0, s.MASKED_EQ, flag, flag))
     rules.add_rule(s.ERRNO(errno.EAFNOSUPPORT), "socket", s.Arg(0, s.GT, AF_NETLINK))
-    rules.add_rule(s.ERRNO(errno.EAFNOSUPPORT), "socket", s.Arg(0, s.EQ, AF_KEY))
+    for family in OTHER_FAMILIES:
+        rules.add_rule(s.ERRNO(errno.EAFNOSUPPORT), "socket", s.Arg(0, s.EQ, family))
+    # Such memory can be filled and dropped from the page tables: no watch would count it then.
+    shared = s.Arg(3, s.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS)
+    rules.add_rule(s.ERRNO(errno.EPERM), "mmap", shared)
     for request in (TIOCSTI, TIOCLINUX):
         # Masked: the kernel looks at 32 bits only, so must the rule.
         rules.add_rule(s.ERRNO(errno.EPERM), "ioctl", s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, request))
