@@ -123,3 +123,11 @@ def user() -> Iterator[OrdinaryUser]:
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o700)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def theirs(user: OrdinaryUser, content: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise:
+    """The exercise where the ordinary user can read it."""
+    shutil.copytree(content, user.folder / "content")
+    monkeypatch.setenv("ARCHPREP_CONTENT", str(user.folder / "content"))
+    return catalog.get("q1")

@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from conftest import OrdinaryUser  # noqa: TC002 - as in the other test modules
@@ -170,6 +172,22 @@ def test_processes_may_write_at_once(path: Path, opened: Opener) -> None:
     assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
     assert opened(path).read(COUNT) == [(80,)]
     assert broken_files(path) == []
+
+
+def test_a_database_is_made_once(tmp_path: Path) -> None:
+    """However many start at the same moment on a fresh machine, nobody fails."""
+    together = Barrier(8)
+
+    def save(number: int) -> None:
+        for attempt in range(6):
+            database = Database(tmp_path / str(attempt) / "state.sqlite")
+            together.wait(30)
+            database.write(INSERT, (f"q{number}", "now"))
+            assert database.warnings == []
+            database.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(save, range(8)))
 
 
 def test_reading_goes_on_while_another_writes(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import socket
 from pathlib import Path
 
 import pytest
 from conftest import OrdinaryUser, write_tree
 
-from archprep import catalog, intake, workspace
+from archprep import intake, workspace
 from archprep.errors import UsageError
 from archprep.intake import discard, freeze
 from archprep.model import Exercise, Submission
@@ -27,14 +26,6 @@ def work(tmp_path: Path, exercise: Exercise) -> Path:
 def stage(tmp_path: Path) -> Path:
     """Where the copy goes; it does not exist yet."""
     return tmp_path / "runs" / "stage"
-
-
-@pytest.fixture
-def theirs(user: OrdinaryUser, content: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise:
-    """The exercise where the ordinary user can read it."""
-    shutil.copytree(content, user.folder / "content")
-    monkeypatch.setenv("ARCHPREP_CONTENT", str(user.folder / "content"))
-    return catalog.get("q1")
 
 
 def names(submission: Submission) -> list[str]:
@@ -150,6 +141,15 @@ def test_a_discarded_copy_is_gone(work: Path, exercise: Exercise, stage: Path) -
     discard(stage)
     assert not stage.exists()
     discard(stage)
+
+
+def test_a_copy_is_discarded_by_who_made_it(user: OrdinaryUser, theirs: Exercise) -> None:
+    """Its read-only folders are no obstacle, though an ordinary user cannot remove from them."""
+    work = workspace.start(theirs, user.folder / "work").path
+    write_tree(work, {"pkg/deep/x.py": ""})
+    user.become()
+    discard(freeze(work, theirs, user.folder / "stage").root)
+    assert not (user.folder / "stage").exists()
 
 
 def test_discarding_follows_no_link(

@@ -146,6 +146,15 @@ def interrupt_at(patch: pytest.MonkeyPatch, step: int) -> None:
     patch.setattr(Path, "rename", counting(Path.rename))
 
 
+def test_only_the_folder_itself_must_be_writable(user: OrdinaryUser, theirs: Exercise) -> None:
+    """An empty folder is filled without touching its parent: it may be a mount."""
+    (user.folder / "mount").mkdir()
+    user.become()
+    user.folder.chmod(0o555)
+    workspace.start(theirs, user.folder / "mount")
+    assert sorted(snapshot(user.folder / "mount")) == NEW
+
+
 def test_a_closed_parent_is_told(user: OrdinaryUser, exercise: Exercise) -> None:
     """A read-only folder gives a sentence with a way out."""
     user.folder.chmod(0o500)
@@ -251,12 +260,13 @@ def test_a_reset_leaves_repositories_and_environments(work: Path, exercise: Exer
     assert not (backup / ".git").exists()
 
 
-@pytest.mark.parametrize("step", range(16))
+@pytest.mark.parametrize("step", range(17))
 def test_an_interrupted_reset_loses_nothing(
     work: Path, exercise: Exercise, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Ctrl-C at any step: either all is as before, or the reset is complete."""
     (work / "answer.py").write_text("mine")
+    (work / "dangling").symlink_to("nowhere")
     before = snapshot(work.parent)
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
