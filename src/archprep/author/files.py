@@ -117,11 +117,12 @@ def _is_read_by_graders(inner: Path) -> bool:
 def _walk(folder: Path) -> Iterator[Path]:
     """The files in a folder, without what Python and tools leave behind."""
     for path in sorted(folder.rglob("*")):
-        left = any(_is_left_by_tools(part) for part in path.relative_to(folder).parts)
+        left = any(is_left_by_tools(part) for part in path.relative_to(folder).parts)
         if path.is_file() and not left:
             yield path
 
 
-def _is_left_by_tools(part: str) -> bool:
+def is_left_by_tools(part: str) -> bool:
+    """Whether a part of a path is a cache that no author put there."""
     cache = part.startswith(".") and part.endswith("_cache")
     return cache or part == "__pycache__" or part.endswith(".pyc")

@@ -80,6 +80,7 @@ def _examples(job: Job, folder: Path) -> Examples:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=EXAMPLES_SECONDS,
+            start_new_session=True,  # Ctrl-C is for us to pass on
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 from archprep import catalog
+from archprep.author.files import is_left_by_tools
 from archprep.clean import clean
 from archprep.errors import UsageError
 
@@ -22,21 +22,20 @@ _ID, _TITLE = "q0", "TITLE"
 def new(name: str, *, title: str = "New exercise") -> list[Path]:
     """Write the folders of exercise `name` ("q18", "q18_feature_flags"); return them."""
     number, slug = _parsed(name)
-    root = _checkout()
     folder = f"q{number:02}_{slug or _slug(title)}"
-    _refuse_taken(root, number)
+    root = _checkout()
     made: list[Path] = []
     try:
+        _refuse_taken(root, number)
         for kind in KINDS:
-            made.append(root / kind / folder)
-            _copy(_content() / kind / TEMPLATE, made[-1])
+            _copy(_content() / kind / TEMPLATE, root / kind / folder, made)
         manifest = root / "exercises" / folder / "exercise.yaml"
         manifest.write_text(_filled(manifest.read_text(encoding="utf-8"), number, title))
     except BaseException as e:
         for path in made:
             shutil.rmtree(path, ignore_errors=True)
         if isinstance(e, OSError):
-            raise _unwritable(root) from e
+            raise _unwritable(root, e) from e
         raise
     return made
 
@@ -68,8 +67,6 @@ def _checkout() -> Path:
             "New exercises are written in a checkout of archprep, not in an installed package.",
             tip="Clone the repository, `pip install -e '.[dev]'` there, and run this again.",
         )
-    if not all(os.access(root / kind, os.W_OK) for kind in KINDS):
-        raise _unwritable(root)
     return root
 
 
@@ -80,9 +77,9 @@ def _content() -> Path:
     return installed if installed.is_dir() else package.parents[1]
 
 
-def _unwritable(root: Path) -> UsageError:
+def _unwritable(root: Path, error: OSError) -> UsageError:
     return UsageError(
-        f"The folders exercises, solutions and graders in {root} cannot be written.",
+        f"The exercise cannot be written to {root}: {error.strerror} ({error.filename}).",
         tip="Run this in a checkout of archprep that is yours.",
     )
 
@@ -98,10 +95,14 @@ def _refuse_taken(root: Path, number: int) -> None:
                 )
 
 
-def _copy(source: Path, target: Path) -> None:
-    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*_cache")
-    # Contents, not modes: the files of an installed package may be read-only.
-    shutil.copytree(source, target, ignore=ignored, copy_function=shutil.copyfile)
+def _copy(source: Path, target: Path, made: list[Path]) -> None:
+    target.mkdir()
+    made.append(target)
+    for path in sorted(source.rglob("*")):
+        inner = path.relative_to(source)
+        if path.is_file() and not any(is_left_by_tools(part) for part in inner.parts):
+            (target / inner).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / inner)
 
 
 def _filled(manifest: str, number: int, title: str) -> str:

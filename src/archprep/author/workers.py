@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Self
@@ -98,6 +99,7 @@ class Workers:
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
     """Ctrl-C reaches all processes of a terminal; ours decides, theirs must not print about it."""
+    resource_tracker.ensure_running()  # multiprocessing's helper, whose start would lift the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
     try:
         yield
