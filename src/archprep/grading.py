@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from archprep.sandbox import Refuse
+from archprep.exchange import Refuse
 
 __all__ = ["Refuse", "assert_same", "criterion", "expect", "fake", "scenario"]
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import selectors
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -20,30 +18,25 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from archprep import isolation
+from archprep import account, isolation, processes
 from archprep.clean import clean
 from archprep.errors import CandidateError, ContentError
-from archprep.model import Frame, Limits, Reason, Submission
+from archprep.exchange import Exchange, OutOfTimeError, Refuse
+from archprep.model import Limits, Reason, Submission
 from archprep.worker import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+
+__all__ = ["Boot", "Observation", "Refuse", "Sandbox", "Scenario"]
 
 BOOT_SECONDS = 60.0
 EXIT_SECONDS = 2.0  # for a killed scenario to be gone
+LAST_WORDS = 0.3  # seconds for one that has hung up to end by itself
 WATCH_EVERY = 0.02
 SHOWN_OUTPUT = 4000  # characters of a candidate's prints that are kept
-MOST_FRAMES = 12
-STUCK = b"Timeout (0:"  # faulthandler writes it in the worker just before the time is up
-
-_DUMPED = re.compile(r'^  File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
-
-
-class Refuse(Exception):  # noqa: N818 - reads as what a fake does
-    """Raised by a judge-side fake: the call fails in the worker with this text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +76,24 @@ class _Worker:
     log: int
     limits: Limits
     pid: int | None = None  # until the warm parent has told
+    refused: str | None = None  # why there is no such process
+    printed: bytearray = field(default_factory=bytearray)
 
     def close(self) -> None:
         self.channel.close()
         os.close(self.log)
 
 
-@dataclass(slots=True)
-class _Watch:
-    """What is known of a running scenario."""
-
-    deadline: float
-    buffer: bytearray = field(default_factory=bytearray)
-    log: bytearray = field(default_factory=bytearray)
-    imported: bool = False
-    answer: dict[str, Any] | None = None
+class _BrokenError(Exception):
+    """The warm parent cannot go on."""
 
 
 class Sandbox:
     """A warm parent for one submission. One scenario at a time; use as a context manager."""
 
-    def __init__(self, profile: isolation.Profile, boot: Boot, submission: Submission, seccomp: bytes) -> None:
+    def __init__(
+        self, profile: isolation.Profile, boot: Boot, submission: Submission, seccomp: bytes
+    ) -> None:
         self.profile = profile
         self._boot = boot
         self._submission = submission
@@ -116,11 +106,11 @@ class Sandbox:
         self._spare: _Worker | None = None
         self._scratch = tempfile.mkdtemp(prefix="archprep-")
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -130,21 +120,10 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the warm parent and do not wait: it boots while the judge imports."""
-        _adopt_orphans()
+        processes.adopt_orphans()
         ours, theirs = socket.socketpair()
         with theirs:
-            args = isolation.command(self.profile, self._submission.root, self._boot.secret, theirs.fileno())
-            self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                args,
-                # bwrap's own environment can be read in the sandbox (/proc/1/environ).
-                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                cwd="/",
-            )
+            self._process = self._launch(theirs.fileno())
         self._control, self._ready = ours, False
         ours.settimeout(BOOT_SECONDS)
         self._tell({"boot": self._boot_message()})
@@ -160,27 +139,29 @@ class Sandbox:
         Raises CandidateError for whatever the candidate's code did instead, ContentError
         when the sandbox itself failed.
         """
-        worker = self._take(scenario.limits)
         try:
-            fakes = {name: scenario.told.get(name, ()) for name in scenario.fakes}
-            with suppress(BrokenPipeError, ConnectionResetError):  # it may have ended already
-                protocol.send(
-                    worker.channel, {"probe": scenario.probe, "inputs": scenario.inputs, "fakes": fakes}
-                )
-            # The next one starts and imports on the other core while this one plays.
-            self._spare = self._order(scenario.limits)
-            return self._play(scenario, worker)
-        finally:
-            worker.close()
+            worker = self._take(scenario.limits)
+            try:
+                return self._play(scenario, worker)
+            finally:
+                worker.close()
+        except _BrokenError as e:
+            raise self._failure(str(e)) from None
+
+    # -- processes for scenarios ------------------------------------------------------------
 
     def _take(self, limits: Limits) -> _Worker:
         """Return a waiting process with these limits: the spare one, or a new one."""
+        if self._process is not None and self._process.poll() is not None and self._ready:
+            self._stop()  # somebody has killed the warm parent between two scenarios
         if self._control is None:
             self.start()
-        if not self._ready:
+        try:
             self._hear_until(lambda: self._ready)
+        except (OSError, EOFError, protocol.ProtocolError) as e:
+            raise _BrokenError(str(e)) from None
         spare, self._spare = self._spare, None
-        if spare is not None and spare.limits == limits:
+        if spare is not None and spare.limits == limits and spare.refused is None:
             return spare
         if spare is not None:
             self._end(spare)
@@ -201,17 +182,69 @@ class Sandbox:
         self._ordered.append(worker)
         return worker
 
+    def _end(self, worker: _Worker, patience: float = 0.0) -> int | None:
+        """Kill a scenario's processes and wait until they are gone.
+
+        Returns the exit status of one that ended by itself within `patience` seconds. A warm
+        parent that a scenario has stopped or killed is replaced: the rest goes on.
+        """
+        if self._control is None:
+            return None
+        try:
+            self._control.settimeout(EXIT_SECONDS)
+            self._hear_until(lambda: (worker.pid or worker.refused) is not None)
+            status = self._exit_status(worker.pid, patience) if worker.pid else None
+            if worker.pid and status is None:
+                self._tell({"kill": worker.pid})
+                self._hear_until(lambda: worker.pid in self._exits)
+                del self._exits[worker.pid]
+            self._control.settimeout(BOOT_SECONDS)
+        except (OSError, EOFError, protocol.ProtocolError):
+            self._stop()
+            return None
+        return status
+
+    def _exit_status(self, pid: int, patience: float) -> int | None:
+        deadline = time.monotonic() + patience
+        while pid not in self._exits and (left := deadline - time.monotonic()) > 0:
+            if self._has_news(left):
+                self._hear()
+        return self._exits.pop(pid, None)
+
+    # -- the warm parent --------------------------------------------------------------------
+
+    def _launch(self, control_fd: int) -> subprocess.Popen[bytes]:
+        root, secret = self._submission.root, self._boot.secret
+        try:
+            return subprocess.Popen(  # noqa: S603 - our own command line
+                isolation.command(self.profile, root, secret, control_fd),
+                # bwrap's own environment can be read in the sandbox (/proc/1/environ).
+                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+                pass_fds=[control_fd],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                cwd="/",
+            )
+        except OSError as e:
+            raise _failed(f"{self.profile.tool} cannot be started ({e.strerror})") from None
+
     def _boot_message(self) -> dict[str, Any]:
-        contained = self.profile.contained
         return {
             "confinement": self.profile.confinement,
             "path": isolation.library_paths(),
             "preload": self._boot.preload,
             "probes": self._boot.probes,
             "entry": self._boot.entry,
-            "submission": isolation.SANDBOX_SUBMISSION if contained else str(self._submission.root),
+            "submission": self._root_inside(),
             "seccomp": base64.b64encode(self._seccomp).decode(),
         }
+
+    def _root_inside(self) -> str:
+        """The submission's folder as the scenario sees it."""
+        contained = self.profile.contained
+        return isolation.SANDBOX_SUBMISSION if contained else str(self._submission.root)
 
     def _tell(self, message: dict[str, Any]) -> None:
         assert self._control is not None
@@ -219,12 +252,8 @@ class Sandbox:
             protocol.send(self._control, message)
 
     def _hear_until(self, done: Callable[[], bool]) -> None:
-        """Listen to the warm parent until `done`; ContentError when it cannot go on."""
-        try:
-            while not done():
-                self._hear()
-        except (OSError, EOFError, protocol.ProtocolError) as e:
-            raise self._broken(str(e)) from None
+        while not done():
+            self._hear()
 
     def _hear(self) -> None:
         assert self._control is not None
@@ -232,144 +261,34 @@ class Sandbox:
             case {"ready": True}:
                 self._ready = True
             case {"spawned": int(pid)}:
+                self._exits.pop(pid, None)  # of an earlier process with that number
                 self._ordered.popleft().pid = pid
             case {"exited": int(pid), "status": int(status)}:
                 self._exits[pid] = status
             case {"refused": str(why)}:
-                raise OSError(why)
+                self._ordered.popleft().refused = why
             case None:
                 raise EOFError("it ended")
             case other:
                 raise protocol.ProtocolError(f"an unknown message {other}")
 
-    def _broken(self, why: str) -> ContentError:
+    def _has_news(self, seconds: float) -> bool:
+        assert self._control is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            return bool(selector.select(seconds))
+
+    def _failure(self, why: str) -> ContentError:
+        """Stop, and say what bubblewrap or the warm parent has said last."""
         said = b""
         if self._process is not None and self._process.stderr is not None:
-            self._kill_process()
-            said = self._process.stderr.read(4000)
+            stderr = self._process.stderr.fileno()
+            self._kill_all()
+            os.set_blocking(stderr, False)
+            with suppress(OSError):
+                said = os.read(stderr, 4000)
         self._stop()
-        detail = clean(said, 600).strip()
-        return ContentError(f"The sandbox failed: {why}. {detail}".strip(), tip="`archprep doctor` looks for the cause.")
-
-    # -- one scenario ---------------------------------------------------------------------
-
-    def _play(self, scenario: Scenario, worker: _Worker) -> Observation:
-        watch = _Watch(deadline=time.monotonic() + scenario.limits.seconds)
-        try:
-            try:
-                self._pump(scenario, watch, worker.channel, worker.log)
-            finally:
-                status = self._end(worker)
-                _drain(watch, worker.log)
-            _refuse_trailing(watch, worker.channel)
-            return Observation(self._conclude(watch, status), _prints(watch))
-        except CandidateError as e:
-            e.frames = e.frames or self._stuck_at(watch)
-            e.output = _prints(watch)
-            raise
-
-    def _pump(self, scenario: Scenario, watch: _Watch, channel: socket.socket, log: int) -> None:
-        """Answer calls and read prints until the scenario answers, ends or oversteps a limit."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(channel, selectors.EVENT_READ)
-            selector.register(log, selectors.EVENT_READ)
-            look = time.monotonic() + 2 * WATCH_EVERY  # most scenarios are over by then
-            while watch.answer is None:
-                for key, _ in selector.select(WATCH_EVERY):
-                    if key.fileobj is not channel:
-                        self._read_log(watch, log, selector, scenario.limits)
-                    elif not _read_frames(watch, channel, scenario.fakes):
-                        return
-                now = time.monotonic()
-                if now > watch.deadline:
-                    raise _too_long(scenario, watch)
-                if now > look:
-                    self._check_memory(scenario.limits)
-                    look = now + WATCH_EVERY
-
-    def _read_log(self, watch: _Watch, log: int, selector: selectors.BaseSelector, limits: Limits) -> None:
-        data = os.read(log, 65536)
-        if not data:
-            selector.unregister(log)
-        watch.log += data
-        if len(watch.log) > limits.output_kb * 1024:
-            raise CandidateError(Reason.OUTPUT, f"printed more than {limits.output_kb:,} kB in one scenario")
-
-    def _check_memory(self, limits: Limits) -> None:
-        import psutil
-
-        total = 0
-        with suppress(psutil.Error):
-            for process in psutil.Process(self.pid).children(recursive=True):
-                with suppress(psutil.Error):
-                    total += process.memory_info().rss
-        if total > limits.memory_mb << 20:
-            raise CandidateError(
-                Reason.MEMORY, f"used {total >> 20:,} MB of memory in all; {limits.memory_mb:,} MB are allowed"
-            )
-
-    def _end(self, worker: _Worker) -> int | None:
-        """Kill a scenario's processes and wait until they are gone; return its exit status.
-
-        A warm parent that a scenario has stopped or killed is replaced: the rest goes on.
-        """
-        if self._control is None:
-            return None
-        try:
-            self._control.settimeout(EXIT_SECONDS)
-            while worker.pid is None:
-                self._hear()
-            self._tell({"kill": worker.pid})
-            while worker.pid not in self._exits:
-                self._hear()
-            self._control.settimeout(BOOT_SECONDS)
-            return self._exits.pop(worker.pid)
-        except (OSError, EOFError, protocol.ProtocolError):
-            self._stop()
-            return None
-
-    def _conclude(self, watch: _Watch, status: int | None) -> Any:
-        answer = watch.answer
-        if answer is None:
-            raise _ended_early(watch, status)
-        if "raised" in answer:
-            raise self._raised(answer["raised"])
-        return answer["result"]
-
-    def _stuck_at(self, watch: _Watch) -> tuple[Frame, ...]:
-        """Return where the code was shortly before its time was up, from its own dump."""
-        _, found, dump = bytes(watch.log).rpartition(STUCK)
-        lines = _DUMPED.findall(dump.decode(errors="replace")) if found else []
-        root = isolation.SANDBOX_SUBMISSION if self.profile.contained else str(self._submission.root)
-        inside = [(f.removeprefix(f"{root}/"), int(n), name) for f, n, name in lines if f.startswith(root)]
-        frames = (self._frame(*entry) for entry in reversed(inside[:MOST_FRAMES]))
-        return tuple(f for f in frames if f is not None)
-
-    def _raised(self, raised: dict[str, Any]) -> CandidateError:
-        try:
-            return self._described(raised)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return CandidateError(Reason.PROTOCOL, "reported an exception in a form that makes no sense")
-
-    def _described(self, raised: dict[str, Any]) -> CandidateError:
-        kind, message = clean(raised["type"], 100), clean(raised["message"], 2000)
-        located = [*raised["frames"], *([[*raised["syntax"], ""]] if "syntax" in raised else [])]
-        frames = tuple(f for f in (self._frame(*entry) for entry in located[-MOST_FRAMES:]) if f is not None)
-        reason = Reason.IMPORT if raised["phase"] == "import" else Reason.CRASH
-        if kind == "MemoryError":
-            reason = Reason.MEMORY
-        text = f"{kind}: {message}" if message else kind
-        return CandidateError(reason, text, exception=kind, frames=frames)
-
-    def _frame(self, file: str, line: int, function: str) -> Frame | None:
-        """Build a frame from a claim: the source line is read on this side, from the frozen copy."""
-        if file not in {f.path for f in self._submission.files} or not isinstance(line, int):
-            return None
-        lines = (self._submission.root / file).read_text(errors="replace").splitlines()
-        text = lines[line - 1] if 0 < line <= len(lines) else ""
-        return Frame(file, line, clean(function, 80), clean(text.strip(), 160))
-
-    # -- the process ----------------------------------------------------------------------
+        return _failed(f"{why}. {clean(said, 600)}".strip(" ."))
 
     def _stop(self) -> None:
         if self._spare is not None:
@@ -381,138 +300,115 @@ class Sandbox:
             self._control.close()
             self._control = None
         if self._process is not None:
-            self._kill_process()
+            self._kill_all()
             if self._process.stderr is not None:
                 self._process.stderr.close()
             self._process = None
 
-    def _kill_process(self) -> None:
+    def _kill_all(self) -> None:
         assert self._process is not None
-        survivors = [] if self.profile.contained else _descendants(self._process.pid)
+        below = processes.below(self._process.pid)
         self._process.kill()
-        for pid in survivors:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        processes.end(below)
+
+    # -- one scenario -----------------------------------------------------------------------
+
+    def _play(self, scenario: Scenario, worker: _Worker) -> Observation:
+        deadline = time.monotonic() + scenario.limits.seconds
+        exchange = Exchange(worker.channel, scenario.fakes, deadline)
+        status, patience = None, 0.0
+        try:
+            try:
+                self._converse(scenario, worker, exchange, deadline)
+                patience = 0.0 if exchange.answer else LAST_WORDS
+            finally:
+                status = self._end(worker, patience)
+                _drain(worker)
+            if worker.refused:
+                raise _BrokenError(worker.refused)
+            exchange.finish()
+            return Observation(self._conclude(exchange, status), _prints(worker))
+        except CandidateError as e:
+            log = bytes(worker.printed)
+            e.frames = e.frames or account.stuck_at(log, self._root_inside(), self._submission)
+            e.output = _prints(worker)
+            raise
+
+    def _converse(
+        self, scenario: Scenario, worker: _Worker, exchange: Exchange, deadline: float
+    ) -> None:
+        fakes = {name: scenario.told.get(name, ()) for name in scenario.fakes}
+        request = {"probe": scenario.probe, "inputs": scenario.inputs, "fakes": fakes}
+        try:
+            exchange.send(protocol.encode(request))
+            # The next one starts and imports on the other core while this one plays.
+            self._spare = self._order(scenario.limits)
+            self._pump(worker, exchange, deadline)
+        except OutOfTimeError:
+            seconds = scenario.limits.seconds
+            raise account.too_long(seconds, imported=exchange.imported) from None
+
+    def _pump(self, worker: _Worker, exchange: Exchange, deadline: float) -> None:
+        """Answer calls and read prints until the scenario answers, ends or oversteps a limit."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(worker.channel, selectors.EVENT_READ)
+            selector.register(worker.log, selectors.EVENT_READ)
+            look = time.monotonic() + 2 * WATCH_EVERY  # most scenarios are over by then
+            while exchange.answer is None:
+                for key, _ in selector.select(WATCH_EVERY):
+                    if key.fileobj is worker.channel:
+                        if not exchange.read():
+                            return
+                    elif not _read_log(worker):
+                        selector.unregister(worker.log)
+                now = time.monotonic()
+                if now > deadline:
+                    raise OutOfTimeError
+                if now > look:
+                    self._check_memory(worker.limits)
+                    look = now + WATCH_EVERY
+
+    def _check_memory(self, limits: Limits) -> None:
+        allowed = limits.memory_mb << 20
+        # Two scenarios' processes are there: the one that plays and the one that waits.
+        total = processes.memory(processes.below(self.pid), 2 * allowed)
+        if total > 2 * allowed:
+            raise CandidateError(
+                Reason.MEMORY,
+                f"used more than {limits.memory_mb:,} MB of memory in all its processes",
+            )
+
+    def _conclude(self, exchange: Exchange, status: int | None) -> Any:
+        answer = exchange.answer
+        if answer is None:
+            raise account.ended_early(status, imported=exchange.imported)
+        if "raised" in answer:
+            raise account.raised(answer["raised"], self._submission)
+        return answer["result"]
 
 
-def _read_frames(watch: _Watch, channel: socket.socket, fakes: dict[str, Any]) -> bool:
-    """Read what has come and act on each whole frame; False when the scenario has hung up."""
-    try:
-        data = channel.recv(65536)
-    except ConnectionResetError:
-        data = b""
-    watch.buffer += data
-    while watch.answer is None and (message := _next_frame(watch.buffer)) is not None:
-        _act(watch, message, channel, fakes)
+def _read_log(worker: _Worker) -> bool:
+    """Read what was printed; False at its end."""
+    data = os.read(worker.log, 65536)
+    worker.printed += data
+    most = worker.limits.output_kb
+    if len(worker.printed) > most * 1024:
+        raise CandidateError(Reason.OUTPUT, f"printed more than {most:,} kB in one scenario")
     return bool(data)
 
 
-def _next_frame(buffer: bytearray) -> dict[str, Any] | None:
-    size = protocol.HEADER.size
-    try:
-        if len(buffer) < size:
-            return None
-        end = size + protocol.body_length(bytes(buffer[:size]))
-        if len(buffer) < end:
-            return None
-        message = protocol.decode(bytes(buffer[size:end]))
-    except protocol.ProtocolError as e:
-        raise CandidateError(Reason.PROTOCOL, f"wrote to the judge's channel: {clean(str(e), 200)}") from None
-    del buffer[:end]
-    return message
-
-
-def _act(watch: _Watch, message: dict[str, Any], channel: socket.socket, fakes: dict[str, Any]) -> None:
-    match message:
-        case {"imported": True, **rest} if not rest:
-            watch.imported = True
-        case {"call": int(number), "fake": str(fake), "method": str(method), "args": list(args), "kwargs": dict(kwargs)}:
-            reply = {"id": number} | _answer(fakes, fake, method, args, kwargs)
-            if number == 0:
-                return
-            with suppress(BrokenPipeError, ConnectionResetError):
-                protocol.send(channel, reply)
-        case {"result": _, **rest} | {"raised": dict(), **rest} if not rest:
-            watch.answer = message
-        case _:
-            raise CandidateError(Reason.PROTOCOL, "wrote to the judge's channel: a frame of no known kind")
-
-
-def _answer(fakes: dict[str, Any], fake: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Call the judge's object; only public methods of declared fakes can be reached."""
-    target = fakes.get(fake)
-    function = None if method.startswith("_") else getattr(type(target), method, None)
-    if target is None or not callable(function):
-        raise CandidateError(Reason.PROTOCOL, f"called {clean(fake, 40)}.{clean(method, 40)}, which does not exist")
-    try:
-        return {"value": function(target, *args, **kwargs)}
-    except Refuse as e:
-        return {"error": str(e)}
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as e:
-        # The arguments came through the candidate's code: malformed ones are its doing. The
-        # reference makes the same calls, so a fault of the fake itself shows in `author check`.
-        return {"error": f"{fake}.{method} was called with unusable arguments: {clean(str(e), 200)}"}
-
-
-def _drain(watch: _Watch, log: int) -> None:
+def _drain(worker: _Worker) -> None:
     """Read what the dead process had still printed."""
-    os.set_blocking(log, False)
-    with suppress(OSError):
-        while data := os.read(log, 65536):
-            watch.log += data
+    os.set_blocking(worker.log, False)
+    with suppress(OSError, CandidateError):
+        while _read_log(worker):
+            pass
 
 
-def _prints(watch: _Watch) -> str:
-    return clean(bytes(watch.log).partition(STUCK)[0], SHOWN_OUTPUT)
+def _prints(worker: _Worker) -> str:
+    return clean(bytes(worker.printed).partition(account.STUCK)[0], SHOWN_OUTPUT)
 
 
-def _refuse_trailing(watch: _Watch, channel: socket.socket) -> None:
-    """Nothing may follow the answer. The process is dead, so what it sent is all here."""
-    channel.setblocking(False)
-    more = b""
-    with suppress(OSError):
-        more = channel.recv(1)
-    if watch.answer is not None and (watch.buffer or more):
-        raise CandidateError(Reason.PROTOCOL, "wrote more to the judge's channel after its answer")
-    if watch.answer is None and watch.buffer:
-        raise CandidateError(Reason.PROTOCOL, "broke off in the middle of a frame")
-
-
-def _too_long(scenario: Scenario, watch: _Watch) -> CandidateError:
-    if not watch.imported:
-        return CandidateError(
-            Reason.IMPORT, f"importing the module had not finished after {scenario.limits.seconds:g} s (time-out)"
-        )
-    return CandidateError(Reason.TIMEOUT, f"the scenario had not finished after {scenario.limits.seconds:g} s")
-
-
-def _ended_early(watch: _Watch, status: int | None) -> CandidateError:
-    where = "before it answered" if watch.imported else "while the module was imported"
-    reason = Reason.CRASH
-    if status is None:
-        how = "the process was gone"
-    elif status < 0 or status > 128:
-        number = -status if status < 0 else status - 128
-        with suppress(ValueError):
-            how = f"the process was killed by {signal.Signals(number).name}"
-    else:
-        how = f"the process ended itself with exit status {status}"
-    return CandidateError(reason, f"{how} {where}")
-
-
-def _descendants(pid: int) -> list[int]:
-    import psutil
-
-    with suppress(psutil.Error):
-        return [p.pid for p in psutil.Process(pid).children(recursive=True)]
-    return []
-
-
-def _adopt_orphans() -> None:
-    """Become subreaper, so that a killed sandbox's processes are reaped at once."""
-    if not isolation.is_linux():
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+def _failed(why: str) -> ContentError:
+    return ContentError(f"The sandbox failed: {why}.", tip="`archprep doctor` looks for the cause.")

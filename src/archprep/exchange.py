@@ -1,0 +1,162 @@
+"""The judge's end of a scenario's channel: reads frames strictly, answers calls of its objects.
+
+Whatever breaks the rules is a CandidateError. Nothing that comes in, and nothing that the
+scenario fails to read, may hold the judge up or fill its memory.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+from archprep.clean import clean
+from archprep.errors import CandidateError
+from archprep.model import Reason
+from archprep.worker import protocol
+
+TOLD = 0  # the number of a call that wants no answer
+MOST_BYTES = 8 << 20  # of frames in one scenario: parsed, they take the judge 25 times as much
+
+
+class Refuse(Exception):  # noqa: N818 - reads as what a fake does
+    """Raised by a judge-side fake: the call fails in the worker with this text."""
+
+
+class OutOfTimeError(Exception):
+    """The deadline is over. No TimeoutError: a judge's object may raise that one itself."""
+
+
+class Exchange:
+    """One scenario's frames. `imported` and `answer` are what it has said so far."""
+
+    def __init__(self, channel: socket.socket, fakes: dict[str, Any], deadline: float) -> None:
+        self._channel = channel
+        self._fakes = fakes
+        self._deadline = deadline
+        self._buffer = bytearray()
+        self._received = 0
+        self.imported = False
+        self.answer: dict[str, Any] | None = None
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame; OutOfTimeError when the scenario does not read it before its deadline."""
+        self._channel.settimeout(max(0.001, self._deadline - time.monotonic()))
+        try:
+            self._channel.sendall(frame)
+        except TimeoutError:
+            raise OutOfTimeError from None
+        except (BrokenPipeError, ConnectionResetError):
+            return  # reading will tell
+
+    def read(self) -> bool:
+        """Read what has come and act on each whole frame; False when the scenario has hung up."""
+        try:
+            data = self._channel.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        self._buffer += data
+        self._received += len(data)
+        if self._received > MOST_BYTES:
+            raise CandidateError(
+                Reason.OUTPUT, f"sent more than {MOST_BYTES >> 20} MB to the judge in one scenario"
+            )
+        while self.answer is None and (message := self._next_frame()) is not None:
+            self._act(message)
+        return bool(data)
+
+    def finish(self) -> None:
+        """Refuse what follows the answer. The process is dead, so what it sent is all here."""
+        self._channel.setblocking(False)
+        more = b""
+        with suppress(OSError):
+            more = self._channel.recv(1)
+        if self.answer is not None and (self._buffer or more):
+            raise _broken("wrote more to the judge's channel after its answer")
+        if self.answer is None and self._buffer:
+            raise _broken("broke off in the middle of a frame")
+
+    def _next_frame(self) -> dict[str, Any] | None:
+        size, buffer = protocol.HEADER.size, self._buffer
+        if len(buffer) < size:
+            return None
+        try:
+            stop = size + protocol.body_length(bytes(buffer[:size]))
+            if len(buffer) < stop:
+                return None
+            message = protocol.decode(bytes(buffer[size:stop]))
+        except protocol.ProtocolError as e:
+            raise _broken(f"wrote to the judge's channel: {clean(str(e), 200)}") from None
+        del buffer[:stop]
+        return message
+
+    def _act(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"imported": True, **rest} if not rest:
+                self.imported = True
+            case {
+                "call": int(number),
+                "fake": str(fake),
+                "method": str(method),
+                "args": list(args),
+                "kwargs": dict(kwargs),
+                **rest,
+            } if not rest:
+                outcome = self._called(fake, method, args, kwargs)
+                if number != TOLD:
+                    self.send(_reply(number, outcome))
+            case {"result": _, **rest} | {"raised": dict(), **rest} if not rest:
+                self.answer = message
+            case _:
+                raise _broken("wrote to the judge's channel: a frame of no known kind")
+
+    def _called(
+        self, fake: str, method: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Call the judge's object; only public methods of declared fakes can be reached."""
+        target = self._fakes.get(fake)
+        function = None if target is None else _public_method(type(target), method)
+        if function is None:
+            raise _broken(f"called {clean(fake, 40)}.{clean(method, 40)}, which does not exist")
+        try:
+            return {"value": function(target, *args, **kwargs)}
+        except Refuse as e:
+            return {"error": str(e)}
+        except _UNUSABLE as e:
+            # The arguments came through the candidate's code: malformed ones are its doing. The
+            # reference makes the same calls: a fault of the fake itself shows in `author check`.
+            said = clean(str(e), 200)
+            return {"error": f"{fake}.{method} was called with unusable arguments: {said}"}
+
+
+# What a fake raises when it is given nonsense: numbers too large, texts that are no such thing.
+_UNUSABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def _public_method(kind: type, name: str) -> Any:
+    """Look a method up in the class itself: getattr would also find those of its metaclass."""
+    if name.startswith("_"):
+        return None
+    found = next((vars(k)[name] for k in kind.__mro__ if name in vars(k)), None)
+    return found if callable(found) else None
+
+
+def _reply(number: int, outcome: dict[str, Any]) -> bytes:
+    try:
+        return protocol.encode({"id": number} | outcome)
+    except protocol.ProtocolError as e:
+        return protocol.encode({"id": number, "error": f"the answer cannot be sent: {e}"})
+
+
+def _broken(what: str) -> CandidateError:
+    return CandidateError(Reason.PROTOCOL, what)

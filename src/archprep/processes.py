@@ -1,0 +1,125 @@
+"""What runs below a process, what it holds in memory, and its end. Asks /proc, elsewhere psutil."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+END_SECONDS = 2.0  # for killed processes to be gone
+_HELD = ("RssAnon:", "RssShmem:", "VmSwap:")
+_HELD_EXACTLY = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
+
+
+def is_linux() -> bool:
+    """Whether the kernel has namespaces, subreapers and /proc."""
+    return sys.platform.startswith("linux")
+
+
+def adopt_orphans() -> None:
+    """Become subreaper, so that a killed sandbox's processes are ours to reap."""
+    if is_linux():
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def below(pid: int | None) -> list[int]:
+    """The processes below `pid`, nearest first."""
+    if pid is None:
+        return []
+    found = _children(pid)
+    for child in found:  # grows while it is walked
+        found += _children(child)
+    return found
+
+
+def living(pids: Iterable[int]) -> list[int]:
+    """Those that still run; a zombie does not."""
+    return [pid for pid in pids if _state(pid) not in {"", "Z", "X"}]
+
+
+def memory(pids: Iterable[int], limit: int) -> int:
+    """The bytes that these processes hold; beyond `limit`, what they share is counted once."""
+    pids = list(pids)
+    held = sum(_held(pid) for pid in pids)
+    return held if held <= limit else sum(_held_exactly(pid) for pid in pids)
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes and wait until they are gone, reaping those that have become ours."""
+    left = list(pids)
+    deadline = time.monotonic() + END_SECONDS
+    for pid in left:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    while (left := [pid for pid in left if not _gone(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return not living([pid])
+
+
+def _children(pid: int) -> list[int]:
+    if not is_linux():
+        return _asked_of_psutil(pid)
+    found: list[int] = []
+    # A process that ended meanwhile has no children any more: they are its reaper's.
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def _asked_of_psutil(pid: int) -> list[int]:
+    import psutil
+
+    with suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children()]
+    return []
+
+
+def _state(pid: int) -> str:
+    if is_linux():
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return ""
+    import psutil
+
+    with suppress(psutil.Error):
+        return "Z" if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE else "R"
+    return ""
+
+
+def _held(pid: int) -> int:
+    if is_linux():
+        return _kilobytes(f"/proc/{pid}/status", _HELD) or 0
+    import psutil
+
+    with suppress(psutil.Error):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
+
+
+def _held_exactly(pid: int) -> int:
+    """A forked process shares most of its parent's memory: each counts its part."""
+    exact = _kilobytes(f"/proc/{pid}/smaps_rollup", _HELD_EXACTLY)
+    return _held(pid) if exact is None else exact
+
+
+def _kilobytes(path: str, names: tuple[str, ...]) -> int | None:
+    try:
+        with open(path) as file:  # noqa: PTH123 - read many times a second
+            lines = [line.split() for line in file if line.startswith(names)]
+    except OSError:
+        return None
+    return sum(int(line[1]) for line in lines) << 10
