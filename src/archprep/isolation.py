@@ -122,7 +122,9 @@ def _namespaces(profile: Profile) -> list[str]:
         return [*shared, *always]
     ids = ["--unshare-user", "--disable-userns", "--uid", str(profile.uid), "--gid", str(profile.uid)]
     # The warm parent mounts each scenario's /tmp; the scenario itself has no capability.
-    return [*ids, *shared, "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", *always]
+    capability = ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
+    # Without bubblewrap's own process inside, which runs as the same user and could be written to.
+    return [*ids, *shared, *capability, "--as-pid-1", *always]
 
 
 def _mounts(submission: Path, secret: tuple[Path, ...]) -> list[str]:

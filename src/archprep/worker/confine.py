@@ -15,7 +15,7 @@ from typing import Any
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x08000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x4000, 0x40000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 4, 22, 24
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL, SECCOMP_MODE_FILTER = 4, 2
@@ -56,6 +56,16 @@ def mount_private(size_mb: int) -> None:
     for target in (b"/tmp", b"/dev/shm"):
         flags = ctypes.c_ulong(MS_NOSUID | MS_NODEV)
         _check(_libc.mount(b"tmpfs", target, b"tmpfs", flags, options), f"mount {target.decode()}")
+
+
+def mount_proc() -> None:
+    """Show this scenario's own processes only: the others run under the same user at level A.
+
+    Their memory and folders could be opened through /proc. At level A-root a user namespace of
+    its own keeps each scenario from that.
+    """
+    flags = ctypes.c_ulong(MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    _check(_libc.mount(b"proc", b"/proc", b"proc", flags, None), "mount /proc")
 
 
 def give_up_privileges(seccomp: bytes) -> None:

@@ -27,6 +27,8 @@ from typing import Any
 
 from . import confine, protocol, scenario
 
+MOST_GENERATIONS = 100  # of processes that fork faster than they are killed
+
 
 def main(control_fd: int) -> None:
     """Boot, then serve the judge until it hangs up."""
@@ -39,13 +41,14 @@ def main(control_fd: int) -> None:
     if sys.platform.startswith("linux"):
         confine.harden_parent()
     probes = _prepare(boot)
+    leaders: set[int] = set()
     protocol.send(control, {"ready": True})
     while True:
         ready, _, _ = select.select([control, woken], [], [])
         if woken in ready:
             woken.recv(4096)
-            _report_exits(control)
-        if control in ready and not _serve(control, boot, probes):
+            _report_exits(control, boot, leaders)
+        if control in ready and not _serve(control, boot, probes, leaders):
             return
 
 
@@ -59,7 +62,9 @@ def _prepare(boot: dict[str, Any]) -> ModuleType:
     return probes
 
 
-def _serve(control: socket.socket, boot: dict[str, Any], probes: ModuleType) -> bool:
+def _serve(
+    control: socket.socket, boot: dict[str, Any], probes: ModuleType, leaders: set[int]
+) -> bool:
     request = protocol.receive(control)
     if request is None:
         return False
@@ -69,6 +74,7 @@ def _serve(control: socket.socket, boot: dict[str, Any], probes: ModuleType) -> 
     _, fds, _, _ = socket.recv_fds(control, 1, 2)
     try:
         pid = _spawn(boot | request["spawn"], probes, fds)
+        leaders.add(pid)
         protocol.send(control, {"spawned": pid})
     except OSError as e:
         protocol.send(control, {"refused": str(e)})
@@ -78,13 +84,30 @@ def _serve(control: socket.socket, boot: dict[str, Any], probes: ModuleType) -> 
     return True
 
 
-def _report_exits(control: socket.socket) -> None:
+def _report_exits(control: socket.socket, boot: dict[str, Any], leaders: set[int]) -> None:
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            if pid in leaders and boot["confinement"] == "none":
+                leaders.remove(pid)
+                _end_orphans(leaders)
             protocol.send(control, {"exited": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+def _end_orphans(leaders: set[int]) -> None:
+    """Kill what a scenario without namespaces has left: it has become this process's child."""
+    for _ in range(MOST_GENERATIONS):
+        with suppress(OSError):
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                left = {int(pid) for pid in file.read().split()} - leaders
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            if left:
+                continue
+        return
 
 
 def _kill(pid: int, boot: dict[str, Any]) -> None:
@@ -113,11 +136,15 @@ def _spawn(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> int:
     return int(answer)
 
 
-def _step_into_namespaces(plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int) -> None:
+def _step_into_namespaces(
+    plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int
+) -> None:
     """Fork init inside new namespaces and leave it to the warm parent, its subreaper.
 
     The parent reads `writer` to its end: digits alone mean that all went well.
     """
+    signal.set_wakeup_fd(-1)  # the warm parent's; init waits, it needs no waking
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         confine.enter_namespaces(new_user=plan["confinement"] == "new-user")
         pid = os.fork()
@@ -131,6 +158,8 @@ def _step_into_namespaces(plan: dict[str, Any], probes: ModuleType, fds: list[in
 def _init(plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int) -> None:
     """Be the first process of the new namespaces: when it ends, the kernel ends all others."""
     confine.mount_private(plan["limits"]["files_mb"])
+    if plan["confinement"] == "capability":
+        confine.mount_proc()
     confine.give_up_privileges(base64.b64decode(plan["seccomp"]))
     os.close(writer)
     pid = os.fork()
@@ -151,7 +180,8 @@ def _wait_for(pid: int) -> int:
 
 def _scenario(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> None:
     _own_descriptors(*fds)
-    os.setsid() if plan["confinement"] == "none" else None
+    if plan["confinement"] == "none":
+        os.setsid()
     workdir = "/tmp" if plan["confinement"] != "none" else tempfile.mkdtemp(dir=plan["scratch"])  # noqa: S108
     os.chdir(workdir)
     for number in (signal.SIGCHLD, signal.SIGINT):
