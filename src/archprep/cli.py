@@ -116,8 +116,10 @@ def start(exercise: ExerciseId, directory: Directory = None) -> None:
     from archprep.store import Store
 
     with Store.open() as store:
-        made = practice.begin(catalog.get(exercise), directory, store)
-        _show_started(catalog.get(exercise), made)
+        chosen = catalog.get(exercise)
+        made = practice.begin(chosen, directory, store)
+        _show_started(chosen, made)
+        store.remember_workspace(chosen.id, made.path)
         _warn(store)
 
 

@@ -61,20 +61,21 @@ class Solution:
 
 
 def begin(exercise: Exercise, directory: Path | None, store: Store) -> workspace.Workspace:
-    """Make or resume the workspace of an exercise and remember where it is."""
+    """Make or resume the workspace of an exercise.
+
+    The caller remembers where it is (`store.remember_workspace`), once the user has been told.
+    """
     known = store.workspace_of(exercise.id)
     if directory is None and known is not None and workspace.locate(known):
         directory = known
-    made = workspace.start(exercise, directory or Path(exercise.folder))
-    store.remember_workspace(exercise.id, made.path)
-    return made
+    return workspace.start(exercise, directory or _here() / exercise.folder)
 
 
 def place(name: str | None, directory: Path | None, store: Store) -> Place:
     """Return what a command is about: named, or the folder one stands in, or the last started."""
     if directory is not None:
         return _named_folder(name, directory)
-    here = workspace.locate(Path.cwd())
+    here = workspace.locate(_here())
     if here and name in (None, here.exercise_id):
         return Place(catalog.get(here.exercise_id), here.path)
     if name is None:
@@ -85,7 +86,14 @@ def place(name: str | None, directory: Path | None, store: Store) -> Place:
     exercise = catalog.get(name)
     if here and here.exercise_id == exercise.id:
         return Place(exercise, here.path)
-    return _existing(exercise, store.workspace_of(exercise.id) or Path.cwd() / exercise.folder)
+    return _existing(exercise, store.workspace_of(exercise.id) or _here() / exercise.folder)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("The folder you are in has been deleted.", tip="Change to another one: cd") from None
 
 
 def _named_folder(name: str | None, directory: Path) -> Place:
