@@ -160,13 +160,18 @@ class Sandbox:
             self._hear_until(lambda: self._ready)
         except (OSError, EOFError, protocol.ProtocolError) as e:
             raise _BrokenError(str(e)) from None
-        spare, self._spare = self._spare, None
+        spare = self._spare
         if spare is not None and spare.limits == limits and spare.refused is None:
+            self._spare = None
             return spare
+        self._dismiss_spare()
+        return self._order(limits) if self._control is not None else self._take(limits)
+
+    def _dismiss_spare(self) -> None:
+        spare, self._spare = self._spare, None
         if spare is not None:
             self._end(spare)
             spare.close()
-        return self._order(limits) if self._control is not None else self._take(limits)
 
     def _order(self, limits: Limits) -> _Worker:
         """Ask the warm parent for a process; it is confirmed later, in order."""
@@ -330,6 +335,9 @@ class Sandbox:
             exchange.finish()
             return Observation(self._conclude(exchange, status), _prints(worker))
         except CandidateError as e:
+            # At level A both count against one limit of processes: whoever starts beside a
+            # scenario that takes them all would pay for it.
+            self._dismiss_spare()
             log = bytes(worker.printed)
             e.frames = e.frames or account.stuck_at(log, self._root_inside(), self._submission)
             e.output = _prints(worker)

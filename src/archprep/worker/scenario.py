@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import protocol
@@ -53,7 +54,8 @@ def play(
 
 def _say_where_it_hangs(seconds: float) -> None:
     """Have the stack written on the log just before the judge ends an endless scenario."""
-    faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
+    with suppress(RuntimeError):  # no thread can be had for it: it is only a help
+        faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
 
 
 def _describe(error: BaseException, phase: str, submission: str) -> dict[str, Any]:
