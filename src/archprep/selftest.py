@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archprep import catalog, isolation, store
+from archprep import catalog, isolation, processes, store
 from archprep.errors import CandidateError, ContentError, UsageError
 from archprep.model import Exercise, Isolation, Limits, Submission
 from archprep.sandbox import Boot, Sandbox, Scenario
@@ -30,6 +30,16 @@ CANARY = "ARCHPREP_CANARY"
 LIMITS = Limits(seconds=10, memory_mb=512, processes=32, files_mb=16)
 
 _PROBES = Path(__file__).with_name("selftest_probes.py")
+# The modules on which the result depends.
+_BOUNDARY = (
+    "exchange",
+    "isolation",
+    "processes",
+    "sandbox",
+    "seccomp",
+    "selftest",
+    "selftest_probes",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class Tested:
     version: str
     seccomp: bytes
     results: dict[str, str]
+    instead: str = ""  # why a stronger profile is not in force
 
     @property
     def holds(self) -> bool:
@@ -58,22 +69,27 @@ def sandbox(
 
 
 def inspect(level: str | None, *, fresh: bool = False) -> Tested:
-    """Choose a profile and test it, or recall the test; without a wanted level, fall back to D.
+    """Find a profile that holds; without a wanted level, fall back to D.
 
     UsageError when level A was asked for and does not hold here.
     """
-    profile = isolation.choose(level)
-    if not profile.contained:
-        return _untested(profile)
-    tested = (None if fresh else _recall(profile)) or _test(profile)
-    if tested.holds:
-        return tested
+    profiles = isolation.contained(level)
+    known = [] if fresh else [kept for p in profiles if (kept := _recall(p))]
+    if known:
+        return known[0]
+    failed = []
+    for profile in profiles:
+        tested = _test(profile)
+        if tested.holds:
+            return tested
+        failed.append(f"{tested.version}: {_failures(tested)}")
+    why = "; ".join(failed)
     if level == "A":
         raise UsageError(
-            f"Isolation level {profile.level} does not hold on this machine: {_failures(tested)}.",
+            f"Isolation level A does not hold on this machine ({why}).",
             tip="`archprep doctor` shows the cause. Grade only your own code, with --isolation D.",
         )
-    return _untested(isolation.choose("D"))
+    return _untested("" if level == "D" else why or "bubblewrap is not on this machine")
 
 
 def secret_folders() -> tuple[Path, ...]:
@@ -99,23 +115,31 @@ def describe(tested: Tested, limits: Limits) -> Isolation:
 
 def _sentence(tested: Tested) -> str:
     if not tested.profile.contained:
-        return (
+        said = (
             "Isolation level D: a plain process with limits, for your own code only. "
             "It can read your files and use the network."
         )
+        return f"{said} Level A does not hold here: {tested.instead}." if tested.instead else said
     held = sum(r == BLOCKED for r in tested.results.values())
     return (
-        f"Isolation level {tested.profile.level} ({tested.version}, no network, graders not visible; "
-        f"self-test {held}/{len(tested.results)}). Not covered: bugs of the kernel."
+        f"Isolation level {tested.profile.level} ({tested.version}, no network, graders not "
+        f"visible; self-test {held}/{len(tested.results)}). Not covered: bugs of the kernel."
     )
 
 
 def _failures(tested: Tested) -> str:
-    return ", ".join(name for name, result in tested.results.items() if result != BLOCKED)
+    """What did not hold, in words; a cause that is known stands behind a colon."""
+    return ", ".join(
+        name.replace("_", " ") + result.removeprefix(NOT_BLOCKED)
+        for name, result in tested.results.items()
+        if result != BLOCKED
+    )
 
 
-def _untested(profile: isolation.Profile) -> Tested:
-    return Tested(profile, profile.tool, b"", dict.fromkeys(_ATTEMPTS, NOT_TESTED))
+def _untested(instead: str) -> Tested:
+    profile = isolation.plain()
+    results = dict.fromkeys(_ATTEMPTS, NOT_TESTED)
+    return Tested(profile, profile.tool, b"", results, instead)
 
 
 # -- remembering ----------------------------------------------------------------------------
@@ -145,9 +169,11 @@ def _remember(tested: Tested) -> None:
 def _record(profile: isolation.Profile) -> Path:
     """One file per profile, kernel, boot, tool and version of our own code."""
     package = Path(__file__).parent
-    sources = [*sorted((package / "worker").glob("*.py")), *package.glob("s*.py"), package / "isolation.py"]
-    facts = [profile.level, profile.tool, isolation.kernel(), _boot_id(), *isolation.library_paths()]
-    facts += [f"{p}:{s.st_size}:{s.st_mtime_ns}" for p in (Path(profile.tool), *sources) for s in [p.stat()]]
+    sources = [Path(profile.tool), *sorted((package / "worker").glob("*.py"))]
+    sources += [package / f"{name}.py" for name in _BOUNDARY]
+    facts = [profile.level, profile.tool, isolation.kernel(), _boot_id()]
+    facts += isolation.library_paths()
+    facts += [f"{p}:{s.st_size}:{s.st_mtime_ns}" for p in sources for s in [p.stat()]]
     digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
     return store.cache_dir() / f"isolation-{digest}.json"
 
@@ -167,9 +193,10 @@ def _test(profile: isolation.Profile) -> Tested:
     version = _version(profile.tool)
     try:
         program = seccomp.program()
-    except (ImportError, OSError, RuntimeError, AttributeError):
+    except (ImportError, OSError, RuntimeError, AttributeError) as e:
         # Without the filter the level is not A, whatever else holds.
-        return Tested(profile, version, b"", {"system_call_filter": NOT_BLOCKED})
+        why = f"{NOT_BLOCKED}: it needs libseccomp and pyseccomp ({e})"
+        return Tested(profile, version, b"", {"system_call_filter": why})
     with tempfile.TemporaryDirectory(prefix="archprep-selftest-") as folder:
         results = _attempt_all(profile, program, Path(folder))
     tested = Tested(profile, version, program, results)
@@ -186,16 +213,21 @@ def _attempt_all(profile: isolation.Profile, program: bytes, folder: Path) -> di
     try:
         with Sandbox(profile, boot, Submission(submission, "", ()), program) as running:
             bench = _Bench(running, folder, secret)
-            return {name: BLOCKED if attempt(bench) else NOT_BLOCKED for name, attempt in _ATTEMPTS.items()}
+            return {
+                name: BLOCKED if attempt(bench) else NOT_BLOCKED
+                for name, attempt in _ATTEMPTS.items()
+            }
     except ContentError as e:
-        return {"start": f"{NOT_BLOCKED}: {e.message}"}
+        return {"start": f"{NOT_BLOCKED}: {e.message.rstrip('.')}"}
     finally:
         del os.environ[CANARY]
 
 
 def _version(tool: str) -> str:
     with suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run([tool, "--version"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - the tool that is about to be used
+            [tool, "--version"], capture_output=True, text=True, timeout=5, check=False
+        )
         return done.stdout.strip() or tool
     return tool
 
@@ -219,7 +251,7 @@ class _Bench:
 def _read_secret(bench: _Bench) -> bool:
     canary = bench.folder / "canary"
     canary.write_text(bench.secret)
-    return not bench.play("read", paths=[str(canary)])
+    return bool(bench.play("read", paths=[str(canary)]) == {})
 
 
 def _list_graders(bench: _Bench) -> bool:
@@ -229,7 +261,7 @@ def _list_graders(bench: _Bench) -> bool:
 
 def _read_environment(bench: _Bench) -> bool:
     found = bench.play("environments")
-    return found is not None and not any(CANARY in text for text in found)
+    return found is not None and not any(CANARY in t or bench.secret in t for t in found)
 
 
 def _kernel_settings(bench: _Bench) -> bool:
@@ -238,8 +270,9 @@ def _kernel_settings(bench: _Bench) -> bool:
 
 def _write_outside(bench: _Bench) -> bool:
     name = f"archprep-{bench.secret}"
-    mounts = ["/", "/usr", "/dev", "/submission", "/runtime", "/proc", str(Path.home()), *isolation.library_paths()]
-    made = bench.play("create", folders=[*mounts, str(bench.folder)], name=name)
+    mounts = ["/", "/usr", "/dev", "/submission", "/runtime", "/proc", str(Path.home())]
+    mounts += [*isolation.library_paths(), str(bench.folder)]
+    made = bench.play("create", folders=mounts, name=name)
     return made == [] and not any((Path(folder) / name).exists() for folder in mounts)
 
 
@@ -248,8 +281,8 @@ def _network(bench: _Bench) -> bool:
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
         unix.bind(path)
         unix.listen()
-        bench.play("connect", port=tcp.getsockname()[1], path=path)
-        return not any(_knocked(s) for s in (tcp, unix))
+        tried = bench.play("connect", port=tcp.getsockname()[1], path=path)
+        return tried is True and not any(_knocked(s) for s in (tcp, unix))
 
 
 def _knocked(listener: socket.socket) -> bool:
@@ -271,7 +304,8 @@ def _many_processes(bench: _Bench) -> bool:
 
 
 def _much_memory(bench: _Bench) -> bool:
-    return bench.play("memory", megabytes=2 * LIMITS.memory_mb) is False
+    had = bench.play("memory", megabytes=2 * LIMITS.memory_mb)
+    return had is False and bench.play("hidden_memory") == []
 
 
 def _much_disk(bench: _Bench) -> bool:
@@ -285,21 +319,24 @@ def _many_files(bench: _Bench) -> bool:
 
 
 def _leftovers(bench: _Bench) -> bool:
-    before = _living(bench.sandbox.pid)
-    bench.play("outlive")
-    return _living(bench.sandbox.pid) <= before
+    name = f"o{bench.secret[:8]}"
+    return bench.play("outlive", name=name) is True and name not in _living(bench.sandbox.pid)
 
 
 def _kill_others(bench: _Bench) -> bool:
     warm_parent = bench.sandbox.pid
-    bench.play("kill_all")
-    return bench.play("memory", megabytes=1) is True and bench.sandbox.pid == warm_parent
+    held = bench.play("kill_all") is True and bench.play("write_memory") == []
+    lives = bench.play("memory", megabytes=1) is True and bench.sandbox.pid == warm_parent
+    return held and lives
 
 
-def _living(pid: int | None) -> int:
-    import psutil
-
-    return sum(p.status() != psutil.STATUS_ZOMBIE for p in psutil.Process(pid).children(recursive=True))
+def _living(pid: int | None) -> set[str]:
+    """The names of the processes that run below `pid`."""
+    found = set()
+    for process in processes.living(processes.below(pid)):
+        with suppress(OSError):
+            found.add(Path(f"/proc/{process}/comm").read_text().strip())
+    return found
 
 
 # What each name means is in docs/result-format.md.

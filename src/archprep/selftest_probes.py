@@ -4,11 +4,13 @@ The judge, not these functions, decides what an attempt has shown (selftest.py).
 """
 
 import ctypes
+import mmap
 import os
 import socket
 import time
 
-CLONE_NEWUSER = 0x10000000
+CLONE_NEWUSER, PR_SET_NAME = 0x10000000, 15
+SYS_MEMFD_CREATE = {"x86_64": 319, "aarch64": 279}
 
 
 def read(paths):
@@ -16,7 +18,8 @@ def read(paths):
     found = {}
     for path in paths:
         try:
-            found[path] = os.listdir(path) if os.path.isdir(path) else open(path, errors="replace").read(4000)
+            is_folder = os.path.isdir(path)
+            found[path] = os.listdir(path) if is_folder else open(path, errors="replace").read(4000)
         except OSError:
             continue
     return found
@@ -96,6 +99,25 @@ def memory(megabytes):
     return True
 
 
+def hidden_memory():
+    """Return the kinds of memory that could be had although no watch would count them."""
+    had = []
+    for kind, descriptor in (("anonymous", lambda: -1), ("zero", open_zero)):
+        try:
+            mmap.mmap(descriptor(), 4096, mmap.MAP_SHARED).close()
+            had.append(kind)
+        except OSError:
+            continue
+    if ctypes.CDLL(None).syscall(SYS_MEMFD_CREATE.get(os.uname().machine, -1), b"x", 0) >= 0:
+        had.append("memfd")
+    return had
+
+
+def open_zero():
+    """Open the device that is memory when it is mapped."""
+    return os.open("/dev/zero", os.O_RDWR)
+
+
 def disk(megabytes):
     """Return how many megabytes went into /tmp."""
     block, written = b"x" * (1 << 20), 0
@@ -120,15 +142,24 @@ def empty_files(most):
     return made
 
 
-def outlive():
-    """Leave a daemon behind: its own session, no parent, holding the output open."""
+def outlive(name):
+    """Leave a daemon of that name behind: its own session, no parent, holding the output open."""
+    reader, writer = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
+            ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
+            os.write(writer, b"!")
             time.sleep(60)
         os._exit(0)
     os.wait()
-    return True
+    return os.read(reader, 1) == b"!"
+
+
+def write_memory():
+    """Return the processes, but for this one, whose memory could be opened for writing."""
+    others = {n for n in os.listdir("/proc") if n.isdigit()} - {os.readlink("/proc/self")}
+    return [name for name in others if open_for_writing(f"/proc/{name}/mem")]
 
 
 def kill_all():
