@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 
 PATIENCE = 600.0  # virtual seconds after the last step until a scenario counts as stuck
@@ -153,7 +155,7 @@ class Stage:
     async def do_publish(self, event, block=True, spoil=False):
         from eventbus import Event
 
-        event = Event(**event)
+        event = Event(**deepcopy(event))
         await self.bus.publish(event, block=block)
         if spoil:
             mutate(event.payload)

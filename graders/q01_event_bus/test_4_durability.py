@@ -62,6 +62,7 @@ def test_in_flight_duplicate(candidate, rng):
     for i, event in enumerate(rng.choices(events, k=2) + rng.sample(events, 4)):
         steps.append(play.publish(2.0 + i / 16, event, block=rng.random() < 0.5))
     play.step(2.5, "idle")
+    play.step(30, "nothing")
     play.run(candidate)
     says = "an event whose id is queued or in processing is accepted once: publishing it again returns and changes nothing, also if the first one fails later"
     story = play.starts() + [m for n in steps for m in play.over(n)]

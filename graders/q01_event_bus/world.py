@@ -348,31 +348,43 @@ class Load:
     seconds: float
 
 
-def schedule(loads: Sequence[Load], places: int) -> dict[str, float] | None:
-    """The brief's rule of what comes next: the start of each event; None if two end at one instant."""
-    queue, busy, starts, ends = list(loads), [], {}, set()  # loads are in publish order
-    instants = sorted({load.published for load in loads})
+def schedule(loads: Sequence[Load], places: int, *, ageless: bool = False) -> dict[str, float] | None:
+    """The brief's rule of what comes next: the start of each event; None if the brief leaves it open.
+
+    `ageless` is a wrong rule, to see whether a draw tells it apart: an event is as old as its turn.
+    """
+    queue, busy, starts, taken = list(loads), [], {}, {load.published for load in loads}
+    freed: dict[str | None, float] = {}
+    instants = sorted(taken)
     while instants:
         now = instants.pop(0)
+        freed |= {load.event["key"]: end for end, load in busy if end == now}
         busy = [(end, load) for end, load in busy if end > now]
-        while len(busy) < places and (load := _next(queue, busy, now)):
-            queue.remove(load)
+        while len(busy) < places and (free := _free(queue, busy, now)):
+            load = max(free, key=lambda x: (x.event["priority"], -_turn(x, freed) if ageless else 0))
             end = now + load.seconds
-            if end in ends or end in {other.published for other in loads}:
-                return None  # the brief does not order what happens within one instant
-            ends.add(end)
+            if end in taken:
+                return None  # two things at one instant: their order is free
+            queue.remove(load)
+            taken.add(end)
             busy.append((end, load))
             starts[load.event["id"]] = now
-            instants = sorted({*instants, end})
+            instants = sorted([*instants, end])
     return starts
 
 
-def _next(queue: Sequence[Load], busy: Sequence[tuple[float, Load]], now: float) -> Load | None:
-    taken = {load.event.get("key") for _, load in busy} - {None}
+def _turn(load: Load, freed: dict[str | None, float]) -> float:
+    key = load.event["key"]
+    return load.published if key is None else max(load.published, freed.get(key, 0.0))
+
+
+def _free(queue: Sequence[Load], busy: Sequence[tuple[float, Load]], now: float) -> list[Load]:
+    """Which queued events may go now, in publish order."""
+    keys = {load.event["key"] for _, load in busy}
     free = []
     for load in queue:
-        key = load.event.get("key")
-        if load.published <= now and key not in taken:
+        key = load.event["key"]
+        if load.published <= now and (key is None or key not in keys):
             free.append(load)
-        taken |= {key} - {None}
-    return max(free, key=lambda load: load.event.get("priority", 0), default=None)
+        keys.add(key)
+    return free
