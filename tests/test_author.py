@@ -183,11 +183,12 @@ def test_wrong_answers_lose_exactly_what_they_name(proof):
         found(proof, wrong_answers),
         r"^graders/\*/wrong/loses_nothing.yaml: should lose `running-totals`, but earns it",
         r"^graders/\*/wrong/loses_too_much.yaml: should lose only `each-page-once`; it also "
-        r"loses `all-items-in-order` \(seed 7\): expected: the items of all pages",
+        r"loses `all-items-in-order` \(seed 7\). In `all-items-in-order`: expected: the items of .*"
+        r"write `loses: \[all-items-in-order, each-page-once\]`",
         r"^graders/\*/wrong/names_no_criterion.yaml: `loses` names `each-page`, which is no "
         r"criterion. Did you mean `each-page-once`\?",
-        r"names_no_criterion.yaml: should lose only `each-page`; it also loses `each-page-once`",
-        r"names_no_criterion.yaml: .* also loses `all-items-in-order`",
+        r"names_no_criterion.yaml: should lose only `each-page`; it also loses "
+        r"`all-items-in-order`, `each-page-once` \(seed 7\)",
         r"^graders/\*/wrong/does_not_apply.yaml: .* occurs 0 times",
         r"^graders/\*/wrong: no wrong answer loses `running-totals`",
     )

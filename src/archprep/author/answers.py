@@ -47,8 +47,8 @@ def starter(exercise: Exercise) -> dict[str, str]:
 
 
 def stubs(exercise: Exercise) -> dict[str, dict[str, str]]:
-    """The files of each stub, by what its functions return; `empty` keeps to the annotations."""
-    values: dict[str, Value] = {"empty": _empty_value}
+    """The files of each stub, by what its functions return; `empty by type` keeps to the annotations."""
+    values: dict[str, Value] = {"empty by type": _empty_value}
     for constant in CONSTANTS:
         values[constant] = lambda _, constant=constant: constant  # type: ignore[misc]
     made = {name: _stub(exercise, value) for name, value in values.items()}

@@ -156,8 +156,7 @@ class _Verdicts:
         should = tuple(results) if wrong.loses == "all" else wrong.loses
         file = place(wrong.path)
         for name in [n for n in should if n not in results]:
-            near = difflib.get_close_matches(name, results, n=1)
-            hint = f" Did you mean `{near[0]}`?" if near else ""
+            hint = _instead(name, results)
             yield self._say(file, f"`loses` names `{name}`, which is no criterion.{hint}")
         for name in [n for n, r in results.items() if n in should and r.state is State.PASSED]:
             yield self._say(
@@ -165,12 +164,14 @@ class _Verdicts:
                 f"should lose `{name}`, but earns it (seed {seed}). Let the criterion look at "
                 f"what is wrong here ({wrong.says.strip().rstrip('.')}).",
             )
-        for name in [n for n, r in results.items() if n not in should and _is_lost(r)]:
+        if more := [r for r in outcome.card.criteria if r.id not in should and _is_lost(r)]:
+            lost = ", ".join(r.id for r in outcome.card.criteria if _is_lost(r))
             yield self._say(
                 file,
-                f"should lose only {_listed(wrong.loses)}; it also loses `{name}` (seed {seed}): "
-                f"{_why(results[name])}. Name it in `loses` too, or let the criterion judge "
-                "its own behaviour alone.",
+                f"should lose only {_listed(should)}; it also loses {_listed(r.id for r in more)} "
+                f"(seed {seed}). In `{more[0].id}`: {_why(more[0])}. If all this comes of the "
+                f"defect, write `loses: [{lost}]`; if not, let each criterion judge its own "
+                "behaviour alone.",
             )
 
     def _never_lost(self) -> Iterator[Finding]:
@@ -239,8 +240,15 @@ def _short(text: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]} …"
 
 
-def _listed(loses: Sequence[str]) -> str:
-    return " and ".join(f"`{name}`" for name in loses)
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _instead(name: str, known: Iterable[str]) -> str:
+    if name == "all":
+        return " Write `loses: all`, without brackets, for every criterion."
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean `{near[0]}`?" if near else ""
 
 
 def _seeds(seeds: list[int]) -> str:
