@@ -47,7 +47,7 @@ def starter(exercise: Exercise) -> dict[str, str]:
 
 
 def stubs(exercise: Exercise) -> dict[str, dict[str, str]]:
-    """The files of each stub, by what its functions return; `empty by type` keeps to the annotations."""
+    """The files of each stub, by what its functions return; one keeps to their annotations."""
     values: dict[str, Value] = {"empty by type": _empty_value}
     for constant in CONSTANTS:
         values[constant] = lambda _, constant=constant: constant  # type: ignore[misc]

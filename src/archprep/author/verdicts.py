@@ -65,17 +65,17 @@ class _Verdicts:
 
     def _grader_errors(self) -> Iterator[Finding]:
         faults = (
-            ((r.id, r.reason), f"{_whose(o)} (seed {o.job.seed})")
+            (r.reason, (f"`{r.id}`", f"{_whose(o)} (seed {o.job.seed})"))
             for o in self._outcomes
             for card in o.cards
             for r in card.criteria
             if r.state is State.GRADER_ERROR
         )
-        for (criterion, reason), names in _grouped(faults):
+        for reason, cases in _grouped(faults):
             yield self._say(
                 self._graders,
-                f"the grader of `{criterion}` fails, which is never the candidate's fault: "
-                f"{reason}. Met with {_some(names)}.",
+                f"the grader of {_some([c for c, _ in cases])} fails, which is never the "
+                f"candidate's fault: {reason}. Met with {_some([met for _, met in cases])}.",
             )
 
     def _reference(self) -> Iterator[Finding]:
