@@ -274,6 +274,13 @@ def test_findings_mean_exit_code_3(proof):
     assert re.search(r"^\d+ of \d+ not proven \(seed 7, isolation level ", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_some_process_must_grade(jobs):
+    """No process at all is a mistake in the command."""
+    with pytest.raises(UsageError, match="grade nothing"):
+        author.check([], jobs=jobs)
+
+
 def test_ctrl_c_leaves_nothing_behind(root, home, tmp_path):
     """Ctrl-C in the middle of a grading ends all processes, without a word from them."""
     author.new("q1")

@@ -12,7 +12,7 @@ from archprep import catalog, judge, selftest
 from archprep.author import answers, files, verdicts
 from archprep.author.proof import Finding, Job, Kind, Outcome, Proof, Proven
 from archprep.author.workers import Workers, cores
-from archprep.errors import ContentError
+from archprep.errors import ContentError, UsageError
 from archprep.model import Exercise
 from archprep.wrong import WrongAnswer, read_wrong_answer
 
@@ -36,11 +36,13 @@ def check(
 
     `seed` repeats the inputs of an earlier proof: all that is graded once is graded with it.
     """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"{jobs} processes grade nothing.", tip="Use --jobs 1 or more.")
     started = time.monotonic()
     chosen = judge.draw_seed() if seed is None else seed
     isolation = selftest.inspect(None).profile.level  # tested once, for all processes
     plans = [_plan(exercise, chosen, thorough=thorough) for exercise in exercises]
-    with Workers(jobs or cores()) as workers:
+    with Workers(cores() if jobs is None else jobs) as workers:
         _carry_out(plans, workers, progress or (lambda _done, _total: None))
     proven = tuple(plan.proven() for plan in plans)
     return Proof(proven, chosen, round(time.monotonic() - started, 1), isolation)
