@@ -170,7 +170,10 @@ class _Run:
         from archprep.grading import Fixtures
 
         folder = self._exercise.grader_dir
-        args = ["-c", str(_INI), f"--rootdir={folder.parent}", "--import-mode=importlib", "--assert=plain"]
+        args = ["-c", str(_INI), f"--rootdir={folder.parent}", "--import-mode=importlib"]
+        # Without it pytest imports each conftest.py above the graders, up to the file system's
+        # root: a workspace that holds the virtual environment is such a place.
+        args += ["--noconftest", "--assert=plain"]
         args += [a for name in _PLUGINS_NOT_NEEDED for a in ("-p", f"no:{name}")]
         with _quiet_pytest():
             code = pytest.main([*args, str(folder)], plugins=[self, Fixtures(self._candidate, self._seed)])
