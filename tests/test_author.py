@@ -134,7 +134,10 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[author.Proof]:
         for number, (name, spoil) in enumerate(FLAWS.items(), start=1):
             author.new(f"q{number}_{name}")
             spoil(_Draft(root, f"q{number:02}_{name}"))
+        scratch = tmp_path_factory.mktemp("scratch")
+        patch.setattr("tempfile.tempdir", str(scratch))
         yield author.check(catalog.load_all(), seed=SEED)
+        assert not list(scratch.iterdir()), "not even a process that was killed leaves a file"
 
 
 def empty_root(root: Path) -> Path:

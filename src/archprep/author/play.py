@@ -22,7 +22,7 @@ EXAMPLES_SECONDS = 120
 def play(job: Job) -> Outcome:
     """Do a job; a fault of the exercise is part of the outcome, and stops no other job."""
     try:
-        with tempfile.TemporaryDirectory(prefix="archprep-author-") as folder:
+        with tempfile.TemporaryDirectory() as folder:
             if job.kind is Kind.EXAMPLES:
                 return Outcome(job, examples=_examples(job, Path(folder)))
             return Outcome(job, cards=_grade(job, Path(folder)))

@@ -8,14 +8,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Self
 
 from archprep.author.proof import Job, Outcome
+from archprep.intake import discard
 
 END_SECONDS = 5.0  # for a process to clear away its sandbox
 
@@ -35,6 +38,8 @@ class Workers:
     def __init__(self, count: int) -> None:
         self._count = count
         self._processes: dict[Connection, BaseProcess] = {}
+        # One folder for all they write: a process that is killed cannot clear away its own.
+        self._scratch = Path(tempfile.mkdtemp(prefix="archprep-author-"))
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +55,7 @@ class Workers:
             process.kill()
             process.join()
         self._processes.clear()
+        discard(self._scratch)
 
     def do(self, jobs: Sequence[Job], done: Callable[[], None]) -> list[Outcome]:
         """Do all jobs; return what came of them, in their order."""
@@ -88,7 +94,7 @@ class Workers:
         # Not a fork: a sandbox and a pytest session start from a clean process.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        process = context.Process(target=_serve, args=(theirs, str(self._scratch)), daemon=True)
         with _no_interrupt():
             process.start()
             self._processes[ours] = process
@@ -107,13 +113,14 @@ def _no_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(channel: Connection) -> None:
+def _serve(channel: Connection, scratch: str) -> None:
     """Do what comes until the other side hangs up."""
     # SIGTERM interrupts, which pytest and the judge pass on: every `with` on the way is left.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A handler of our own, since a signal that is ignored stays so in every program started here.
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
+    tempfile.tempdir = scratch
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
         from archprep.author.play import play
 
