@@ -86,6 +86,8 @@ def scenario(function: Callable[..., Any]) -> Any:
         inputs = {p: request.getfixturevalue(p) for p in needed}
         if drawn:
             inputs["rng"] = random_for(request.config.archprep_seed, name)  # type: ignore[attr-defined]
+        if "candidate" in inputs:
+            inputs["candidate"].playing = name  # now: other scenarios may have played for it
         return function(**inputs)
 
     return pytest.fixture(scope="module", name=name)(play)

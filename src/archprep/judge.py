@@ -31,7 +31,7 @@ from archprep.model import (
     Submission,
     TaskResult,
 )
-from archprep.sandbox import Boot, Sandbox, Scenario
+from archprep.sandbox import Boot, Observation, Sandbox, Scenario
 
 if TYPE_CHECKING:
     import pytest
@@ -137,7 +137,7 @@ class Candidate:
         try:
             seen = self._sandbox.run(Scenario(probe, plain, fakes, limits, told))
             self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
-            return seen.value if returns is None else _typed(seen.value, returns)
+            return seen.value if returns is None else _typed(seen, returns)
         except CandidateError as e:
             e.given = given
             if e.reason is Reason.IMPORT:
@@ -229,9 +229,6 @@ class _Run:
         from archprep.grading import Tally
 
         Tally.made = 0
-
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> None:
-        self._candidate.playing = fixturedef.argname
 
     def pytest_runtest_call(self, item: pytest.Item) -> None:
         self._candidate.playing = item.name
@@ -381,14 +378,16 @@ def _by_task(exercise: Exercise, criteria: tuple[CriterionResult, ...]) -> tuple
     )
 
 
-def _typed(value: Any, kind: Any) -> Any:
+def _typed(seen: Observation, kind: Any) -> Any:
     import msgspec
 
     try:
-        return msgspec.convert(value, kind, strict=True)
+        return msgspec.convert(seen.value, kind, strict=True)
     except msgspec.ValidationError as e:
         raise CandidateError(
-            Reason.PROTOCOL, f"led to an observation of the wrong form ({clean(str(e), 200)})"
+            Reason.PROTOCOL,
+            f"led to an observation of the wrong form ({clean(str(e), 200)})",
+            output=seen.output,
         ) from None
 
 
