@@ -1,0 +1,38 @@
+"""Grades the hostile cases, one a line on stdin, in a process of its own so that it can be measured."""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from archprep import catalog, intake, judge
+from archprep.errors import ArchprepError
+from archprep.report import to_json
+
+
+def peak_mb() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) >> 10
+
+
+def graded(folder: str, seed: int) -> dict:
+    exercise = catalog.get("q99")
+    stage = Path(tempfile.mkdtemp()) / "stage"
+    Path("/proc/self/clear_refs").write_text("5")  # starts the peak anew
+    started = time.monotonic()
+    try:
+        submission = intake.freeze(Path(folder), exercise, stage)
+        card = to_json(judge.grade(exercise, submission, seed=seed, level="A"))
+    except ArchprepError as e:
+        return {"error": f"{type(e).__name__}: {e.message}"}
+    finally:
+        took = time.monotonic() - started
+        intake.discard(stage)
+        stage.parent.rmdir()
+    imported = "archprep_hostile_conftest_was_imported" in sys.modules
+    return {"card": card, "seconds": took, "peak_mb": peak_mb(), "imported": imported}
+
+
+for line in sys.stdin:
+    print(json.dumps(graded(**json.loads(line))), flush=True)

@@ -1,0 +1,10 @@
+# case 14: a constant, or the input itself, earns nothing anywhere
+# outcome: all = failed, candidate_error protocol
+
+
+def weigh(numbers):
+    return "refused"
+
+
+def fetch(vault, keys):
+    return [0] * len(keys)

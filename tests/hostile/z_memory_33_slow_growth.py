@@ -1,0 +1,9 @@
+# case 33: growing little by little ends at the same limit
+# outcome: task 1 = candidate_error memory
+from honest import fetch
+
+
+def weigh(numbers):
+    kept = []
+    while True:
+        kept.append(bytearray(1 << 20))

@@ -1,0 +1,8 @@
+# case 30: an endless loop costs its scenario, in seconds
+# outcome: task 1 = candidate_error timeout
+from honest import fetch
+
+
+def weigh(numbers):
+    while True:
+        pass
