@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -58,20 +57,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self):
         return self.clock.now
 
-    def _new_task(self, loop, coro, **options):
-        self.tasks.append(asyncio.Task(coro, loop=loop, **options))
+    def _new_task(self, _, coro, **options):
+        self.tasks.append(asyncio.Task(coro, loop=self, **options))
         return self.tasks[-1]
 
-    def _report(self, loop, context):
+    def _report(self, _, context):
         if not scripted(context.get("exception")):
             self.default_exception_handler(context)
 
 
-def play(world, settings, backoffs, subscriptions, middleware, journal, steps):
+def play_all(world, plays):
+    """Play some scenarios one after another, each on a bus and a loop of its own."""
+    return [play(world, number, **scenario) for number, scenario in enumerate(plays)]
+
+
+def play(world, number, settings, backoffs, subscriptions, middleware, journal, steps):
     """Build a bus, take the steps at their instants, return what came of each."""
     loop = VirtualLoop(PATIENCE + max(step["at"] for step in steps))
     _kept.append(loop)
-    stage = Stage(world, loop)
+    stage = Stage(world, number, loop)
     stuck = False
     try:
         stage.build(settings, backoffs, subscriptions, middleware, journal)
@@ -81,21 +85,23 @@ def play(world, settings, backoffs, subscriptions, middleware, journal, steps):
         for task in loop.tasks:  # a scheduler that died says more than a bus that hangs
             if task.done() and not task.cancelled() and is_crash(task.exception()):
                 raise task.exception() from None
-    letters = [{"event": plain_event(d.event)} | {f: plain(getattr(d, f)) for f in LETTER} for d in stage.bus.dead_letters]
+    letters = [
+        {"event": plain_event(d.event)} | {f: plain(getattr(d, f)) for f in LETTER}
+        for d in stage.bus.dead_letters
+    ]
     return {
         "outcomes": stage.outcomes,
         "letters": letters,
         "dropped": stage.bus.dead_letters_dropped,
         "stuck": stuck,
-        "ended": loop.time(),
     }
 
 
 class Stage:
     """The bus and its puppets."""
 
-    def __init__(self, world, loop):
-        self.world, self.loop = world, loop
+    def __init__(self, world, number, loop):
+        self.world, self.number, self.loop = world, number, loop
         self.outcomes = []
         self.subscribed = {}
         self.spawned = []
@@ -186,7 +192,7 @@ class Stage:
 
     def _filter(self, name):
         def accepts(event):
-            number, script = self.begin("filter", name, event)
+            _, script = self.begin("filter", name, event)
             for verb, *args in script:
                 if verb == "raise":
                     raise scripted_error(*args)
@@ -203,7 +209,7 @@ class Stage:
 
     def begin(self, kind, name, event):
         about = event if isinstance(event, dict) else plain_event(event)
-        return self.world.begin(kind, name, about, self.loop.time())
+        return self.world.begin(self.number, kind, name, about, self.loop.time())
 
     async def perform(self, kind, name, event, next=None):
         number, script = self.begin(kind, name, event)
@@ -214,7 +220,7 @@ class Stage:
             outcome = type(e).__name__
             raise
         finally:
-            self.world.end(number, self.loop.time(), outcome)
+            self.world.end(self.number, number, self.loop.time(), outcome)
 
 
 class Journal:
@@ -235,7 +241,7 @@ class Journal:
     async def pending(self):
         from eventbus import Event
 
-        left = self._stage.world.pending()
+        left = self._stage.world.pending(self._stage.number)
         return [(Event(**event), frozenset(settled)) for event, settled in left]
 
 

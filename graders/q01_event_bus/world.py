@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from archprep.grading import expect, fake
 
-HANDLERS = "audit billing email invoice ledger mailer metrics search shipping stock tax webhook".split()
+from .words import Moment, done, start, tell_difference, tell_letter, tell_script, written
+
+HANDLERS = (
+    "audit billing email invoice ledger mailer metrics search shipping stock tax webhook".split()
+)
+MIDDLEWARE = "tracing timing tenant quota redact enrich".split()
 TOPICS = "order user cart refund parcel coupon basket ticket".split()
 VERBS = "paid placed sent closed opened late lost renewed".split()
 ERRORS = "CardDeclined RateLimited SmtpDown StockGone LedgerLocked BadAddress TaxUnknown".split()
-TEXTS = ("try again later", "no route", "row 7 is locked", "unknown country: XQ", "503 from upstream")
+TEXTS = (
+    "try again later",
+    "no route",
+    "row 7 is locked",
+    "unknown country: XQ",
+    "503 from upstream",
+)
 
 
 class About(msgspec.Struct):
@@ -50,16 +61,15 @@ class Letter(msgspec.Struct):
 class Seen(msgspec.Struct):
     """What the probe returned."""
 
-    outcomes: list[tuple[int, float, str, str]]
-    letters: list[Letter]
-    dropped: int
-    stuck: bool
-    ended: float
+    outcomes: list[tuple[int, float, str, str]] = []
+    letters: list[Letter] = []
+    dropped: int = -1
+    stuck: bool = False
 
 
 @dataclass(slots=True)
 class Call:
-    """One call of a handler, a filter, a middleware or the journal. `order` counts all beginnings and ends."""
+    """A call of a handler, a filter, a middleware or the journal. `order` counts on."""
 
     kind: str
     name: str
@@ -69,14 +79,6 @@ class Call:
     end: float | None = None
     outcome: str = "running"
     end_order: int = -1
-
-
-class Moment(NamedTuple):
-    """Something at an instant; `about` is the id of its event."""
-
-    at: float
-    text: str
-    about: str
 
 
 @dataclass
@@ -92,8 +94,12 @@ class Play:
     steps: list[dict[str, Any]] = field(default_factory=list)
     scripts: dict[tuple[str, str], list[list[list[Any]]]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    left: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
-    _clock: int = 0
+    left: list[tuple[dict[str, Any], list[str]]] = field(
+        default_factory=list
+    )  # in the journal at start
+    ids: set[str] = field(default_factory=set)
+    seen: Seen = field(default_factory=Seen)
+    check: Callable[[], None] = lambda: None
 
     # -- drawing
 
@@ -113,16 +119,23 @@ class Play:
         return ["raise", self.rng.choice(ERRORS), self.rng.choice(TEXTS)]
 
     def event(self, type: str, **fields: Any) -> dict[str, Any]:
+        """An event with an id that was not drawn before."""
         letters = "abcdefghijkmnpqrstuvwxyz"
-        name = f"{self.rng.choice(letters)}{self.rng.choice(letters)}{self.rng.randint(10, 99)}"
-        if any(name == s["with"].get("event", {}).get("id") for s in self.steps):
-            return self.event(type, **fields)
+        while (
+            name := "".join(self.rng.choices(letters, k=2)) + str(self.rng.randint(10, 99))
+        ) in self.ids:
+            pass
+        self.ids.add(name)
         return {"id": name, "type": type, "payload": {"amount": self.rng.randint(1, 999)}} | fields
 
     # -- the plan
 
-    def subscribe(self, pattern: str, name: str, priority: int = 0, *, filtered: bool = False) -> str:
-        self.subscriptions.append({"pattern": pattern, "name": name, "priority": priority, "filtered": filtered})
+    def subscribe(
+        self, pattern: str, name: str, priority: int = 0, *, filtered: bool = False
+    ) -> str:
+        self.subscriptions.append(
+            {"pattern": pattern, "name": name, "priority": priority, "filtered": filtered}
+        )
         return name
 
     def step(self, at: float, do: str, *, spawn: bool = False, **options: Any) -> int:
@@ -134,23 +147,18 @@ class Play:
         return self.step(at, "publish", event=event, **options)
 
     def script(self, name: str, event: dict[str, Any], *attempts: list[list[Any]]) -> None:
-        """What `name` does with the event: one script for each call, the last for all further ones."""
+        """What `name` does with the event: a script for each call, the last for all more."""
         self.scripts[name, event["id"]] = list(attempts)
 
-    def run(self, candidate: Any) -> Play:
-        seen = candidate.observe(
-            "play",
-            world=fake(World(self)),
-            settings=self.settings,
-            backoffs=self.backoffs,
-            subscriptions=self.subscriptions,
-            middleware=self.middleware,
-            journal=self.journal,
-            steps=self.steps,
-            returns=Seen,
-        )
-        self.seen: Seen = seen
+    def checked_by(self, check: Callable[[], None]) -> Play:
+        """Say how to judge what happened, once it has."""
+        self.check = check
         return self
+
+    def inputs(self) -> dict[str, Any]:
+        """What the probe is told in advance: no script."""
+        names = ("settings", "backoffs", "subscriptions", "middleware", "journal", "steps")
+        return {name: getattr(self, name) for name in names}
 
     # -- what happened
 
@@ -160,16 +168,21 @@ class Play:
     def starts(self) -> list[Moment]:
         return [start(c.start, c.name, c.event.id, c.event.attempt) for c in self.of("handler")]
 
-    def outcome(self, number: int) -> tuple[float | None, str]:
+    def outcome(self, number: int | None) -> tuple[float | None, str]:
         """When a step was over and how: "ok", the type of its exception, or "waiting"."""
         for step, at, outcome, _ in self.seen.outcomes:
             if step == number:
                 return at, outcome
         return None, "waiting"
 
-    def over(self, number: int, what: str | None = None) -> list[Moment]:
+    def over(self, number: int | None, what: str | None = None) -> list[Moment]:
+        """The end of a step, if it has one."""
         at, outcome = self.outcome(number)
-        return [] if at is None else [done(at, what or self._tell_step(self.steps[number]), outcome)]
+        return (
+            []
+            if at is None or number is None
+            else [done(at, what or self.tell_step(number), outcome)]
+        )
 
     # -- the comparison
 
@@ -187,7 +200,10 @@ class Play:
         """Compare the dead letters in these fields, in any order within one instant."""
         seen = [tuple(letter_field(letter, f) for f in fields) for letter in self.seen.letters]
         due = list(due)
-        missing, extra = Counter(map(repr, due)) - Counter(map(repr, seen)), Counter(map(repr, seen)) - Counter(map(repr, due))
+        missing, extra = (
+            Counter(map(repr, due)) - Counter(map(repr, seen)),
+            Counter(map(repr, seen)) - Counter(map(repr, due)),
+        )
         if not missing and not extra:
             expect(True, expected=says, observed="")
             return
@@ -207,13 +223,15 @@ class Play:
         shown = {s["with"]["event"]["id"] for s in self.steps if "event" in s["with"]} & about
         lines = [f"Bus({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"]
         if self.backoffs:
-            lines[0] += ", backoff: " + ", ".join(f"{n} -> {s:g} s" for n, s in enumerate(self.backoffs) if n)
+            lines[0] += ", backoff: " + ", ".join(
+                f"{n} -> {s:g} s" for n, s in enumerate(self.backoffs) if n
+            )
         lines += [f"use {name}" for name in self.middleware]
         lines += [self._tell_subscription(s) for s in self.subscriptions]
-        for step in self.steps:
+        for number, step in enumerate(self.steps):
             event = step["with"].get("event")
             if not shown or not event or event["id"] in shown:
-                lines.append(f"at {step['at']:g} s: {self._tell_step(step)}")
+                lines.append(f"at {step['at']:g} s: {self.tell_step(number)}")
         for (name, event_id), attempts in self.scripts.items():
             if not shown or event_id in shown:
                 lines.append(f"{name} on {event_id}: " + "; then ".join(map(tell_script, attempts)))
@@ -224,7 +242,9 @@ class Play:
         text += f", priority {s['priority']}" if s["priority"] else ""
         return text + (", with a filter" if s["filtered"] else "")
 
-    def _tell_step(self, step: dict[str, Any]) -> str:
+    def tell_step(self, number: int) -> str:
+        """A step as the call that it is."""
+        step = self.steps[number]
         options = dict(step["with"])
         args = []
         if event := options.pop("event", None):
@@ -238,153 +258,64 @@ class Play:
         return text if within is None else f"{text} inside asyncio.timeout({within:g})"
 
 
+def play_all(
+    candidate: Any, rng: random.Random, *builders: Callable[[random.Random], Play]
+) -> dict[Any, Play]:
+    """Draw a play with each builder and play them all in one process, one after another."""
+    plays = {builder: builder(rng) for builder in builders}
+    perform(candidate, *plays.values())
+    return plays
+
+
+def perform(candidate: Any, *plays: Play) -> None:
+    """Play some plays in one process."""
+    inputs = [play.inputs() for play in plays]
+    seen = candidate.observe("play_all", world=fake(World(plays)), plays=inputs, returns=list[Seen])
+    for play, part in zip(
+        plays, seen, strict=False
+    ):  # a forged list may be short: then attributes lack
+        play.seen = part
+
+
 class World:
     """The judge's half of the puppets: says what to do, and writes down every call."""
 
-    def __init__(self, play: Play) -> None:
-        self._play = play
+    def __init__(self, plays: Sequence[Play]) -> None:
+        self._plays = plays
         self._ticks = 0
 
-    def begin(self, kind: str, name: str, event: Any, at: Any) -> tuple[int, list[list[Any]]]:
+    def begin(
+        self, play: int, kind: str, name: str, event: Any, at: Any
+    ) -> tuple[int, list[list[Any]]]:
         call = Call(str(kind), str(name), msgspec.convert(event, About), float(at), self._tick())
-        earlier = sum(c.kind == call.kind and c.name == call.name and c.event.id == call.event.id for c in self._play.calls)
-        self._play.calls.append(call)
+        calls, scripts = self._plays[play].calls, self._plays[play].scripts
+        earlier = sum(
+            c.kind == call.kind and c.name == call.name and c.event.id == call.event.id
+            for c in calls
+        )
+        calls.append(call)
         key = call.name if call.kind in ("handler", "journal") else f"{call.kind} {call.name}"
-        scripts = self._play.scripts.get((key, call.event.id)) or [[]]
-        return len(self._play.calls) - 1, scripts[min(earlier, len(scripts) - 1)]
+        script = scripts.get((key, call.event.id)) or [[]]
+        return len(calls) - 1, script[min(earlier, len(script) - 1)]
 
-    def end(self, number: int, at: Any, outcome: Any) -> None:
-        call = self._play.calls[number]
+    def end(self, play: int, number: int, at: Any, outcome: Any) -> None:
+        call = self._plays[play].calls[number]
         call.end, call.outcome, call.end_order = float(at), str(outcome), self._tick()
 
-    def pending(self) -> list[tuple[dict[str, Any], list[str]]]:
-        return self._play.left
+    def pending(self, play: int) -> list[tuple[dict[str, Any], list[str]]]:
+        return self._plays[play].left
 
     def _tick(self) -> int:
         self._ticks += 1
         return self._ticks
 
 
-# -- words
-
-
-def start(at: float, name: str, event_id: str, attempt: int = 1) -> Moment:
-    return Moment(at, f"{name} starts attempt {attempt} on {event_id}", event_id)
-
-
-def done(at: float, what: str, outcome: str = "ok") -> Moment:
-    return Moment(at, f"{what} returns" if outcome == "ok" else f"{what} raises {outcome}", "")
-
-
-def tell_difference(first: Moment, extra: Counter[Moment], missing: Counter[Moment]) -> str:
-    if first in missing:
-        other = [m.at for m in sorted(extra) if m.text == first.text]
-        if other:
-            return f"{first.text} at {other[0]:g} s, not at {first.at:g} s."
-        return f"Due at {first.at:g} s, and did not happen: {first.text}."
-    later = [m.at for m in sorted(missing) if m.text == first.text]
-    if later:
-        return f"{first.text} at {first.at:g} s, too early: it is due at {later[0]:g} s."
-    return f"At {first.at:g} s: {first.text}, and that must not happen."
-
-
-def tell_script(script: Sequence[Sequence[Any]]) -> str:
-    if not script:
-        return "returns at once"
-    return ", ".join(_tell(*part) for part in script)
-
-
-def _tell(verb: str, *args: Any) -> str:
-    return {
-        "sleep": "takes {0:g} s",
-        "stubborn": "takes {0:g} s; if cancelled, it goes on for {1:g} s",
-        "raise": "raises {0}({1!r})",
-        "cancelled": "raises CancelledError by itself",
-        "mutate": "changes the payload",
-        "answer": "answers {0}",
-        "change": "passes on a copy with payload {0}",
-        "next": "awaits next(event)",
-    }[verb].format(*args)
-
-
-def tell_letter(fields: Sequence[str], values: Sequence[Any]) -> str:
-    return "event " + ", ".join(f"{'' if f == 'id' else f + ' '}{v if f == 'id' else repr(v)}" for f, v in zip(fields, values, strict=True))
-
-
 def letter_field(letter: Letter, name: str) -> Any:
-    return getattr(letter.event if name in ("id", "type", "payload", "key", "priority") else letter, name)
+    return getattr(
+        letter.event if name in ("id", "type", "payload", "key", "priority") else letter, name
+    )
 
 
-# -- models
-
-
-def seconds(script: Sequence[Sequence[Any]]) -> float:
-    """How long a script runs."""
-    return sum(args[0] for verb, *args in script if verb in ("sleep", "stubborn"))
-
-
-def fails(script: Sequence[Sequence[Any]]) -> bool:
-    return any(verb in ("raise", "cancelled") for verb, *_ in script)
-
-
-def lives(at: float, attempts: Sequence[list[list[Any]]], backoffs: Sequence[float]) -> tuple[list[float], float]:
-    """The brief's rule of retries: the instants of all attempts, and of the end of the last one."""
-    starts = []
-    for number, script in enumerate(attempts, 1):
-        starts.append(at)
-        at += seconds(script)
-        if not fails(script) or number == len(attempts):
-            break
-        at += backoffs[number]
-    return starts, at
-
-
-@dataclass(frozen=True)
-class Load:
-    """An event of a scheduling scenario, as its model sees it."""
-
-    event: dict[str, Any]
-    published: float
-    seconds: float
-
-
-def schedule(loads: Sequence[Load], places: int, *, ageless: bool = False) -> dict[str, float] | None:
-    """The brief's rule of what comes next: the start of each event; None if the brief leaves it open.
-
-    `ageless` is a wrong rule, to see whether a draw tells it apart: an event is as old as its turn.
-    """
-    queue, busy, starts, taken = list(loads), [], {}, {load.published for load in loads}
-    freed: dict[str | None, float] = {}
-    instants = sorted(taken)
-    while instants:
-        now = instants.pop(0)
-        freed |= {load.event["key"]: end for end, load in busy if end == now}
-        busy = [(end, load) for end, load in busy if end > now]
-        while len(busy) < places and (free := _free(queue, busy, now)):
-            load = max(free, key=lambda x: (x.event["priority"], -_turn(x, freed) if ageless else 0))
-            end = now + load.seconds
-            if end in taken:
-                return None  # two things at one instant: their order is free
-            queue.remove(load)
-            taken.add(end)
-            busy.append((end, load))
-            starts[load.event["id"]] = now
-            instants = sorted([*instants, end])
-    return starts
-
-
-def _turn(load: Load, freed: dict[str | None, float]) -> float:
-    key = load.event["key"]
-    return load.published if key is None else max(load.published, freed.get(key, 0.0))
-
-
-def _free(queue: Sequence[Load], busy: Sequence[tuple[float, Load]], now: float) -> list[Load]:
-    """Which queued events may go now, in publish order."""
-    keys = {load.event["key"] for _, load in busy}
-    free = []
-    for load in queue:
-        key = load.event["key"]
-        if load.published <= now and (key is None or key not in keys):
-            free.append(load)
-        keys.add(key)
-    return free
+def journal(play: Play) -> list[Moment]:
+    """The calls of the journal as moments."""
+    return [written(c.start, c.name, c.event.id) for c in play.of("journal")]

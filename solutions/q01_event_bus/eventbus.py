@@ -482,7 +482,7 @@ async def _attend(receipt: Awaitable[None]) -> None:
     """Write a receipt. Losing one is safe: after a crash that handler runs once more."""
     try:
         await receipt
-    except Exception:
+    except Exception:  # noqa: BLE001 - a journal may fail as it likes
         _log.exception("the journal did not take a receipt")
 
 

@@ -1,0 +1,67 @@
+"""What happened, and how it is told: the sentences of a failed criterion."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+class Moment(NamedTuple):
+    """Something at an instant; `about` is the id of its event."""
+
+    at: float
+    text: str
+    about: str
+
+
+def start(at: float, name: str, event_id: str, attempt: int = 1) -> Moment:
+    return Moment(at, f"{name} starts attempt {attempt} on {event_id}", event_id)
+
+
+def done(at: float, what: str, outcome: str = "ok") -> Moment:
+    return Moment(at, f"{what} returns" if outcome == "ok" else f"{what} raises {outcome}", "")
+
+
+def written(at: float, name: str, event_id: str) -> Moment:
+    """A call of the journal; `name` is append, close or "settle audit"."""
+    verb, _, handler = name.partition(" ")
+    return Moment(at, f"journal.{verb}({event_id}{', ' + handler if handler else ''})", event_id)
+
+
+def tell_difference(first: Moment, extra: Counter[Moment], missing: Counter[Moment]) -> str:
+    if first in missing:
+        other = [m.at for m in sorted(extra) if m.text == first.text]
+        if other:
+            return f"{first.text} at {other[0]:g} s, not at {first.at:g} s."
+        return f"Due at {first.at:g} s, and did not happen: {first.text}."
+    later = [m.at for m in sorted(missing) if m.text == first.text]
+    if later:
+        return f"{first.text} at {first.at:g} s, too early: it is due at {later[0]:g} s."
+    return f"At {first.at:g} s: {first.text}, and that must not happen."
+
+
+def tell_script(script: Sequence[Sequence[Any]]) -> str:
+    if not script:
+        return "returns at once"
+    return ", ".join(_tell(*part) for part in script)
+
+
+def _tell(verb: str, *args: Any) -> str:
+    return {
+        "sleep": "takes {0:g} s",
+        "stubborn": "takes {0:g} s; if cancelled, it goes on for {1:g} s",
+        "raise": "raises {0}({1!r})",
+        "cancelled": "raises CancelledError by itself",
+        "mutate": "changes the payload",
+        "answer": "answers {0}",
+        "change": "passes on a copy with payload {0}",
+        "next": "awaits next(event)",
+    }[verb].format(*args)
+
+
+def tell_letter(fields: Sequence[str], values: Sequence[Any]) -> str:
+    return "event " + ", ".join(
+        f"{'' if f == 'id' else f + ' '}{v if f == 'id' else repr(v)}"
+        for f, v in zip(fields, values, strict=True)
+    )
