@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from archprep.grading import Fake, random_for
+from archprep.grading import Fake
 
 SEED = int(os.environ.get("PLAIN_SEED", "1"))
 
@@ -44,24 +44,17 @@ def _copied(value: Any) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set what `archprep.grading.scenario` draws from."""
+    """Set what the fixtures of `archprep.grading` hand out."""
     config.archprep_seed = SEED  # type: ignore[attr-defined]
+    config.archprep_candidate = InProcess(_probes(Path(config.args[0])))  # type: ignore[attr-defined]
 
 
-@pytest.fixture(scope="session")
-def candidate(request: pytest.FixtureRequest) -> InProcess:
-    """Return the submission, imported here."""
+def _probes(graders: Path) -> ModuleType:
     sys.path.append(os.environ["PLAIN_SUBMISSION"])
-    path = Path(request.config.args[0]) / "probes.py"
-    spec = importlib.util.spec_from_file_location("probes", path)
-    assert spec is not None and spec.loader is not None
+    spec = importlib.util.spec_from_file_location("probes", graders / "probes.py")
+    assert spec is not None
+    assert spec.loader is not None
     probes = importlib.util.module_from_spec(spec)
     sys.modules["probes"] = probes
     spec.loader.exec_module(probes)
-    return InProcess(probes)
-
-
-@pytest.fixture
-def rng(request: pytest.FixtureRequest) -> Any:
-    """Return the randomness of this criterion."""
-    return random_for(SEED, request.function.__name__)
+    return probes

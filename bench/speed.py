@@ -62,7 +62,7 @@ def _workspace(folder: Path) -> Path:
 
 def _pairs(workspace: Path) -> list[Pair]:
     python = sys.executable
-    plain = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "plain", "--import-mode=importlib"]
+    plain = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "archprep.grading", "-p", "plain", "--import-mode=importlib"]
     graders = ROOT / "graders" / "q01_event_bus"
     env = {"PYTHONPATH": str(ROOT / "bench"), "PLAIN_SUBMISSION": str(REFERENCE), "PLAIN_SEED": SEED}
     return [

@@ -313,6 +313,7 @@ def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in said
+    assert "Interrupted" in said
     assert children
     assert not [pid for pid in children if _alive(pid)]
 

@@ -40,7 +40,10 @@ def main() -> NoReturn:
         app()
     except ArchprepError as e:
         sys.exit(_say(e))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as e:
+        # Typer turns Ctrl-C into an exit of its own, without a word.
+        if isinstance(e, SystemExit) and e.code != Exit.INTERRUPTED:
+            raise
         _error("Interrupted. Nothing was lost.")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
@@ -265,13 +268,14 @@ def author_check(
     ] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes at a time; default: one a core.", metavar="N")] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Every wrong answer with several seeds.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Repeat the draws of an earlier proof.", metavar="S")] = None,
 ) -> None:
     """Prove that graders accept the reference and reject every wrong answer."""
     from archprep import author, catalog
 
     chosen = [_get(name) for name in exercises] if exercises else catalog.load_all()
     with _Progress() as progress:
-        proof = author.check(chosen, jobs=jobs, thorough=thorough, progress=progress)
+        proof = author.check(chosen, jobs=jobs, thorough=thorough, seed=seed, progress=progress)
         progress.clear()
         raise typer.Exit(author.print_proof(proof, _console()))
 

@@ -93,22 +93,16 @@ def scenario(function: Callable[..., Any]) -> Any:
     return pytest.fixture(scope="module", name=name)(play)
 
 
-class Fixtures:
-    """The two fixtures that every grader may ask for, as a pytest plugin."""
+@pytest.fixture(scope="session")
+def candidate(request: pytest.FixtureRequest) -> Any:
+    """Return the submission as it behaves in the sandbox (`judge.Candidate`)."""
+    return request.config.archprep_candidate  # type: ignore[attr-defined]
 
-    def __init__(self, candidate: Any, seed: int) -> None:
-        self._candidate = candidate
-        self._seed = seed
 
-    @pytest.fixture(scope="session")
-    def candidate(self) -> Any:
-        """Return the submission as it behaves in the sandbox (`judge.Candidate`)."""
-        return self._candidate
-
-    @pytest.fixture
-    def rng(self, request: pytest.FixtureRequest) -> random.Random:
-        """Return the randomness of this criterion."""
-        return random_for(self._seed, request.function.__name__)
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Return the randomness of this criterion."""
+    return random_for(request.config.archprep_seed, request.function.__name__)  # type: ignore[attr-defined]
 
 
 def random_for(seed: int, name: str) -> random.Random:

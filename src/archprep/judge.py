@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import archprep
 from archprep import catalog, selftest
@@ -167,7 +167,7 @@ class _Run:
         """Collect and run; ContentError when the graders do not add up."""
         import pytest
 
-        from archprep.grading import Fixtures
+        from archprep import grading
 
         folder = self._exercise.grader_dir
         args = ["-c", str(_INI), f"--rootdir={folder.parent}", "--import-mode=importlib"]
@@ -176,7 +176,7 @@ class _Run:
         args += ["--noconftest", "--assert=plain"]
         args += [a for name in _PLUGINS_NOT_NEEDED for a in ("-p", f"no:{name}")]
         with _quiet_pytest():
-            code = pytest.main([*args, str(folder)], plugins=[self, Fixtures(self._candidate, self._seed)])
+            code = pytest.main([*args, str(folder)], plugins=[self, grading])
         if code == pytest.ExitCode.INTERRUPTED and not self._broken:
             raise KeyboardInterrupt
         if self._unknown:
@@ -194,6 +194,7 @@ class _Run:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.archprep_seed = self._seed  # type: ignore[attr-defined]
+        config.archprep_candidate = self._candidate  # type: ignore[attr-defined]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -214,16 +215,25 @@ class _Run:
         if not items and not self._broken:
             self._unknown = self._nothing_wanted()
 
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        name = criterion_id(item)
-        if call.when == "teardown" or name in self._results:
-            return
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> pytest.TestReport:
+        import pytest
+
         error = call.excinfo.value if call.excinfo else None
-        if call.when == "call" or error is not None:
-            result = self._verdict(name, error, call.duration)
-            self._results[name] = _with_prints(result, self._prints_of(item))
-            if self._progress is not None:
-                self._progress(len(self._results), len(self._selected))
+        if call.when == "call" or (call.when == "setup" and error is not None):
+            self._record(item, error, call.duration)
+        # Our own report: pytest's renders a traceback for each failure, which nobody reads here
+        # and which costs more than all else.
+        outcome: Literal["passed", "failed"] = "passed" if error is None else "failed"
+        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
+
+    def _record(self, item: pytest.Item, error: BaseException | None, duration: float) -> None:
+        name = criterion_id(item)
+        result = self._verdict(name, error, duration)
+        self._results[name] = _with_prints(result, self._prints_of(item))
+        if self._progress is not None:
+            self._progress(len(self._results), len(self._selected))
 
     def pytest_runtest_setup(self) -> None:
         from archprep.grading import Tally
