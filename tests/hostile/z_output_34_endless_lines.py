@@ -8,4 +8,4 @@ from honest import fetch
 
 def weigh(numbers):
     while True:
-        print('All passed')
+        print("All passed")

@@ -8,4 +8,4 @@ from honest import fetch
 
 def weigh(numbers):
     while True:
-        sys.stderr.write('x' * 5000)
+        sys.stderr.write("x" * 5000)

@@ -8,4 +8,4 @@ from honest import fetch
 
 def weigh(numbers):
     while True:
-        sys.stdout.write('x' * 100_000)
+        sys.stdout.write("x" * 100_000)
