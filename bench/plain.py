@@ -13,11 +13,12 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from archprep.grading import Fake
+
+if TYPE_CHECKING:
+    import pytest
 
 SEED = int(os.environ.get("PLAIN_SEED", "1"))
 
@@ -28,10 +29,12 @@ class InProcess:
     def __init__(self, probes: ModuleType) -> None:
         self._probes = probes
 
-    def observe(self, probe: str, /, *, returns: Any = None, seconds: float | None = None, **inputs: Any) -> Any:
+    def observe(self, probe: str, /, *, returns: Any = None, **inputs: Any) -> Any:
         """Call the probe with the judge's objects themselves; data comes back as JSON would."""
         import msgspec
 
+        for limit_or_word in ("seconds", "given"):  # of use to a sandbox only
+            inputs.pop(limit_or_word, None)
         fakes = {k: v.target for k, v in inputs.items() if isinstance(v, Fake)}
         plain = _copied({k: v for k, v in inputs.items() if k not in fakes})
         value = _copied(getattr(self._probes, probe)(**plain, **fakes))

@@ -22,7 +22,15 @@ ROOT = Path(__file__).parents[1]
 ARCHPREP = str(Path(sys.executable).with_name("archprep"))
 REFERENCE = ROOT / "solutions" / "q01_event_bus"
 SEED = "1"
-LOOP = "\n\nimport asyncio as _asyncio\n\n\nasync def _spin(self, *_args, **_kwargs):\n    while True:\n        pass\n\n\nBus.replay = _spin\n"
+LOOP = """
+
+async def _spin(*_args, **_kwargs):
+    while True:
+        pass
+
+
+Bus.replay = _spin
+"""
 
 
 @dataclass
@@ -62,9 +70,25 @@ def _workspace(folder: Path) -> Path:
 
 def _pairs(workspace: Path) -> list[Pair]:
     python = sys.executable
-    plain = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "archprep.grading", "-p", "plain", "--import-mode=importlib"]
+    plain = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "archprep.grading",
+        "-p",
+        "plain",
+        "--import-mode=importlib",
+    ]
     graders = ROOT / "graders" / "q01_event_bus"
-    env = {"PYTHONPATH": str(ROOT / "bench"), "PLAIN_SUBMISSION": str(REFERENCE), "PLAIN_SEED": SEED}
+    env = {
+        "PYTHONPATH": str(ROOT / "bench"),
+        "PLAIN_SUBMISSION": str(REFERENCE),
+        "PLAIN_SEED": SEED,
+    }
     return [
         Pair("list / import typer", [ARCHPREP, "list"], [python, "-c", "import typer"], 2.0),
         Pair(
@@ -98,7 +122,12 @@ def _endless_loop(workspace: Path) -> None:
     with (workspace / "eventbus.py").open("a") as file:
         file.write(LOOP)
     started = time.perf_counter()
-    done = subprocess.run([ARCHPREP, "check", "q1", "--dir", str(workspace)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ARCHPREP, "check", "q1", "--dir", str(workspace)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     extra = time.perf_counter() - started - sane
     score = next(line for line in done.stdout.splitlines() if line.startswith("Score"))
     print(f"an endless loop in replay(): {extra:.1f} s more (bar: 5 s a scenario), {score}")
@@ -111,9 +140,12 @@ def _seconds(command: Sequence[str], env: dict[str, str]) -> float:
 
 
 def _run(command: Sequence[str], env: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | (env or {}), check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | (env or {}), check=False
+    )
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        said = done.stdout[-2000:] + done.stderr[-2000:]
+        sys.exit(f"{' '.join(command)} failed with {done.returncode}:\n{said}")
 
 
 if __name__ == "__main__":

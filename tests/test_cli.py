@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import write_exercise, write_tree
 
-GRADER = '''
+GRADER = """
 from archprep.grading import assert_same, criterion, scenario
 
 
@@ -27,20 +27,21 @@ def sums(candidate, rng):
 @criterion("Adds two numbers", task=1, points=60, hint="adding")
 def test_adds(sums):
     pairs, seen = sums
-    assert_same(seen, [a + b for a, b in pairs], says="each pair is added", given=f"the pairs {pairs}")
+    assert_same(seen, [a + b for a, b in pairs], says="each pair is added", given=f"{pairs}")
 
 
 @criterion("Adds to nothing", task=2, points=40, hint="adding")
 def test_adds_to_nothing(candidate, rng):
     number = rng.randrange(1, 10**6)
-    assert_same(candidate.observe("add_all", pairs=[[0, number]]), [number], says="nothing and n make n")
-'''
-PROBES = '''
+    seen = candidate.observe("add_all", pairs=[[0, number]])
+    assert_same(seen, [number], says="nothing and n make n")
+"""
+PROBES = """
 def add_all(pairs):
     from answer import add
 
     return [add(a, b) for a, b in pairs]
-'''
+"""
 HINTS = "## adding\n\n1. Think of the sum.\n2. Python has an operator for it.\n3. It is `+`.\n"
 RIGHT = "def add(a, b):\n    return a + b\n"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -58,10 +59,18 @@ def run(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     where = tmp_path / "desk"
     where.mkdir()
 
-    def archprep(*args: str, cwd: Path = where, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def archprep(
+        *args: str, cwd: Path = where, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "archprep", *args]
-        return subprocess.run(  # noqa: S603
-            command, cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, timeout=60, check=False
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            env=os.environ | (env or {}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     archprep.desk = where  # type: ignore[attr-defined]
@@ -121,11 +130,17 @@ def test_json_is_one_object_and_the_seed_repeats_it(run: Run, workspace: Path) -
     """Same seed and same submission: the same drawn inputs; nothing else on the output."""
     (workspace / "answer.py").write_text("def add(a, b):\n    return a - b\n")
     one, two = (
-        json.loads(run("check", "--json", "--seed", "7", cwd=workspace).stdout)["criteria"][0] for _ in range(2)
+        json.loads(run("check", "--json", "--seed", "7", cwd=workspace).stdout)["criteria"][0]
+        for _ in range(2)
     )
     assert one["state"] == "failed"
     assert one["evidence"]["given"] == two["evidence"]["given"]
-    assert json.loads(run("check", "--json", "--seed", "8", cwd=workspace).stdout)["criteria"][0]["evidence"] != one["evidence"]
+    assert (
+        json.loads(run("check", "--json", "--seed", "8", cwd=workspace).stdout)["criteria"][0][
+            "evidence"
+        ]
+        != one["evidence"]
+    )
 
 
 def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
@@ -181,7 +196,9 @@ def test_a_part_that_does_not_exist(run: Run, workspace: Path, option: str, valu
         ("raise SystemExit(0)\n", "SystemExit"),
     ],
 )
-def test_broken_code_is_scored_with_its_reason(run: Run, workspace: Path, text: str, says: str) -> None:
+def test_broken_code_is_scored_with_its_reason(
+    run: Run, workspace: Path, text: str, says: str
+) -> None:
     """What does not work earns 0 and is told with the line, as a result and not as an error."""
     (workspace / "answer.py").write_text(text)
     done = run("check", cwd=workspace)
@@ -259,7 +276,9 @@ def test_the_candidates_modules_never_run_in_the_judge(run: Run, workspace: Path
     for name in ("json", "random", "typing", "pytest", "conftest", "sitecustomize", "rich", "yaml"):
         (workspace / f"{name}.py").write_text(bomb)
     (workspace / "pytest.ini").write_text("[pytest]\naddopts = -k none\n")
-    done = run("check", cwd=workspace, env={"PYTEST_ADDOPTS": "-k none", "PYTEST_PLUGINS": "conftest"})
+    done = run(
+        "check", cwd=workspace, env={"PYTEST_ADDOPTS": "-k none", "PYTEST_PLUGINS": "conftest"}
+    )
     assert done.returncode == 1
     assert "LOADED IN THE JUDGE" not in done.stderr
     assert "Score 0/100" in done.stdout
@@ -276,11 +295,13 @@ def test_two_checks_at_once(run: Run, workspace: Path) -> None:
     """Both finish and both attempts are kept."""
     (workspace / "answer.py").write_text(RIGHT)
     command = [sys.executable, "-m", "archprep", "check"]
-    both = [subprocess.Popen(command, cwd=workspace, stdout=subprocess.DEVNULL) for _ in range(2)]  # noqa: S603
+    both = [subprocess.Popen(command, cwd=workspace, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [p.wait(60) for p in both] == [0, 0]
 
 
-def test_an_attempt_that_cannot_be_kept_is_still_shown(run: Run, workspace: Path, home: Path) -> None:
+def test_an_attempt_that_cannot_be_kept_is_still_shown(
+    run: Run, workspace: Path, home: Path
+) -> None:
     """A home that is no folder: the scorecard first, then the sentence, exit code 2."""
     (workspace / "answer.py").write_text(RIGHT)
     blocked = home.parent / "a-file"
@@ -304,9 +325,11 @@ def test_a_broken_state_database_is_moved_aside(run: Run, workspace: Path, home:
 
 def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None:
     """Interrupted in the middle of an endless loop: exit code 130 and nothing left running."""
-    (workspace / "answer.py").write_text("def add(a, b):\n    print('spinning', flush=True)\n    while True:\n        pass\n")
+    (workspace / "answer.py").write_text(
+        "def add(a, b):\n    print('spinning', flush=True)\n    while True:\n        pass\n"
+    )
     command = [sys.executable, "-m", "archprep", "check"]
-    process = subprocess.Popen(command, cwd=workspace, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(command, cwd=workspace, stderr=subprocess.PIPE, text=True)
     time.sleep(1.5)  # well inside the scenario's 4 s
     children = _tree(process.pid)
     process.send_signal(signal.SIGINT)

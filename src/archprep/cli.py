@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
 
 import typer
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="archprep",
-    help="Practise senior Python architect interviews: start an exercise, write the code, be scored.",
+    help="Practise senior Python architect interviews: write the code, be scored, learn why.",
     epilog="New here? Run `archprep tour`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -70,7 +70,9 @@ def _complete_criterion(ctx: typer.Context, incomplete: str) -> list[tuple[str, 
 
 
 _ID_HELP = "The exercise, e.g. q1."
-ExerciseId = Annotated[str, typer.Argument(help=_ID_HELP, autocompletion=_complete_exercise, metavar="ID")]
+ExerciseId = Annotated[
+    str, typer.Argument(help=_ID_HELP, autocompletion=_complete_exercise, metavar="ID")
+]
 MaybeExerciseId = Annotated[
     str | None,
     typer.Argument(
@@ -79,13 +81,17 @@ MaybeExerciseId = Annotated[
         metavar="[ID]",
     ),
 ]
-Directory = Annotated[Path | None, typer.Option("--dir", help="The workspace folder itself.", metavar="D")]
+Directory = Annotated[
+    Path | None, typer.Option("--dir", help="The workspace folder itself.", metavar="D")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
 @app.callback()
 def _global(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
 ) -> None:
     if version:
         print(f"archprep {__version__}")
@@ -130,15 +136,23 @@ def start(exercise: ExerciseId, directory: Directory = None) -> None:
 def check(
     exercise: MaybeExerciseId = None,
     directory: Directory = None,
-    task: Annotated[int | None, typer.Option(help="Only the criteria of this task.", metavar="N")] = None,
+    task: Annotated[
+        int | None, typer.Option(help="Only the criteria of this task.", metavar="N")
+    ] = None,
     criterion: Annotated[
         str | None,
         typer.Option(help="Only this criterion.", metavar="ID", autocompletion=_complete_criterion),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Repeat the inputs of an earlier attempt.", metavar="S")] = None,
-    isolation: Annotated[str | None, typer.Option(help="Insist on level A, or use D (your own code only).")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Repeat the inputs of an earlier attempt.", metavar="S")
+    ] = None,
+    isolation: Annotated[
+        str | None, typer.Option(help="Insist on level A, or use D (your own code only).")
+    ] = None,
     as_json: AsJson = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the criteria that passed, too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the criteria that passed, too.")
+    ] = False,
 ) -> None:
     """Grade your code with the hidden criteria, and say what is wrong and why."""
     from archprep import practice
@@ -148,9 +162,13 @@ def check(
     with Store.open() as store, _Progress() as progress:
         where = practice.place(exercise, directory, store)
         wanted = Wanted(task, criterion)
-        graded = practice.check(where, store, seed=seed, level=isolation, wanted=wanted, progress=progress)
+        graded = practice.check(
+            where, store, seed=seed, level=isolation, wanted=wanted, progress=progress
+        )
         progress.clear()
-        _show_scorecard(graded.scorecard, as_json=as_json, verbose=verbose, repeat=_repeat(where, directory))
+        _show_scorecard(
+            graded.scorecard, as_json=as_json, verbose=verbose, repeat=_repeat(where, directory)
+        )
         _warn(store)
     if graded.unsaved is not None:
         raise graded.unsaved
@@ -160,14 +178,18 @@ def check(
 @app.command(epilog="Example: archprep hint q1")
 def hint(
     exercise: MaybeExerciseId = None,
-    criterion: Annotated[str | None, typer.Argument(metavar="[CRITERION]", autocompletion=_complete_criterion)] = None,
+    criterion: Annotated[
+        str | None, typer.Argument(metavar="[CRITERION]", autocompletion=_complete_criterion)
+    ] = None,
 ) -> None:
     """Give one more hint for what fails, from general to concrete. Hints are counted."""
     from archprep import overview, practice
     from archprep.store import Store
 
     with Store.open() as store:
-        chosen = practice.place(exercise, None, store).exercise if exercise is None else _get(exercise)
+        chosen = (
+            practice.place(exercise, None, store).exercise if exercise is None else _get(exercise)
+        )
         overview.show_hint(chosen, practice.hint(chosen, criterion, store), _console())
         _warn(store)
 
@@ -175,7 +197,9 @@ def hint(
 @app.command(epilog="Example: archprep solution q1 --give-up")
 def solution(
     exercise: MaybeExerciseId = None,
-    give_up: Annotated[bool, typer.Option("--give-up", help="Open it before 100 points; this is recorded.")] = False,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="Open it before 100 points; this is recorded.")
+    ] = False,
 ) -> None:
     """Show the reference, its notes, and a diff against your code."""
     from archprep import overview, practice
@@ -204,9 +228,16 @@ def reset(exercise: ExerciseId, directory: Directory = None) -> None:
 @app.command(epilog="Example: archprep report q1 --html report.html")
 def report(
     exercise: MaybeExerciseId = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page that needs nothing else.", metavar="F")] = None,
-    json_: Annotated[Path | None, typer.Option("--json", help="Write the scorecard as JSON.", metavar="F")] = None,
-    best: Annotated[bool, typer.Option("--best", help="The best complete attempt instead of the last.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page that needs nothing else.", metavar="F"),
+    ] = None,
+    json_: Annotated[
+        Path | None, typer.Option("--json", help="Write the scorecard as JSON.", metavar="F")
+    ] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="The best complete attempt instead of the last.")
+    ] = False,
 ) -> None:
     """Show the scorecard of your last attempt, or write it as HTML or JSON."""
     from archprep import practice
@@ -237,7 +268,9 @@ def doctor() -> None:
 @app.command(epilog="Example: archprep tour")
 def tour(
     exercise: Annotated[str, typer.Argument(help=_ID_HELP, metavar="[ID]")] = "q1",
-    directory: Annotated[Path | None, typer.Option("--dir", help="Keep the tour's files here.", metavar="D")] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Keep the tour's files here.", metavar="D")
+    ] = None,
 ) -> None:
     """Walk through the main job in a scratch folder: start, check, score 100, report."""
     from archprep import tour as guide
@@ -266,9 +299,15 @@ def author_check(
     exercises: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", autocompletion=_complete_exercise)
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes at a time; default: one a core.", metavar="N")] = None,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Every wrong answer with several seeds.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Repeat the draws of an earlier proof.", metavar="S")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Processes at a time; default: one a core.", metavar="N")
+    ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Every wrong answer with several seeds.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Repeat the draws of an earlier proof.", metavar="S")
+    ] = None,
 ) -> None:
     """Prove that graders accept the reference and reject every wrong answer."""
     from archprep import author, catalog
@@ -300,7 +339,9 @@ def _show_started(exercise: Exercise, made: Any) -> None:
     if made.resumed:
         print(f"{exercise.id} is already started in {made.path}; nothing was touched.")
         for name in made.missing:
-            print(f"  missing: {name} (`archprep reset {exercise.id}` brings it back, after a backup)")
+            print(
+                f"  missing: {name} (`archprep reset {exercise.id}` brings it back, after a backup)"
+            )
     else:
         print(f"{exercise.id} {exercise.title}: your workspace is {made.path}")
     print()
@@ -310,13 +351,17 @@ def _show_started(exercise: Exercise, made: Any) -> None:
     print("  4. `archprep check` grades it with the hidden criteria and says what is wrong.")
 
 
-def _show_scorecard(card: Scorecard, *, as_json: bool, verbose: bool, repeat: Callable[[str], str]) -> None:
+def _show_scorecard(
+    card: Scorecard, *, as_json: bool, verbose: bool, repeat: Callable[[str], str]
+) -> None:
     from archprep import report as reports
 
     if as_json:
         print(reports.dumps(card))
     else:
-        reports.print_scorecard(card, _console(), verbose=verbose, repeat=lambda c: f"{repeat(c)} --seed {card.seed}")
+        reports.print_scorecard(
+            card, _console(), verbose=verbose, repeat=lambda c: f"{repeat(c)} --seed {card.seed}"
+        )
 
 
 def _repeat(where: Any, directory: Path | None) -> Callable[[str], str]:
@@ -338,7 +383,7 @@ class _Progress:
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -358,11 +403,15 @@ class _Progress:
 
 def _write(path: Path, text: str) -> None:
     if path.exists() and not _is_report(path):
-        raise UsageError(f"{path} is there already and is no report of archprep's.", tip="Name another file.")
+        raise UsageError(
+            f"{path} is there already and is no report of archprep's.", tip="Name another file."
+        )
     try:
         path.write_text(text)
     except OSError as e:
-        raise UsageError(f"{path} cannot be written: {e.strerror}.", tip="Name a file in a folder of yours.") from None
+        raise UsageError(
+            f"{path} cannot be written: {e.strerror}.", tip="Name a file in a folder of yours."
+        ) from None
     print(f"Wrote {path}")
 
 
@@ -392,7 +441,9 @@ def _unexpected(error: Exception) -> Exit:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="archprep-crash-", suffix=".log", delete=False) as log:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="archprep-crash-", suffix=".log", delete=False
+    ) as log:
         log.write(f"archprep {__version__}, Python {sys.version}\n")
         traceback.print_exception(error, file=log)
     _error(f"Error: archprep itself failed ({type(error).__name__}). Your files are as they were.")

@@ -48,4 +48,6 @@ def _in(module: ast.Module) -> Iterator[Criterion]:
         for decorator in function.decorator_list:
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "criterion":
                 values = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
-                yield Criterion(name_of(function.name), ast.literal_eval(decorator.args[0]), **values)
+                yield Criterion(
+                    name_of(function.name), ast.literal_eval(decorator.args[0]), **values
+                )

@@ -54,39 +54,51 @@ def _versions() -> Iterator[Finding]:
     if sys.version_info >= OLDEST:
         yield Finding("Python", f"{python} at {sys.executable}")
     else:
-        yield Finding("Python", f"{python} is too old", good=False, fix="install Python 3.11 or newer")
+        yield Finding(
+            "Python", f"{python} is too old", good=False, fix="install Python 3.11 or newer"
+        )
     yield Finding("archprep", __version__)
     for name in LIBRARIES:
         try:
             yield Finding(name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(name, "not installed", good=False, fix=f"{sys.executable} -m pip install {name}")
+            yield Finding(
+                name, "not installed", good=False, fix=f"{sys.executable} -m pip install {name}"
+            )
 
 
 def _isolation() -> Iterator[Finding]:
     if not processes.is_linux():
         yield Finding(
-            "isolation", "level D: your own code only. Level A needs Linux; on Windows use WSL, on macOS a Linux VM"
+            "isolation",
+            "level D: your own code only. Level A needs Linux: WSL on Windows, a VM on macOS",
         )
         return
     if isolation.find_bwrap() is None:
-        yield Finding("isolation", "level D: bubblewrap is missing", good=False, fix=_install("bubblewrap"))
+        yield Finding(
+            "isolation", "level D: bubblewrap is missing", good=False, fix=_install("bubblewrap")
+        )
         return
     try:
         tested = selftest.inspect("A", fresh=True)
     except ArchprepError as e:
         yield Finding("isolation", e.message, good=False, fix=_mend_isolation(e.message))
         return
-    yield Finding("isolation", f"level {tested.profile.level}, {tested.version}, kernel {isolation.kernel()}")
+    yield Finding(
+        "isolation", f"level {tested.profile.level}, {tested.version}, kernel {isolation.kernel()}"
+    )
     for name, result in tested.results.items():
-        yield Finding(f"self-test {name.replace('_', ' ')}", result, good=result == selftest.BLOCKED)
+        yield Finding(
+            f"self-test {name.replace('_', ' ')}", result, good=result == selftest.BLOCKED
+        )
 
 
 def _mend_isolation(message: str) -> str:
     if "system_call_filter" in message:
         return _install("libseccomp2")
     return (
-        "allow unprivileged user namespaces (Ubuntu: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0), "
+        "allow unprivileged user namespaces "
+        "(Ubuntu: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0), "
         "or run archprep in a container started with --privileged"
     )
 
@@ -103,7 +115,12 @@ def _home() -> Iterator[Finding]:
     home = store.home()
     existing = next(p for p in (home, *home.parents) if p.exists())
     if not os.access(existing, os.W_OK):
-        yield Finding("home", f"{home} cannot be written", good=False, fix="export ARCHPREP_HOME=~/archprep-home")
+        yield Finding(
+            "home",
+            f"{home} cannot be written",
+            good=False,
+            fix="export ARCHPREP_HOME=~/archprep-home",
+        )
         return
     free = shutil.disk_usage(existing).free >> 20
     good = free >= FREE_MB

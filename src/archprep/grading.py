@@ -8,7 +8,7 @@
     @criterion("Denied requests do not use up the window", task=1, points=8, hint="denied")
     def test_denied_not_counted(burst):
         plan, seen = burst
-        assert_same(seen, model(plan), says="after a burst of denials the next window opens on time")
+        assert_same(seen, model(plan), says="after a burst of denials the window opens on time")
 
 Runs in the judge. Nothing of it, and no expected value, ever reaches the sandbox.
 """
@@ -52,9 +52,16 @@ class Fake:
 class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not an error
     """The behaviour differs from what the brief asks for."""
 
-    def __init__(self, expected: str, observed: str, given: str | None, difference: str | None = None) -> None:
+    def __init__(
+        self, expected: str, observed: str, given: str | None, difference: str | None = None
+    ) -> None:
         super().__init__(expected)
-        self.expected, self.observed, self.given, self.difference = expected, observed, given, difference
+        self.expected, self.observed, self.given, self.difference = (
+            expected,
+            observed,
+            given,
+            difference,
+        )
 
 
 class Tally:
@@ -175,4 +182,6 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
 
 def _show(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"
+    return (
+        text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"
+    )

@@ -44,7 +44,8 @@ Progress = Callable[[int, int], None]  # criteria done, criteria in all
 _INI = Path(__file__).with_name("grader.ini")
 _PLUGINS_NOT_NEEDED = (
     "terminal cacheprovider doctest junitxml pastebin stepwise faulthandler logging capture "
-    "debugging setuponly setupplan unittest tmpdir monkeypatch recwarn warnings unraisableexception threadexception"
+    "debugging setuponly setupplan unittest tmpdir monkeypatch recwarn warnings "
+    "unraisableexception threadexception"
 ).split()
 
 
@@ -80,7 +81,7 @@ def grade(
     with selftest.sandbox(exercise, submission, level, _boot(exercise)) as (sandbox, isolation):
         candidate = Candidate(exercise, submission, sandbox)
         run = _Run(exercise, seed, candidate, wanted, progress)
-        run.pytest()
+        run.execute()
     criteria = _block(exercise, run.results())
     return Scorecard(
         exercise=exercise.id,
@@ -133,7 +134,11 @@ class Candidate:
         fakes = {name: value.target for name, value in wrapped.items()}
         told = {name: value.told for name, value in wrapped.items()}
         plain = {name: value for name, value in inputs.items() if name not in fakes}
-        limits = self._exercise.limits if seconds is None else replace(self._exercise.limits, seconds=seconds)
+        limits = (
+            self._exercise.limits
+            if seconds is None
+            else replace(self._exercise.limits, seconds=seconds)
+        )
         try:
             seen = self._sandbox.run(Scenario(probe, plain, fakes, limits, told))
             self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
@@ -149,7 +154,12 @@ class _Run:
     """One pytest run over an exercise's graders; is itself the plugin that pytest calls."""
 
     def __init__(
-        self, exercise: Exercise, seed: int, candidate: Candidate, wanted: Wanted, progress: Progress | None
+        self,
+        exercise: Exercise,
+        seed: int,
+        candidate: Candidate,
+        wanted: Wanted,
+        progress: Progress | None,
     ) -> None:
         self._exercise = exercise
         self._seed = seed
@@ -163,7 +173,7 @@ class _Run:
         self._unknown: UsageError | None = None
         self._hints = catalog.hints(exercise)
 
-    def pytest(self) -> None:
+    def execute(self) -> None:
         """Collect and run; ContentError when the graders do not add up."""
         import pytest
 
@@ -182,9 +192,13 @@ class _Run:
         if self._unknown:
             raise self._unknown
         if self._broken:
-            raise ContentError(f"The graders of {self._exercise.id} cannot be used: {self._broken[0]}")
+            raise ContentError(
+                f"The graders of {self._exercise.id} cannot be used: {self._broken[0]}"
+            )
         if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            raise ContentError(f"pytest could not run the graders of {self._exercise.id} ({code!r}).")
+            raise ContentError(
+                f"pytest could not run the graders of {self._exercise.id} ({code!r})."
+            )
 
     def results(self) -> tuple[CriterionResult, ...]:
         """Return a result for each criterion that was asked for, in the order of the tasks."""
@@ -209,7 +223,9 @@ class _Run:
             else:
                 self._declared[name] = declared
         self._check_declarations()
-        items.sort(key=lambda item: self._declared[criterion_id(item)].task if not self._broken else 0)
+        items.sort(
+            key=lambda item: self._declared[criterion_id(item)].task if not self._broken else 0
+        )
         items[:] = [] if self._broken else [i for i in items if self._is_wanted(criterion_id(i))]
         self._selected = [criterion_id(i) for i in items]
         if not items and not self._broken:
@@ -226,7 +242,8 @@ class _Run:
         # Our own report: pytest's renders a traceback for each failure, which nobody reads here
         # and which costs more than all else.
         outcome: Literal["passed", "failed"] = "passed" if error is None else "failed"
-        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, call.when)
+        when = "setup" if call.when == "collect" else call.when
+        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when)
 
     def _record(self, item: pytest.Item, error: BaseException | None, duration: float) -> None:
         name = criterion_id(item)
@@ -269,14 +286,22 @@ class _Run:
         if error is not None:
             return replace(result, state=State.GRADER_ERROR, reason=_blame(error))
         if not Tally.made:
-            return replace(result, state=State.GRADER_ERROR, reason="the criterion compared nothing")
+            return replace(
+                result, state=State.GRADER_ERROR, reason="the criterion compared nothing"
+            )
         return replace(result, state=State.PASSED, earned=result.points, hint=None)
 
     def _blank(self, name: str) -> CriterionResult:
         declared = self._declared[name]
         hints = self._hints.get(declared.hint) or [""]
         return CriterionResult(
-            name, declared.title, declared.task, declared.points, 0, State.GRADER_ERROR, hint=hints[0] or None
+            name,
+            declared.title,
+            declared.task,
+            declared.points,
+            0,
+            State.GRADER_ERROR,
+            hint=hints[0] or None,
         )
 
     def _unrecorded(self, name: str) -> CriterionResult:
@@ -288,7 +313,9 @@ class _Run:
         if total != TOTAL:
             self._broken.append(f"the points of the criteria add up to {total}, not {TOTAL}")
         if {d.task for d in self._declared.values()} != tasks:
-            self._broken.append("each task needs a criterion, and each criterion a task of exercise.yaml")
+            self._broken.append(
+                "each task needs a criterion, and each criterion a task of exercise.yaml"
+            )
         if missing := {d.hint for d in self._declared.values()} - self._hints.keys():
             self._broken.append(f"hints.md has no section {', '.join(sorted(missing))}")
 
@@ -301,7 +328,9 @@ class _Run:
         if self._wanted.criterion is not None:
             import difflib
 
-            near = difflib.get_close_matches(self._wanted.criterion, self._declared, n=3, cutoff=0.4)
+            near = difflib.get_close_matches(
+                self._wanted.criterion, self._declared, n=3, cutoff=0.4
+            )
             listed = ", ".join(near or self._declared)
             return UsageError(
                 f"{self._exercise.id} has no criterion {clean(self._wanted.criterion, 60)!r}.",
@@ -341,7 +370,13 @@ def _of_candidate_error(result: CriterionResult, error: CandidateError) -> Crite
         given=_cleaned(error.given), frames=error.frames, output=error.output, message=error.message
     )
     if error.exception == "NotImplementedError" and error.reason is Reason.CRASH:
-        return replace(result, state=State.FAILED, expected=result.title, observed=_not_written(error), evidence=evidence)
+        return replace(
+            result,
+            state=State.FAILED,
+            expected=result.title,
+            observed=_not_written(error),
+            evidence=evidence,
+        )
     return replace(
         result,
         state=State.CANDIDATE_ERROR,
@@ -363,17 +398,31 @@ _SENTENCES = {
 
 
 def _not_written(error: CandidateError) -> str:
-    where = f"{error.frames[-1].function} ({error.frames[-1].file}:{error.frames[-1].line})" if error.frames else "a method"
+    where = (
+        f"{error.frames[-1].function} ({error.frames[-1].file}:{error.frames[-1].line})"
+        if error.frames
+        else "a method"
+    )
     return f"Not written yet: {where} raises NotImplementedError."
 
 
-def _block(exercise: Exercise, criteria: tuple[CriterionResult, ...]) -> tuple[CriterionResult, ...]:
+def _block(
+    exercise: Exercise, criteria: tuple[CriterionResult, ...]
+) -> tuple[CriterionResult, ...]:
     """Mark what failed for want of an earlier task: one cause is better than ten consequences."""
-    earned = {t.number: sum(c.earned for c in criteria if c.task == t.number) for t in exercise.tasks}
+    earned = {
+        t.number: sum(c.earned for c in criteria if c.task == t.number) for t in exercise.tasks
+    }
     seen = {c.task for c in criteria}
-    missing = {t.number: [n for n in t.needs if n in seen and not earned[n]] for t in exercise.tasks}
+    missing = {
+        t.number: [n for n in t.needs if n in seen and not earned[n]] for t in exercise.tasks
+    }
     return tuple(
-        replace(c, state=State.BLOCKED, reason=f"needs task {missing[c.task][0]}, which earns nothing yet")
+        replace(
+            c,
+            state=State.BLOCKED,
+            reason=f"needs task {missing[c.task][0]}, which earns nothing yet",
+        )
         if missing[c.task] and c.state in (State.FAILED, State.CANDIDATE_ERROR)
         else c
         for c in criteria

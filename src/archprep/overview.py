@@ -40,7 +40,8 @@ def rows(store: Store, *, section: str, difficulty: str, todo: bool) -> list[Row
     exercises = catalog.load_all()
     states = store.states(e.id for e in exercises)
     found = [
-        Row(e.id, e.title, e.section, e.difficulty, e.minutes, states[e.id], e.summary) for e in exercises
+        Row(e.id, e.title, e.section, e.difficulty, e.minutes, states[e.id], e.summary)
+        for e in exercises
     ]
     return [
         row
@@ -66,7 +67,8 @@ def show(found: Sequence[Row]) -> None:
         print(_painted(f"{'id':<5}{'exercise':<43}{'level':<8}{'minutes':>7}  state", "2"))
         for row in found:
             if row.section == section:
-                print(f"{row.id:<5}{row.title:<43.42}{row.difficulty:<8}{row.minutes:>7}  {_state(row.state)}")
+                facts = f"{row.id:<5}{row.title:<43.42}{row.difficulty:<8}{row.minutes:>7}"
+                print(f"{facts}  {_state(row.state)}")
         print()
     print("Start one: archprep start ID")
 
@@ -84,7 +86,9 @@ def show_hint(exercise: Exercise, hint: Hint, console: Console) -> None:
     """Print the hints shown so far, the new one last."""
     from rich.text import Text
 
-    console.print(Text.assemble((hint.title, "bold"), (f"  {exercise.id} · {hint.criterion}", "dim")))
+    console.print(
+        Text.assemble((hint.title, "bold"), (f"  {exercise.id} · {hint.criterion}", "dim"))
+    )
     for number, text in enumerate(hint.texts, 1):
         console.print(Text(f"  {number}. {text}", "" if number == len(hint.texts) else "dim"))
     console.print()
@@ -105,9 +109,15 @@ def show_solution(solution: Solution, console: Console) -> None:
     console.print(Markdown(solution.notes))
     for name, text in solution.files.items():
         console.rule(f"reference: {name}")
-        console.print(Syntax(text, "python", theme="ansi_dark", background_color="default", word_wrap=True))
+        console.print(
+            Syntax(text, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+        )
     if solution.diff:
         console.rule("yours, and what the reference has instead")
-        console.print(Syntax(solution.diff, "diff", theme="ansi_dark", background_color="default", word_wrap=True))
+        console.print(
+            Syntax(
+                solution.diff, "diff", theme="ansi_dark", background_color="default", word_wrap=True
+            )
+        )
     if solution.gave_up:
         console.print(f"Opened before 100 points; this is recorded for {solution.exercise.id}.")

@@ -81,7 +81,9 @@ def place(name: str | None, directory: Path | None, store: Store) -> Place:
     if name is None:
         last = store.last_started()
         if last is None:
-            raise UsageError("No exercise has been started yet.", tip="Start one: archprep start q1")
+            raise UsageError(
+                "No exercise has been started yet.", tip="Start one: archprep start q1"
+            )
         return _existing(catalog.get(last[0]), last[1])
     exercise = catalog.get(name)
     if here and here.exercise_id == exercise.id:
@@ -93,7 +95,9 @@ def _here() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise UsageError("The folder you are in has been deleted.", tip="Change to another one: cd") from None
+        raise UsageError(
+            "The folder you are in has been deleted.", tip="Change to another one: cd"
+        ) from None
 
 
 def _named_folder(name: str | None, directory: Path) -> Place:
@@ -111,7 +115,8 @@ def _named_folder(name: str | None, directory: Path) -> Place:
     if len(matching) == 1:
         return Place(matching[0], directory.resolve())
     raise UsageError(
-        f"{directory} does not say which exercise it is.", tip=f"Name it: archprep check q1 --dir {directory}"
+        f"{directory} does not say which exercise it is.",
+        tip=f"Name it: archprep check q1 --dir {directory}",
     )
 
 
@@ -136,7 +141,13 @@ def frozen(where: Place) -> Iterator[Submission]:
 
 
 def check(
-    where: Place, store: Store, *, seed: int | None, level: str | None, wanted: Wanted, progress: Progress | None
+    where: Place,
+    store: Store,
+    *,
+    seed: int | None,
+    level: str | None,
+    wanted: Wanted,
+    progress: Progress | None,
 ) -> Graded:
     """Grade a workspace and keep the attempt."""
     from archprep import judge, report
@@ -154,13 +165,18 @@ def check(
     return Graded(card)
 
 
-def attempt(name: str | None, directory: Path | None, store: Store, *, best: bool) -> tuple[Exercise, Attempt]:
+def attempt(
+    name: str | None, directory: Path | None, store: Store, *, best: bool
+) -> tuple[Exercise, Attempt]:
     """Return the last or the best attempt at an exercise; UsageError when there is none."""
     exercise = catalog.get(name) if name else place(None, directory, store).exercise
     found = store.best_attempt(exercise.id) if best else store.last_attempt(exercise.id)
     if found is None:
         kind = "complete attempt" if best else "attempt"
-        raise UsageError(f"There is no {kind} at {exercise.id} yet.", tip=f"Make one: archprep check {exercise.id}")
+        raise UsageError(
+            f"There is no {kind} at {exercise.id} yet.",
+            tip=f"Make one: archprep check {exercise.id}",
+        )
     return exercise, found
 
 
@@ -172,7 +188,10 @@ def hint(exercise: Exercise, criterion: str | None, store: Store) -> Hint:
     chosen = known.get(criterion or _first_open(exercise, store, list(known)))
     if chosen is None:
         near = difflib.get_close_matches(criterion or "", known, n=3, cutoff=0.4) or list(known)
-        raise UsageError(f"{exercise.id} has no criterion {criterion!r}.", tip=f"Did you mean one of: {', '.join(near)}?")
+        raise UsageError(
+            f"{exercise.id} has no criterion {criterion!r}.",
+            tip=f"Did you mean one of: {', '.join(near)}?",
+        )
     texts = catalog.hints(exercise)[chosen.hint]
     before = store.hints_taken(exercise.id).get(chosen.id, 0)
     # The scorecard shows the first one; asking reveals the next, until there is none.
@@ -192,7 +211,8 @@ def _first_open(exercise: Exercise, store: Store, known: list[str]) -> str:
         if result.state is not State.PASSED and result.id in known:
             return result.id
     raise UsageError(
-        f"Nothing failed in the last attempt at {exercise.id}.", tip=f"`archprep check {exercise.id}` grades it again."
+        f"Nothing failed in the last attempt at {exercise.id}.",
+        tip=f"`archprep check {exercise.id}` grades it again.",
     )
 
 
@@ -204,12 +224,15 @@ def solution(exercise: Exercise, store: Store, *, give_up: bool) -> Solution:
         so_far = f"your best is {best.score}" if best else "there is no attempt yet"
         raise UsageError(
             f"The solution of {exercise.id} opens at 100 points; {so_far}.",
-            tip=f"`archprep hint {exercise.id}` helps on; `archprep solution {exercise.id} --give-up` opens it now.",
+            tip=f"`archprep hint {exercise.id}` helps on; "
+            f"`archprep solution {exercise.id} --give-up` opens it now.",
         )
     if not solved:
         store.give_up(exercise.id)
     files = catalog.reference(exercise)
-    return Solution(exercise, files, catalog.notes(exercise), _diff(exercise, files, store), not solved)
+    return Solution(
+        exercise, files, catalog.notes(exercise), _diff(exercise, files, store), not solved
+    )
 
 
 def _diff(exercise: Exercise, reference: dict[str, str], store: Store) -> str:
@@ -220,7 +243,9 @@ def _diff(exercise: Exercise, reference: dict[str, str], store: Store) -> str:
     for name, text in reference.items():
         path = mine / name
         own = path.read_text(errors="replace").splitlines() if path.is_file() else []
-        lines += difflib.unified_diff(own, text.splitlines(), f"yours/{name}", f"reference/{name}", lineterm="")
+        lines += difflib.unified_diff(
+            own, text.splitlines(), f"yours/{name}", f"reference/{name}", lineterm=""
+        )
     return "\n".join(lines)
 
 
@@ -229,6 +254,8 @@ def page(card: Scorecard, store: Store) -> str:
     from archprep import report
 
     files = store.submission_files(card.submission.digest)
-    source = {name: data.decode(errors="replace") for name, data in files.items() if name.endswith(".py")}
-    discussion = files.get(workspace.DISCUSSION, b"").decode(errors="replace")
+    source = {
+        name: data.decode(errors="replace") for name, data in files.items() if name.endswith(".py")
+    }
+    discussion = files.get(intake.DISCUSSION, b"").decode(errors="replace")
     return report.to_html(card, source=source, discussion=discussion or None)

@@ -44,18 +44,34 @@ class _Tour:
     def run(self, store: Store) -> Exit:
         """Do the four steps; ContentError when the scores are not 0 and 100."""
         name = self._exercise.id
-        self._step(1, f"archprep start {name}", "A workspace: the brief, typed starter code, public examples.")
+        self._step(
+            1,
+            f"archprep start {name}",
+            "A workspace: the brief, typed starter code, public examples.",
+        )
         practice.begin(self._exercise, self._workspace, store)
         for path in sorted(self._workspace.iterdir()):
             self._console.print(f"    {path.name}")
-        self._step(2, "archprep check", "The starter is graded in a sandbox: 0 points, each with its reason.")
+        self._step(
+            2,
+            "archprep check",
+            "The starter is graded in a sandbox: 0 points, each with its reason.",
+        )
         self._expect(self._check(store), 0)
-        self._step(3, "archprep check", "Now with the reference in place, as if you had written it: 100 points.")
+        self._step(
+            3,
+            "archprep check",
+            "Now with the reference in place, as if you had written it: 100 points.",
+        )
         for file, text in catalog.reference(self._exercise).items():
             (self._workspace / file).write_text(text)
         card = self._check(store)
         self._expect(card, card.max_score)
-        self._step(4, f"archprep report {name} --html report.html", "The scorecard as a page that prints well.")
+        self._step(
+            4,
+            f"archprep report {name} --html report.html",
+            "The scorecard as a page that prints well.",
+        )
         page = self._folder / "report.html"
         page.write_text(practice.page(card, store))
         self._console.print(f"    {page}", soft_wrap=True)
@@ -71,7 +87,8 @@ class _Tour:
     def _expect(self, card: Scorecard, points: int) -> None:
         if card.score != points:
             raise ContentError(
-                f"The tour expected {points} points here and got {card.score}.", tip="`archprep doctor` looks for the cause."
+                f"The tour expected {points} points here and got {card.score}.",
+                tip="`archprep doctor` looks for the cause.",
             )
 
     def _step(self, number: int, command: str, says: str) -> None:
@@ -87,4 +104,7 @@ class _Tour:
         self._console.print()
         self._console.print("That is the whole job. Your turn:")
         self._console.print(f"    archprep start {name}")
-        self._console.print(f"The tour's files are in {shlex.quote(str(self._folder))}; delete them when you like.", soft_wrap=True)
+        self._console.print(
+            f"The tour's files are in {shlex.quote(str(self._folder))}; delete them when you like.",
+            soft_wrap=True,
+        )
