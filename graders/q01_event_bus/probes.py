@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import replace
 
 PATIENCE = 600.0  # virtual seconds after the last step until a scenario counts as stuck
+TURNS = 3000  # of the loop within one instant, until it counts as spinning
 FOR_THREADS = 0.05  # real seconds that a thread may take to wake an otherwise idle loop
 FIELDS = ("id", "type", "payload", "key", "priority", "attempt", "occurred_at")
 LETTER = ("stage", "handler", "error_type", "error", "attempts", "at")
@@ -22,7 +23,7 @@ _kept: list[object] = []  # collecting a loop with tasks left would print warnin
 
 
 class Stuck(Exception):
-    """Nothing will ever happen again."""
+    """Nothing new will ever happen."""
 
 
 class Clock(selectors.DefaultSelector):
@@ -30,18 +31,23 @@ class Clock(selectors.DefaultSelector):
 
     now = 0.0
     limit = PATIENCE
+    turns = 0
 
     def select(self, timeout=None):
         ready = super().select(0)
         if ready or timeout == 0:
+            self.turns += 1
+            if self.turns > TURNS:
+                raise Stuck("spins")
             return ready
         if timeout is None:
             if ready := super().select(FOR_THREADS):
                 return ready
-            raise Stuck
+            raise Stuck("waits")
+        self.turns = 0
         self.now += timeout
         if self.now > self.limit:
-            raise Stuck
+            raise Stuck("waits")
         return ready
 
 
@@ -76,12 +82,12 @@ def play(world, number, settings, backoffs, subscriptions, middleware, journal, 
     loop = VirtualLoop(PATIENCE + max(step["at"] for step in steps))
     _kept.append(loop)
     stage = Stage(world, number, loop)
-    stuck = False
+    stuck = ""
     try:
         stage.build(settings, backoffs, subscriptions, middleware, journal)
         loop.run_until_complete(stage.take(steps))
-    except Stuck:
-        stuck = True
+    except Stuck as e:
+        stuck = str(e)
         for task in loop.tasks:  # a scheduler that died says more than a bus that hangs
             if task.done() and not task.cancelled() and is_crash(task.exception()):
                 raise task.exception() from None

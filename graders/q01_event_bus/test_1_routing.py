@@ -109,7 +109,8 @@ def unrouted_dead_lettered(rng):
     events = [play.event(kind) for kind in rng.sample(kinds, len(kinds))]
     for at, event in enumerate(events, 1):
         play.publish(at, event)
-        play.scripts[f"filter {refuser}", event["id"]] = [[["answer", False]]]
+        if event["type"] == filtered:
+            play.scripts[f"filter {refuser}", event["id"]] = [[["answer", False]]]
     play.step(len(events) + 1, "idle")
 
     def check():

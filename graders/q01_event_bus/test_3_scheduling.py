@@ -32,6 +32,21 @@ def drawn_loads(play, keys, priorities):
     ]
 
 
+def situation(loads, starts, at):
+    """What the bus has to choose from at an instant, when all went well before."""
+    busy = [x for x in loads if starts[x.event["id"]] < at < starts[x.event["id"]] + x.seconds]
+    queued = [x for x in loads if x.published <= at <= starts[x.event["id"]]]
+    return (
+        f" At {at:g} s in processing: {', '.join(map(tell, busy)) or 'nothing'};"
+        f" queued, the oldest first: {', '.join(map(tell, queued)) or 'nothing'}."
+    )
+
+
+def tell(load):
+    key, priority = load.event["key"], load.event["priority"]
+    return f"{load.event['id']} ({'key ' + key if key else 'no key'}, priority {priority})"
+
+
 def loaded(play, draw, *, says):
     """Draw until the brief fixes the order of everything; compare all starts with the model."""
     name = play.subscribe(play.type(), play.names(1)[0])
@@ -50,7 +65,12 @@ def loaded(play, draw, *, says):
     idle = play.step(loads[-1].published, "idle")
     due = [start(at, name, event_id) for event_id, at in starts.items()]
     due.append(done(max(starts[load.event["id"]] + load.seconds for load in loads), "idle()"))
-    return play.checked_by(lambda: play.same(play.starts() + play.over(idle), due, says=says))
+
+    def check():
+        story = play.starts() + play.over(idle)
+        play.same(story, due, says=says, more=lambda at: situation(loads, starts, at), whole=True)
+
+    return play.checked_by(check)
 
 
 def event_priority(rng):
@@ -165,7 +185,7 @@ def back_pressure(rng):
         due.append(start(1 + i * each, name, event["id"]))
     idle = play.step(at, "idle")
     due.append(done(1 + (size + 4) * each, "idle()"))
-    due += [done(t, play.tell_step(n), outcome) for n, t, outcome in steps]
+    due += [play.ends(n, t, outcome) for n, t, outcome in steps]
 
     def check():
         story = play.starts() + [
@@ -178,7 +198,7 @@ def back_pressure(rng):
             "QueueFull and accepts nothing, "
             "block=True waits until an event leaves the queue"
         )
-        play.same(story, due, says=says)
+        play.same(story, due, says=says, whole=True)
 
     return play.checked_by(check)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archprep.grading import criterion, expect, scenario
 
-from .words import done, start, written
+from .words import start, written
 from .world import Play, journal, perform, play_all
 
 
@@ -97,7 +97,7 @@ def in_flight_duplicate(rng, places):
         steps.append(play.publish(2.0 + i / 16, event, block=rng.random() < 0.5))
     play.step(2.5, "idle")
     play.step(30, "nothing")
-    due += [done(play.steps[n]["at"], play.tell_step(n)) for n in steps]
+    due += [play.ends(n, play.steps[n]["at"]) for n in steps]
 
     def check():
         says = (
@@ -105,7 +105,7 @@ def in_flight_duplicate(rng, places):
             "returns and changes nothing, also if the first one fails later"
         )
         story = play.starts() + [m for n in steps for m in play.over(n)]
-        play.same(story, due, says=says)
+        play.same(story, due, says=says, whole=True)
         play.same_letters(letters, "id", "handler", says=says)
 
     return play.checked_by(check)
@@ -188,7 +188,7 @@ def journal_order(rng):
             written(33 + receipt, "close", busy["id"]),
         ]
         due += complete(33 + receipt, queued, (only, 0.5))[0]
-        due += [done(t, play.tell_step(n), outcome) for n, t, outcome in steps]
+        due += [play.ends(n, t, outcome) for n, t, outcome in steps]
         says = (
             "append() is awaited before the event is accepted, and its error goes to the "
             "publisher; nothing is appended for a duplicate or on QueueFull; "
@@ -199,6 +199,7 @@ def journal_order(rng):
             [*journal(play), *play.starts(), *(m for n, _, _ in steps for m in play.over(n))],
             due,
             says=says,
+            whole=True,
         )
         expect(
             receipts_follow(play),
@@ -298,7 +299,7 @@ def test_resume_after_crash(candidate, rng):
         "start() takes pending() from the journal before anything else, appends nothing again "
         f"and skips what is settled ({crashed})"
     )
-    after.same([*journal(after), *after.starts()], due, says=says)
+    after.same([*journal(after), *after.starts()], due, says=says, whole=True)
 
 
 def left_in(play):

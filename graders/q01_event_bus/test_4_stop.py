@@ -52,7 +52,7 @@ def stopped(play, due, closed, *, says, **stop):
         for i, at in closed.items()
         for what in (f"settle {play.handler}", "close")
     ]
-    due.append(done(3.25, play.tell_step(late), "RuntimeError"))
+    due.append(play.ends(late, 3.25, "RuntimeError"))
 
     def check():
         story = [
@@ -67,7 +67,7 @@ def stopped(play, due, closed, *, says, **stop):
             for c in play.of("handler")
             if c.outcome == "CancelledError"
         ]
-        play.same(story, due, says=says)
+        play.same(story, due, says=says, whole=True)
         play.same_letters(
             [], "id", "stage", "handler", "error_type", says="stop() makes no dead letters"
         )
@@ -85,7 +85,7 @@ def drained(rng):
     running, retrying, queued = (e["id"] for e in play.events)
     end = 1 + play.work
     due = [start(2, play.handler, retrying, 2), start(3, play.handler, queued), done(end, "stop()")]
-    due.append(done(2.75, play.tell_step(play.waiting), "RuntimeError"))
+    due.append(play.ends(play.waiting, 2.75, "RuntimeError"))
     says = (
         "stop() waits until everything accepted has finished; from its beginning publish() "
         "raises RuntimeError, also one that was waiting for room"

@@ -19,8 +19,8 @@ def start(at: float, name: str, event_id: str, attempt: int = 1) -> Moment:
     return Moment(at, f"{name} starts attempt {attempt} on {event_id}", event_id)
 
 
-def done(at: float, what: str, outcome: str = "ok") -> Moment:
-    return Moment(at, f"{what} returns" if outcome == "ok" else f"{what} raises {outcome}", "")
+def done(at: float, what: str, outcome: str = "ok", about: str = "") -> Moment:
+    return Moment(at, f"{what} returns" if outcome == "ok" else f"{what} raises {outcome}", about)
 
 
 def written(at: float, name: str, event_id: str) -> Moment:
@@ -30,15 +30,17 @@ def written(at: float, name: str, event_id: str) -> Moment:
 
 
 def tell_difference(first: Moment, extra: Counter[Moment], missing: Counter[Moment]) -> str:
-    if first in missing:
-        other = [m.at for m in sorted(extra) if m.text == first.text]
-        if other:
-            return f"{first.text} at {other[0]:g} s, not at {first.at:g} s."
-        return f"Due at {first.at:g} s, and did not happen: {first.text}."
-    later = [m.at for m in sorted(missing) if m.text == first.text]
-    if later:
-        return f"{first.text} at {first.at:g} s, too early: it is due at {later[0]:g} s."
-    return f"At {first.at:g} s: {first.text}, and that must not happen."
+    """Where two stories part, in words; `first` is the earliest moment that is in one only."""
+    if first not in missing:
+        due = [m.at for m in sorted(missing) if m.text == first.text]
+        if due:
+            return f"{first.text} at {first.at:g} s, too early: it is due at {due[0]:g} s."
+        return f"At {first.at:g} s: {first.text}, and that must not happen."
+    late = [m.at for m in sorted(extra) if m.text == first.text]
+    instead = [m.text for m in sorted(extra) if m.at == first.at]
+    told = f"{first.text} at {late[0]:g} s, not at {first.at:g} s" if late else ""
+    told = told or f"Missing at {first.at:g} s: {first.text}"
+    return f"{told}; instead: {instead[0]}." if instead else f"{told}."
 
 
 def tell_script(script: Sequence[Sequence[Any]]) -> str:

@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from archprep.errors import CandidateError
 from archprep.grading import expect, fake
+from archprep.model import Reason
 
 from .words import Moment, done, start, tell_difference, tell_letter, tell_script, written
 
@@ -32,6 +34,12 @@ TEXTS = (
     "unknown country: XQ",
     "503 from upstream",
 )
+
+HANGS = {
+    "waits": " In the end the scenario hung: nothing was left that could ever run.",
+    "spins": " In the end the scenario hung: the loop turned thousands of times in one instant, "
+    "as it does when something waits with sleep(0).",
+}
 
 
 class About(msgspec.Struct):
@@ -64,7 +72,7 @@ class Seen(msgspec.Struct):
     outcomes: list[tuple[int, float, str, str]] = []
     letters: list[Letter] = []
     dropped: int = -1
-    stuck: bool = False
+    stuck: str = ""  # "waits" for ever, or "spins" within one instant
 
 
 @dataclass(slots=True)
@@ -99,7 +107,8 @@ class Play:
     )  # in the journal at start
     ids: set[str] = field(default_factory=set)
     seen: Seen = field(default_factory=Seen)
-    check: Callable[[], None] = lambda: None
+    broke: CandidateError | None = None
+    _check: Callable[[], None] = lambda: None
 
     # -- drawing
 
@@ -152,8 +161,14 @@ class Play:
 
     def checked_by(self, check: Callable[[], None]) -> Play:
         """Say how to judge what happened, once it has."""
-        self.check = check
+        self._check = check
         return self
+
+    def check(self) -> None:
+        """Judge what happened."""
+        if self.broke:
+            raise self.broke
+        self._check()
 
     def inputs(self) -> dict[str, Any]:
         """What the probe is told in advance: no script."""
@@ -178,23 +193,39 @@ class Play:
     def over(self, number: int | None, what: str | None = None) -> list[Moment]:
         """The end of a step, if it has one."""
         at, outcome = self.outcome(number)
-        return (
-            []
-            if at is None or number is None
-            else [done(at, what or self.tell_step(number), outcome)]
-        )
+        if at is None or number is None:
+            return []
+        return [self.ends(number, at, outcome) if what is None else done(at, what, outcome)]
+
+    def ends(self, number: int, at: float, outcome: str = "ok") -> Moment:
+        """The end of a step, as it should be."""
+        about = self.steps[number]["with"].get("event", {}).get("id", "")
+        return done(at, self.tell_step(number), outcome, about)
 
     # -- the comparison
 
-    def same(self, seen: Iterable[Moment], due: Iterable[Moment], *, says: str) -> None:
-        """Fail the criterion with the first difference of two stories, told in words."""
+    def same(
+        self,
+        seen: Iterable[Moment],
+        due: Iterable[Moment],
+        *,
+        says: str,
+        whole: bool = False,
+        more: Callable[[float], str] = lambda _: "",
+    ) -> None:
+        """Fail the criterion with the first difference of two stories, told in words.
+
+        The drawn input shows the event concerned, or all (`whole`); `more` tells of the instant.
+        """
         extra, missing = Counter(seen) - Counter(due), Counter(due) - Counter(seen)
         found = sorted({*extra, *missing})
-        observed = tell_difference(found[0], extra, missing) if found else ""
-        if found and self.seen.stuck:
-            observed += " In the end the scenario hung: nothing was left that could ever run."
-        given = self.given({found[0].about} - {""}) if found else None
-        expect(not found, expected=says, observed=observed, given=given)
+        if not found:
+            expect(True, expected=says, observed="")
+            return
+        observed = tell_difference(found[0], extra, missing) + more(found[0].at)
+        given = self.given(set() if whole else {found[0].about})
+        hangs = HANGS.get(self.seen.stuck, "")
+        expect(False, expected=says, observed=observed + hangs, given=given)
 
     def same_letters(self, due: Iterable[tuple[Any, ...]], *fields: str, says: str) -> None:
         """Compare the dead letters in these fields, in any order within one instant."""
@@ -209,10 +240,11 @@ class Play:
             return
         lost = [d for d in due if repr(d) in missing]
         odd = [s for s in seen if repr(s) in extra]
-        observed = f"There are {len(seen)} dead letters where {len(due)} are due. "
+        observed = "" if len(seen) == len(due) else f"Due: {len(due)}, there: {len(seen)}. "
         observed += f"Missing: {tell_letter(fields, lost[0])}. " if lost else ""
-        observed += f"Instead: {tell_letter(fields, odd[0])}." if odd and lost else ""
-        observed += f"Not due: {tell_letter(fields, odd[0])}." if odd and not lost else ""
+        observed += (
+            f"{'Instead' if lost else 'Not due'}: {tell_letter(fields, odd[0])}." if odd else ""
+        )
         about = {str((lost or odd)[0][0])}
         expect(False, expected=says, observed=observed, given=self.given(about))
 
@@ -227,15 +259,29 @@ class Play:
                 f"{n} -> {s:g} s" for n, s in enumerate(self.backoffs) if n
             )
         lines += [f"use {name}" for name in self.middleware]
+        lines += [
+            f"in the journal at start: {event['id']}, settled: {', '.join(names) or 'none'}"
+            for event, names in self.left
+        ]
         lines += [self._tell_subscription(s) for s in self.subscriptions]
+        alone = len(self.subscriptions) == 1 and not self.middleware and not self.journal
         for number, step in enumerate(self.steps):
             event = step["with"].get("event")
-            if not shown or not event or event["id"] in shown:
+            if step["do"] != "nothing" and (not shown or not event or event["id"] in shown):
                 lines.append(f"at {step['at']:g} s: {self.tell_step(number)}")
-        for (name, event_id), attempts in self.scripts.items():
-            if not shown or event_id in shown:
-                lines.append(f"{name} on {event_id}: " + "; then ".join(map(tell_script, attempts)))
+                if alone and event and (script := self._tell_work(event["id"])):
+                    lines[-1] += f" -> {script}"
+        if not alone:
+            lines += [
+                f"{name} on {event_id}: {self._tell_work(event_id, name)}"
+                for name, event_id in self.scripts
+                if not shown or event_id in shown
+            ]
         return "\n".join(lines)
+
+    def _tell_work(self, event_id: str, name: str | None = None) -> str:
+        attempts = self.scripts.get((name or self.subscriptions[0]["name"], event_id), [])
+        return "; then ".join(map(tell_script, attempts))
 
     def _tell_subscription(self, s: dict[str, Any]) -> str:
         text = f"subscribe {s['pattern']!r} -> {s['name']}"
@@ -268,13 +314,27 @@ def play_all(
 
 
 def perform(candidate: Any, *plays: Play) -> None:
-    """Play some plays in one process."""
+    """Play some plays in one process; if it breaks, each in its own, so that one costs no other."""
+    try:
+        _perform(candidate, plays)
+    except CandidateError as error:
+        if len(plays) == 1 or error.reason in (Reason.IMPORT, Reason.TIMEOUT):
+            raise
+        for play in plays:
+            play.calls.clear()
+            try:
+                _perform(candidate, [play])
+            except CandidateError as its_own:
+                play.broke = its_own
+
+
+def _perform(candidate: Any, plays: Sequence[Play]) -> None:
     inputs = [play.inputs() for play in plays]
-    seen = candidate.observe("play_all", world=fake(World(plays)), plays=inputs, returns=list[Seen])
-    for play, part in zip(
-        plays, seen, strict=False
-    ):  # a forged list may be short: then attributes lack
-        play.seen = part
+    everything = candidate.observe(
+        "play_all", world=fake(World(plays)), plays=inputs, returns=list[Seen]
+    )
+    for play, seen in zip(plays, everything, strict=False):  # a forged list may be short
+        play.seen = seen
 
 
 class World:

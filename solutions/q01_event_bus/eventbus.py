@@ -364,7 +364,7 @@ class Bus:
         try:
             await step(_private(job.event))
         except (Exception, asyncio.CancelledError) as error:
-            if _cancelled_from_outside():
+            if isinstance(error, asyncio.CancelledError) and _cancelled_from_outside():
                 raise
             self._bury(job, job.event, "middleware", error)
 
