@@ -1,1 +1,4 @@
-"""What runs beside the candidate's code. Standard library only: in the sandbox nothing else of archprep exists."""
+"""What runs beside the candidate's code.
+
+Standard library only: in the sandbox nothing else of archprep exists.
+"""

@@ -43,7 +43,11 @@ def enter_namespaces(*, new_user: bool) -> None:
     uid, gid = os.getuid(), os.getgid()
     _prctl(PR_SET_DUMPABLE, 1)  # else /proc/self/uid_map belongs to root
     _check(_libc.unshare(flags | CLONE_NEWUSER), "unshare")
-    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+    for name, line in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{uid} {uid} 1"),
+        ("gid_map", f"{gid} {gid} 1"),
+    ):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(line)
     _prctl(PR_SET_DUMPABLE, 0)
@@ -71,7 +75,8 @@ def mount_proc() -> None:
 def give_up_privileges(seccomp: bytes) -> None:
     """Drop every capability, for good, and load the system call filter."""
     for capability in range(LAST_CAPABILITY + 1):
-        _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # without CAP_SETPCAP the set is small already
+        # Not checked: without CAP_SETPCAP the set is small already.
+        _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")

@@ -1,8 +1,9 @@
 """Frames: the only language between the judge and the sandbox.
 
 A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON holding one object.
-A scenario imports the candidate's modules, says so, and then waits to be asked. Whatever breaks the format ends
-the scenario (fail closed). Never pickle, marshal or YAML: a frame is data, not instructions.
+A scenario imports the candidate's modules, says so, and then waits to be asked. Whatever breaks
+the format ends the scenario (fail closed). Never pickle, marshal or YAML: a frame is data, not
+instructions.
 
 Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid}
 Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text},

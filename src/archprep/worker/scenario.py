@@ -90,12 +90,12 @@ def _frames(error: BaseException, submission: str) -> list[list[Any]]:
 
 
 def _relative(path: str, submission: str) -> str:
-    return os.path.relpath(path, submission) if path.startswith(submission) else os.path.basename(path)
+    return (
+        os.path.relpath(path, submission) if path.startswith(submission) else os.path.basename(path)
+    )
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(BaseException):  # the candidate may have closed or replaced it
             stream.flush()
-        except BaseException:  # noqa: BLE001, S110, PERF203 - the candidate may have closed or replaced it
-            pass

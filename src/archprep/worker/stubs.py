@@ -38,7 +38,13 @@ class Channel:
         """Call the judge's object and wait for its answer."""
         with self._changed:
             self._last = number = self._last + 1
-            message = {"call": number, "fake": fake, "method": method, "args": args, "kwargs": kwargs}
+            message = {
+                "call": number,
+                "fake": fake,
+                "method": method,
+                "args": args,
+                "kwargs": kwargs,
+            }
             protocol.send(self._sock, message)
         reply = self._wait_for(number)
         if "error" in reply:
