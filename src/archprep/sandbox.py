@@ -122,9 +122,9 @@ class Sandbox:
         """Start the warm parent and do not wait: it boots while the judge imports."""
         processes.adopt_orphans()
         ours, theirs = socket.socketpair()
+        self._control, self._ready = ours, False
         with theirs:
             self._process = self._launch(theirs.fileno())
-        self._control, self._ready = ours, False
         ours.settimeout(BOOT_SECONDS)
         self._tell({"boot": self._boot_message()})
 
@@ -152,8 +152,8 @@ class Sandbox:
 
     def _take(self, limits: Limits) -> _Worker:
         """Return a waiting process with these limits: the spare one, or a new one."""
-        if self._process is not None and self._process.poll() is not None and self._ready:
-            self._stop()  # somebody has killed the warm parent between two scenarios
+        if self._ready and self._has_ended():
+            self._stop()  # killed between two scenarios: that is nobody's fault
         if self._control is None:
             self.start()
         try:
@@ -233,6 +233,7 @@ class Sandbox:
                 cwd="/",
             )
         except OSError as e:
+            self._stop()
             raise _failed(f"{self.profile.tool} cannot be started ({e.strerror})") from None
 
     def _boot_message(self) -> dict[str, Any]:
@@ -282,6 +283,15 @@ class Sandbox:
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             return bool(selector.select(seconds))
+
+    def _has_ended(self) -> bool:
+        """Whether the warm parent has hung up; hears its news."""
+        try:
+            while self._control is not None and self._has_news(0):
+                self._hear()
+        except (OSError, EOFError, protocol.ProtocolError):
+            return True
+        return self._control is None
 
     def _failure(self, why: str) -> ContentError:
         """Stop, and say what bubblewrap or the warm parent has said last."""
