@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import traceback
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -56,6 +57,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.clock = Clock()
         self.clock.limit = limit
         self.tasks = []
+        self.errors = []
         super().__init__(self.clock)
         self.set_task_factory(self._new_task)
         self.set_exception_handler(self._report)
@@ -68,8 +70,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.tasks[-1]
 
     def _report(self, _, context):
-        if not scripted(context.get("exception")):
+        error = context.get("exception")
+        if not scripted(error):
+            self.errors.append(error)
             self.default_exception_handler(context)
+
+    def crash(self):
+        """What broke in the background: a scheduler that died says more than a bus that hangs."""
+        ended = [task for task in self.tasks if task.done() and not task.cancelled()]
+        errors = [*self.errors, *(task.exception() for task in ended)]
+        return next(filter(is_crash, errors), None)
 
 
 def play_all(world, plays):
@@ -88,9 +98,8 @@ def play(world, number, settings, backoffs, subscriptions, middleware, journal, 
         loop.run_until_complete(stage.take(steps))
     except Stuck as e:
         stuck = str(e)
-        for task in loop.tasks:  # a scheduler that died says more than a bus that hangs
-            if task.done() and not task.cancelled() and is_crash(task.exception()):
-                raise task.exception() from None
+        if error := loop.crash():
+            raise error from None
     letters = [
         {"event": plain_event(d.event)} | {f: plain(getattr(d, f)) for f in LETTER}
         for d in stage.bus.dead_letters
@@ -100,6 +109,7 @@ def play(world, number, settings, backoffs, subscriptions, middleware, journal, 
         "letters": letters,
         "dropped": stage.bus.dead_letters_dropped,
         "stuck": stuck,
+        "broke": tell(loop.crash()),
     }
 
 
@@ -306,6 +316,19 @@ def scripted(error):
 
 def is_crash(error):
     return error is not None and not scripted(error) and not isinstance(error, TimeoutError)
+
+
+def tell(error):
+    """An error and the last place in the bus that it came through."""
+    if error is None:
+        return ""
+    places = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    where = [
+        f" in {code.co_name}, line {line}"
+        for code, line in places
+        if "eventbus" in code.co_filename
+    ]
+    return f"{type(error).__name__}: {error}{where[-1] if where else ''}"
 
 
 def plain_event(event):

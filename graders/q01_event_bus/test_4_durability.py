@@ -266,7 +266,7 @@ def test_resume_after_crash(candidate, rng):
         rng, before.settings, journal=True, subscriptions=before.subscriptions, ids=before.ids
     )
     done_already = after.event(kind)
-    after.left = [(plain(done_already), [first, second]), *left_in(before)]
+    after.left = [(done_already, [first, second]), *left_in(before)]
     new = after.event(kind)
     after.publish(0, new)
     after.step(1, "start")
@@ -283,6 +283,7 @@ def test_resume_after_crash(candidate, rng):
         story, at = complete(at, event, *halves)
         due += story
     after.step(1, "idle")
+    after.step(60, "nothing")
     perform(candidate, after)
     crashed = (
         f"the process died at {before.steps[-1]['at']:g} s in {second} on {events[crash]['id']}"
@@ -306,24 +307,10 @@ def left_in(play):
     """What is not closed in the journal, in append order, with the settled handlers."""
     calls = play.of("journal")
     closed = {c.event.id for c in calls if c.name == "close"}
-    settled = [
-        (c.event.id, c.name.removeprefix("settle ")) for c in calls if c.name.startswith("settle ")
-    ]
-    appended = [
-        next(
-            s["with"]["event"]
-            for s in play.steps
-            if s["with"].get("event", {}).get("id") == c.event.id
-        )
-        for c in calls
-        if c.name == "append"
-    ]
+    settled = [(c.event.id, c.name.removeprefix("settle ")) for c in calls if "settle" in c.name]
+    events = [event for c in calls if c.name == "append" and (event := play.drawn(c))]
     return [
-        (plain(e), [name for i, name in settled if i == e["id"]])
-        for e in appended
-        if e["id"] not in closed
+        (event, [name for event_id, name in settled if event_id == event["id"]])
+        for event in events
+        if event["id"] not in closed
     ]
-
-
-def plain(event):
-    return {field: value for field, value in event.items() if field != "attempt"}

@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import msgspec
@@ -72,6 +73,7 @@ class Seen(msgspec.Struct):
     outcomes: list[tuple[int, float, str, str]] = []
     letters: list[Letter] = []
     dropped: int = -1
+    broke: str = ""  # what a task of the bus died of
     stuck: str = ""  # "waits" for ever, or "spins" within one instant
 
 
@@ -136,6 +138,11 @@ class Play:
             pass
         self.ids.add(name)
         return {"id": name, "type": type, "payload": {"amount": self.rng.randint(1, 999)}} | fields
+
+    def drawn(self, call: Call) -> dict[str, Any] | None:
+        """The event of a call as it was published."""
+        events = (step["with"].get("event", {}) for step in self.steps)
+        return next((event for event in events if event.get("id") == call.event.id), None)
 
     # -- the plan
 
@@ -223,9 +230,12 @@ class Play:
             expect(True, expected=says, observed="")
             return
         observed = tell_difference(found[0], extra, missing) + more(found[0].at)
-        given = self.given(set() if whole else {found[0].about})
-        hangs = HANGS.get(self.seen.stuck, "")
-        expect(False, expected=says, observed=observed + hangs, given=given)
+        given = self.given(set() if whole else {found[0].about}, until=found[0].at)
+        expect(False, expected=says, observed=observed + self._end(), given=given)
+
+    def _end(self) -> str:
+        broke = f" A task of the bus had died of {self.seen.broke}." if self.seen.broke else ""
+        return HANGS.get(self.seen.stuck, "") + broke
 
     def same_letters(self, due: Iterable[tuple[Any, ...]], *fields: str, says: str) -> None:
         """Compare the dead letters in these fields, in any order within one instant."""
@@ -250,8 +260,8 @@ class Play:
 
     # -- the drawn input, in words
 
-    def given(self, about: set[str] = frozenset()) -> str:
-        """The scenario; only the lines on the events `about`, if there are any."""
+    def given(self, about: set[str] = frozenset(), until: float = inf) -> str:
+        """The scenario until an instant; only the lines on the events `about`, if there are any."""
         shown = {s["with"]["event"]["id"] for s in self.steps if "event" in s["with"]} & about
         lines = [f"Bus({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"]
         if self.backoffs:
@@ -265,18 +275,28 @@ class Play:
         ]
         lines += [self._tell_subscription(s) for s in self.subscriptions]
         alone = len(self.subscriptions) == 1 and not self.middleware and not self.journal
+        told = {event["id"] for event, _ in self.left}
         for number, step in enumerate(self.steps):
             event = step["with"].get("event")
-            if step["do"] != "nothing" and (not shown or not event or event["id"] in shown):
-                lines.append(f"at {step['at']:g} s: {self.tell_step(number)}")
-                if alone and event and (script := self._tell_work(event["id"])):
-                    lines[-1] += f" -> {script}"
-        if not alone:
-            lines += [
-                f"{name} on {event_id}: {self._tell_work(event_id, name)}"
-                for name, event_id in self.scripts
-                if not shown or event_id in shown
-            ]
+            if (
+                step["do"] == "nothing"
+                or step["at"] > until
+                or (shown and event and event["id"] not in shown)
+            ):
+                continue
+            lines.append(f"at {step['at']:g} s: {self.tell_step(number)}")
+            if (
+                event
+                and alone
+                and event["id"] not in told
+                and (work := self._tell_work(event["id"]))
+            ):
+                lines[-1] += f"; {work}"
+            told |= {event["id"]} if event else set()
+        works = [] if alone else [key for key in self.scripts if key[1] in (shown or told) & told]
+        lines += [
+            f"{name} on {event_id}: {self._tell_work(event_id, name)}" for name, event_id in works
+        ]
         return "\n".join(lines)
 
     def _tell_work(self, event_id: str, name: str | None = None) -> str:
@@ -294,8 +314,9 @@ class Play:
         options = dict(step["with"])
         args = []
         if event := options.pop("event", None):
+            types = {other["pattern"] for other in self.subscriptions} - {event["type"]}
             extras = [f"{k} {event[k]}" for k in ("key", "priority") if event.get(k) is not None]
-            args = [f"{event['id']} ({', '.join([event['type'], *extras])})"]
+            args = [event["id"], *([event["type"]] if types else []), *extras]
         if options.pop("spoil", False):
             args.append("then change its payload")
         within = options.pop("within", None)
@@ -363,7 +384,12 @@ class World:
         call.end, call.outcome, call.end_order = float(at), str(outcome), self._tick()
 
     def pending(self, play: int) -> list[tuple[dict[str, Any], list[str]]]:
-        return self._plays[play].left
+        """What was left by an earlier life, and what has been appended in this one."""
+        now = self._plays[play]
+        appended = [
+            (event, []) for c in now.of("journal") if c.name == "append" and (event := now.drawn(c))
+        ]
+        return [*now.left, *appended]
 
     def _tick(self) -> int:
         self._ticks += 1
