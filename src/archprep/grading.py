@@ -143,15 +143,18 @@ def assert_same(observed: Any, expected: Any, *, says: str, given: str | None = 
     if path is None:
         return
     there, wanted = _at(observed, path), _at(expected, path)
-    where = "".join(f"[{step!r}]" for step in path)
-    detail = f"at {where}: expected {_show(wanted)}, observed {_show(there)}" if path else None
+    detail = _shape(there, wanted)
+    if detail is None and path:
+        detail = f"expected {_show(wanted)}, observed {_show(there)}"
+    if detail is not None and path:
+        detail = f"at {''.join(f'[{step!r}]' for step in path)}: {detail}"
     raise Unmet(f"{says}: {_show(expected)}", _show(observed), given, detail)
 
 
 def difference(a: Any, b: Any) -> tuple[Any, ...] | None:
     """Return the path to the first difference, () at the top, None when there is none.
 
-    Types count: True is not 1 and 1.0 is not 1. Sequences of one length, keys as sets.
+    Types count: True is not 1 and 1.0 is not 1. Of sequences the common part counts first.
     """
     if type(a) is not type(b):
         return ()
@@ -160,9 +163,8 @@ def difference(a: Any, b: Any) -> tuple[Any, ...] | None:
             return ()
         return _first_difference((k, a[k], b[k]) for k in b)
     if isinstance(a, list | tuple):
-        if len(a) != len(b):
-            return ()
-        return _first_difference((i, x, y) for i, (x, y) in enumerate(zip(a, b, strict=True)))
+        inside = _first_difference((i, x, y) for i, (x, y) in enumerate(zip(a, b, strict=False)))
+        return () if inside is None and len(a) != len(b) else inside
     return None if a == b else ()
 
 
@@ -171,6 +173,22 @@ def _first_difference(triples: Any) -> tuple[Any, ...] | None:
         path = difference(x, y)
         if path is not None:
             return (step, *path)
+    return None
+
+
+def _shape(there: Any, wanted: Any) -> str | None:
+    """Say what is missing or too much, where the rest is the same: long values are cut."""
+    if type(there) is not type(wanted):
+        return None
+    if isinstance(wanted, list | tuple):
+        same = min(len(there), len(wanted))
+        rest = there[same:] or wanted[same:]
+        which = "too much" if len(there) > same else "missing"
+        return f"the first {same} are as expected, then {which}: {_show(rest)}"
+    if isinstance(wanted, dict):
+        missing, more = [*(wanted.keys() - there.keys())], [*(there.keys() - wanted.keys())]
+        said = [f"missing: {_show(missing)}"] * bool(missing)
+        return ", ".join(said + [f"too much: {_show(more)}"] * bool(more))
     return None
 
 
