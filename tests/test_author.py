@@ -113,6 +113,17 @@ def litter(draft: _Draft) -> None:
 
 
 @flawed
+def unfair(draft: _Draft) -> None:
+    reference = draft.path("solutions/answer.py").read_text()
+    for name, text in (
+        ("as_good", reference),
+        ("refused", reference.replace("number = 0", "number = 1")),
+    ):
+        draft.path(f"graders/right/{name}").mkdir(parents=True)
+        draft.write(f"graders/right/{name}/answer.py", text)
+
+
+@flawed
 def points(draft: _Draft) -> None:
     draft.replace("graders/test_answer.py", "points=40", "points=39")
 
@@ -195,6 +206,13 @@ def test_wrong_answers_lose_exactly_what_they_name(proof):
         r"^graders/\*/wrong/does_not_apply.yaml: .* occurs 0 times",
         r"^graders/\*/wrong: no wrong answer loses `running-totals`",
     )
+
+
+def test_right_answers_of_another_design_are_accepted(proof):
+    """An answer under right/ that the graders refuse is a finding: the brief owes the rule."""
+    findings = [f for f in found(proof, unfair) if "/right/" in f]
+    assert findings
+    assert all(re.match(r"graders/\*/right/refused: this answer is right", f) for f in findings)
 
 
 def test_starter_stubs_and_forged_observations_earn_nothing(proof):

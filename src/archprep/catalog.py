@@ -294,6 +294,12 @@ def _numbered(body: str, must_be: str) -> list[str]:
     return [re.sub(r"^ {1,3}", "", item, flags=re.MULTILINE).strip() for item in items]
 
 
+def right_answers(exercise: Exercise) -> dict[str, dict[str, str]]:
+    """Answers that differ from the reference and are as right: files by path, by name."""
+    folders = sorted(p for p in (exercise.grader_dir / "right").glob("*") if p.is_dir())
+    return {folder.name: {n: read_text(p) for n, p in _files(folder)} for folder in folders}
+
+
 def wrong_answers(exercise: Exercise) -> list[WrongAnswer]:
     """The wrong answers that the graders must reject, by name."""
     from archprep.wrong import read_wrong_answer

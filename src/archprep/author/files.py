@@ -109,6 +109,8 @@ def _may_be_handed_out(inner: Path) -> bool:
 
 
 def _is_read_by_graders(inner: Path) -> bool:
+    if inner.parts[0] == "right":
+        return len(inner.parts) > 2
     if inner.parts[0] == "wrong":
         return len(inner.parts) == 2 and inner.suffix == ".yaml"
     return len(inner.parts) == 1 and inner.suffix == ".py"

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     STARTER = "starter"
     STUB = "stub"
     REFERENCE = "reference"
+    RIGHT = "right answer"  # written differently from the reference, and as good
     WRONG = "wrong answer"
     FORGED = "forged observations"
     EXAMPLES = "public examples"

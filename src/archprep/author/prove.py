@@ -104,6 +104,7 @@ def _plan(exercise: Exercise, seed: int, *, thorough: bool) -> Plan:
         reference = catalog.reference(exercise)
         plan.first = list(_first(exercise, seed, reference))
         plan.then = [
+            *_right_answers(exercise, seed),
             *_wrong_answers(plan, _seeds(seed, THOROUGH_SEEDS if thorough else 1), reference),
             *_stubs(exercise, seed),
             _forged(exercise, seed, reference, THOROUGH_ROUNDS if thorough else FORGED_ROUNDS),
@@ -125,6 +126,11 @@ def _first(exercise: Exercise, seed: int, reference: dict[str, str]) -> Iterator
 def _references(exercise: Exercise, seeds: list[int], reference: dict[str, str]) -> Iterator[Job]:
     for seed in seeds:
         yield Job(exercise, Kind.REFERENCE, "the reference", seed, reference)
+
+
+def _right_answers(exercise: Exercise, seed: int) -> Iterator[Job]:
+    for name, answer in catalog.right_answers(exercise).items():
+        yield Job(exercise, Kind.RIGHT, name, seed, answer)
 
 
 def _stubs(exercise: Exercise, seed: int) -> Iterator[Job]:

@@ -14,6 +14,7 @@ _INDENT = "  "
 _NEWLINE = f"\n{_INDENT}"
 _ONE_AND_MORE = {
     Kind.REFERENCE: ("reference with 1 seed", "reference with {} seeds"),
+    Kind.RIGHT: ("1 other right answer", "{} other right answers"),
     Kind.WRONG: ("1 wrong answer", "{} wrong answers"),
     Kind.STUB: ("1 stub", "{} stubs"),
 }

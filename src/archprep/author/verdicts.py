@@ -48,6 +48,7 @@ class _Verdicts:
         yield from self._examples()
         yield from self._starter_points()
         yield from self._stub_points()
+        yield from self._right_answers()
         for outcome in self._of(Kind.WRONG):
             yield from self._wrong_answer(outcome)
         yield from self._never_lost()
@@ -92,6 +93,15 @@ class _Verdicts:
                 f"the reference should score 100; it loses `{criterion}` with "
                 f"{_seeds([s for s, _ in cases])}: {_why(result)}.",
             )
+
+    def _right_answers(self) -> Iterator[Finding]:
+        for outcome in self._of(Kind.RIGHT):
+            for result in filter(_is_lost, outcome.card.criteria):
+                yield self._say(
+                    f"{self._graders}/right/{outcome.job.name}",
+                    f"this answer is right and should score 100; with seed {outcome.job.seed} it "
+                    f"loses `{result.id}`: {_why(result)}. Is that in the brief?",
+                )
 
     def _declarations(self) -> Iterator[Finding]:
         """The ids are also read from the text, without running it: both must agree."""
