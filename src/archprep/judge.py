@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -185,7 +186,7 @@ class _Run:
         # root: a workspace that holds the virtual environment is such a place.
         args += ["--noconftest", "--assert=plain"]
         args += [a for name in _PLUGINS_NOT_NEEDED for a in ("-p", f"no:{name}")]
-        with _quiet_pytest():
+        with _quiet_pytest(), _forgotten_modules(folder):
             code = pytest.main([*args, str(folder)], plugins=[self, grading])
         if code == pytest.ExitCode.INTERRUPTED and not self._broken:
             raise KeyboardInterrupt
@@ -252,12 +253,10 @@ class _Run:
         if self._progress is not None:
             self._progress(len(self._results), len(self._selected))
 
-    def pytest_runtest_setup(self) -> None:
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
         from archprep.grading import Tally
 
-        Tally.made = 0
-
-    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        Tally.made = 0  # what a scenario compared does not prove this criterion
         self._candidate.playing = item.name
 
     def _prints_of(self, item: pytest.Item) -> str:
@@ -452,6 +451,17 @@ def _typed(seen: Observation, kind: Any) -> Any:
 
 def _cleaned(text: str | None) -> str | None:
     return None if text is None else clean(text, 4000)
+
+
+@contextmanager
+def _forgotten_modules(folder: Path) -> Iterator[None]:
+    """Forget the graders' modules: what one run leaves in them must not reach the next."""
+    try:
+        yield
+    finally:
+        for name, module in [*sys.modules.items()]:
+            if (getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+                del sys.modules[name]
 
 
 @contextmanager
