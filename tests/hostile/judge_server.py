@@ -1,4 +1,4 @@
-"""Grades the hostile cases, one a line on stdin, in a process of its own so that it can be measured."""
+"""Grades the hostile cases, one a line on stdin: a process of its own, that can be measured."""
 
 import json
 import sys
@@ -35,4 +35,4 @@ def graded(folder: str, seed: int) -> dict:
 
 
 for line in sys.stdin:
-    print(json.dumps(graded(**json.loads(line))), flush=True)
+    print(json.dumps(graded(**json.loads(line))), flush=True)  # noqa: T201 - its way to answer

@@ -1,10 +1,10 @@
 """Grades each hostile submission of this folder and compares with what its first lines announce.
 
     # case 30: the rule, in words
-    # outcome: <all | task N | criterion> = <state> [reason][, or another]   what is not named passes
+    # outcome: <all | task N | criterion> = <state> [reason][, or another]  # others pass
     # printed: text among its prints      # never printed: text      # told: text of the verdict
 
-The numbers are those of the catalogue in docs/how-it-works.md's sources. Files are named by their
+Cases of one number test one rule. Files are named by their
 outcome: z loses (crash, failed, timeout, memory, output, protocol, lost: several), p passes,
 s is shown harmlessly. `@NAME@` in a file is replaced by what only the judge could know.
 """
@@ -182,7 +182,7 @@ class Announced:
 
     def allowed(self) -> dict[str, list[str]]:
         """The verdicts that each criterion may get."""
-        found = dict.fromkeys(TASKS, [PASSED])
+        found = {name: [PASSED] for name in TASKS}
         for outcome in self.outcomes:
             where, _, verdicts = outcome.partition(" = ")
             for name, task in TASKS.items():
