@@ -8,19 +8,8 @@ from .models import lives, seconds
 from .words import done, start
 from .world import Play, play_all
 
-FULL = (
-    "id",
-    "type",
-    "payload",
-    "key",
-    "priority",
-    "stage",
-    "handler",
-    "error_type",
-    "error",
-    "attempts",
-    "at",
-)
+EVENT = "id type payload key priority".split()
+OUTCOME = "stage handler error_type error attempts at".split()
 
 
 @scenario
@@ -157,7 +146,7 @@ def dead_letter_complete(rng):
             play.script(name, event, *failing(play, times, last=most))
             if times:
                 scripts = play.scripts[name, event["id"]]
-                event_part = tuple(event[f] for f in FULL[:5])
+                event_part = tuple(event[f] for f in EVENT)
                 _, kind_, text = scripts[-1][-1]
                 due.append(
                     (
@@ -178,7 +167,7 @@ def dead_letter_complete(rng):
             "stage 'handler', the handler's name, type and text of the last error, the number of "
             "attempts and the instant of the last failure"
         )
-        play.same_letters(due, *FULL, says=says)
+        play.same_letters(due, *EVENT, *OUTCOME, says=says)
         instants = [letter.at for letter in play.seen.letters]
         expect(
             instants == sorted(instants),

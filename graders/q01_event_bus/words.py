@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import eq
 from typing import Any, NamedTuple
 
 
@@ -62,8 +63,26 @@ def _tell(verb: str, *args: Any) -> str:
     }[verb].format(*args)
 
 
-def tell_letter(fields: Sequence[str], values: Sequence[Any]) -> str:
-    return "event " + ", ".join(
-        f"{'' if f == 'id' else f + ' '}{v if f == 'id' else repr(v)}"
-        for f, v in zip(fields, values, strict=True)
-    )
+def tell_letters(
+    fields: Sequence[str], lost: Sequence[Sequence[Any]], odd: Sequence[Sequence[Any]]
+) -> str:
+    """Where two lists of dead letters part: one that lacks, one too many, or one with a fault."""
+    if not lost:
+        return f"Not due: {_tell_letter(fields, odd[0])}."
+    missing = f"Missing: {_tell_letter(fields, lost[0])}."
+    if not odd:
+        return missing
+    other = max(odd, key=lambda letter: sum(map(eq, letter, lost[0])))
+    faults = [
+        f"{name} is {there!r}, not {due!r}"
+        for name, there, due in zip(fields, other, lost[0], strict=True)
+        if there != due
+    ]
+    if "id" in fields and other[0] == lost[0][0]:
+        return f"In the dead letter of {other[0]}, {'; '.join(faults)}."
+    return f"{missing} Instead: {_tell_letter(fields, other)}."
+
+
+def _tell_letter(fields: Sequence[str], values: Sequence[Any]) -> str:
+    parts = [f"{name} {value!r}" for name, value in zip(fields, values, strict=True)]
+    return ", ".join(parts)

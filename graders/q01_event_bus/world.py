@@ -19,7 +19,7 @@ from archprep.errors import CandidateError
 from archprep.grading import expect, fake
 from archprep.model import Reason
 
-from .words import Moment, done, start, tell_difference, tell_letter, tell_script, written
+from .words import Moment, done, start, tell_difference, tell_letters, tell_script, written
 
 HANDLERS = (
     "audit billing email invoice ledger mailer metrics search shipping stock tax webhook".split()
@@ -104,9 +104,8 @@ class Play:
     steps: list[dict[str, Any]] = field(default_factory=list)
     scripts: dict[tuple[str, str], list[list[list[Any]]]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    left: list[tuple[dict[str, Any], list[str]]] = field(
-        default_factory=list
-    )  # in the journal at start
+    # What the journal holds from an earlier life: events and the names of settled handlers.
+    left: list[tuple[dict[str, Any], list[str]]] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     seen: Seen = field(default_factory=Seen)
     broke: CandidateError | None = None
@@ -206,8 +205,7 @@ class Play:
 
     def ends(self, number: int, at: float, outcome: str = "ok") -> Moment:
         """The end of a step, as it should be."""
-        about = self.steps[number]["with"].get("event", {}).get("id", "")
-        return done(at, self.tell_step(number), outcome, about)
+        return done(at, self.tell_step(number), outcome, self._id(number))
 
     # -- the comparison
 
@@ -238,70 +236,60 @@ class Play:
         return HANGS.get(self.seen.stuck, "") + broke
 
     def same_letters(self, due: Iterable[tuple[Any, ...]], *fields: str, says: str) -> None:
-        """Compare the dead letters in these fields, in any order within one instant."""
-        seen = [tuple(letter_field(letter, f) for f in fields) for letter in self.seen.letters]
-        due = list(due)
-        missing, extra = (
-            Counter(map(repr, due)) - Counter(map(repr, seen)),
-            Counter(map(repr, seen)) - Counter(map(repr, due)),
-        )
-        if not missing and not extra:
+        """Compare the dead letters in these fields; their order is another matter."""
+        seen = [[letter_field(letter, f) for f in fields] for letter in self.seen.letters]
+        due = [list(values) for values in due]
+        lost, odd = without(due, seen), without(seen, due)
+        if not lost and not odd:
             expect(True, expected=says, observed="")
             return
-        lost = [d for d in due if repr(d) in missing]
-        odd = [s for s in seen if repr(s) in extra]
         observed = "" if len(seen) == len(due) else f"Due: {len(due)}, there: {len(seen)}. "
-        observed += f"Missing: {tell_letter(fields, lost[0])}. " if lost else ""
-        observed += (
-            f"{'Instead' if lost else 'Not due'}: {tell_letter(fields, odd[0])}." if odd else ""
-        )
-        about = {str((lost or odd)[0][0])}
-        expect(False, expected=says, observed=observed, given=self.given(about))
+        observed += tell_letters(fields, lost, odd)
+        given = self.given({str((lost or odd)[0][0])})
+        expect(False, expected=says, observed=observed + self._end(), given=given)
 
     # -- the drawn input, in words
 
     def given(self, about: set[str] = frozenset(), until: float = inf) -> str:
         """The scenario until an instant; only the lines on the events `about`, if there are any."""
-        shown = {s["with"]["event"]["id"] for s in self.steps if "event" in s["with"]} & about
-        lines = [f"Bus({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"]
-        if self.backoffs:
-            lines[0] += ", backoff: " + ", ".join(
-                f"{n} -> {s:g} s" for n, s in enumerate(self.backoffs) if n
-            )
-        lines += [f"use {name}" for name in self.middleware]
-        lines += [
-            f"in the journal at start: {event['id']}, settled: {', '.join(names) or 'none'}"
-            for event, names in self.left
+        shown = {self._id(number) for number in range(len(self.steps))} & about
+        steps = [
+            number
+            for number, step in enumerate(self.steps)
+            if step["do"] != "nothing"
+            and step["at"] <= until
+            and (not shown or self._id(number) in {*shown, ""})
         ]
+        told = {self._id(number) for number in steps} | {event["id"] for event, _ in self.left}
+        lines = [self._tell_settings(), *(f"use {name}" for name in self.middleware)]
+        for event, names in self.left:
+            lines.append(f"in the journal: {event['id']}, settled: {', '.join(names) or 'none'}")
         lines += [self._tell_subscription(s) for s in self.subscriptions]
-        alone = len(self.subscriptions) == 1 and not self.middleware and not self.journal
-        told = {event["id"] for event, _ in self.left}
-        for number, step in enumerate(self.steps):
-            event = step["with"].get("event")
-            if (
-                step["do"] == "nothing"
-                or step["at"] > until
-                or (shown and event and event["id"] not in shown)
-            ):
-                continue
-            lines.append(f"at {step['at']:g} s: {self.tell_step(number)}")
-            if (
-                event
-                and alone
-                and event["id"] not in told
-                and (work := self._tell_work(event["id"]))
-            ):
-                lines[-1] += f"; {work}"
-            told |= {event["id"]} if event else set()
-        works = [] if alone else [key for key in self.scripts if key[1] in (shown or told) & told]
-        lines += [
-            f"{name} on {event_id}: {self._tell_work(event_id, name)}" for name, event_id in works
-        ]
+        works = {key: self._tell_work(key) for key in self.scripts if key[1] in told}
+        alone = {event_id: work for (_, event_id), work in works.items()}
+        if len(alone) < len(works) or not all(work.startswith("takes") for work in alone.values()):
+            alone = {}  # several handlers, or more to tell than fits into the line of the event
+        else:
+            works = {}
+        for number in steps:
+            work = alone.pop(self._id(number), "")
+            lines.append(f"at {self.steps[number]['at']:g} s: {self.tell_step(number)}")
+            lines[-1] += f"; {work}" if work else ""
+        lines += [f"{name} on {event_id}: {work}" for (name, event_id), work in works.items()]
         return "\n".join(lines)
 
-    def _tell_work(self, event_id: str, name: str | None = None) -> str:
-        attempts = self.scripts.get((name or self.subscriptions[0]["name"], event_id), [])
-        return "; then ".join(map(tell_script, attempts))
+    def _tell_work(self, key: tuple[str, str]) -> str:
+        return "; then ".join(map(tell_script, self.scripts[key]))
+
+    def _id(self, number: int) -> str:
+        """The event of a step, if it has one."""
+        event: dict[str, str] = self.steps[number]["with"].get("event", {})
+        return event.get("id", "")
+
+    def _tell_settings(self) -> str:
+        text = f"Bus({', '.join(f'{k}={v!r}' for k, v in self.settings.items())})"
+        pauses = [f"{n} -> {s:g} s" for n, s in enumerate(self.backoffs) if n]
+        return text + (f", backoff: {', '.join(pauses)}" if pauses else "")
 
     def _tell_subscription(self, s: dict[str, Any]) -> str:
         text = f"subscribe {s['pattern']!r} -> {s['name']}"
@@ -394,6 +382,12 @@ class World:
     def _tick(self) -> int:
         self._ticks += 1
         return self._ticks
+
+
+def without(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """The first list less the second, each as often as it is there."""
+    left = list(others)
+    return [item for item in some if item not in left or left.remove(item)]
 
 
 def letter_field(letter: Letter, name: str) -> Any:
