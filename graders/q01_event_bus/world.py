@@ -19,6 +19,7 @@ from archprep.errors import CandidateError
 from archprep.grading import expect, fake
 from archprep.model import Reason
 
+from .records import About, Call, Seen, letter_field
 from .words import Moment, done, start, tell_difference, tell_letters, tell_script, written
 
 HANDLERS = (
@@ -41,54 +42,6 @@ HANGS = {
     "spins": " In the end the scenario hung: the loop turned thousands of times in one instant, "
     "as it does when something waits with sleep(0).",
 }
-
-
-class About(msgspec.Struct):
-    """An event as a handler saw it."""
-
-    id: str
-    type: str = ""
-    payload: dict[str, Any] = {}
-    key: str | None = None
-    priority: int = 0
-    attempt: int = 1
-    occurred_at: float = 0.0
-
-
-class Letter(msgspec.Struct):
-    """A dead letter, as read from the bus."""
-
-    event: About
-    stage: str
-    handler: str | None
-    error_type: str
-    error: str
-    attempts: int
-    at: float
-
-
-class Seen(msgspec.Struct):
-    """What the probe returned."""
-
-    outcomes: list[tuple[int, float, str, str]] = []
-    letters: list[Letter] = []
-    dropped: int = -1
-    broke: str = ""  # what a task of the bus died of
-    stuck: str = ""  # "waits" for ever, or "spins" within one instant
-
-
-@dataclass(slots=True)
-class Call:
-    """A call of a handler, a filter, a middleware or the journal. `order` counts on."""
-
-    kind: str
-    name: str
-    event: About
-    start: float
-    order: int
-    end: float | None = None
-    outcome: str = "running"
-    end_order: int = -1
 
 
 @dataclass
@@ -388,12 +341,6 @@ def without(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     """The first list less the second, each as often as it is there."""
     left = list(others)
     return [item for item in some if item not in left or left.remove(item)]
-
-
-def letter_field(letter: Letter, name: str) -> Any:
-    return getattr(
-        letter.event if name in ("id", "type", "payload", "key", "priority") else letter, name
-    )
 
 
 def journal(play: Play) -> list[Moment]:
