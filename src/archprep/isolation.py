@@ -207,4 +207,7 @@ def _drop(profile: Profile) -> list[str]:
         return []
     uid = str(profile.uid)
     ids = ["--reuid", uid, "--regid", uid, "--clear-groups"]
-    return ["setpriv", *ids, "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
+    # Scenarios that run side by side cannot see each other; at level A each has its own /proc.
+    hide = ["sh", "-c", 'mount -o remount,hidepid=2 /proc && exec "$@"', "sh"]
+    caps = ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+    return [*hide, "setpriv", *ids, *caps, "--"]
