@@ -13,6 +13,8 @@ import secrets
 import signal
 import stat
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -700,6 +702,45 @@ def test_a_sandbox_that_closes_leaves_no_process(submission):
         started = set(processes.below(box.pid))
         assert len(started) >= 2
     assert set(processes.below(os.getpid())) <= before
+
+
+JUDGE = """
+import sys
+from pathlib import Path
+from archprep import isolation, sandbox, seccomp
+from archprep.model import Limits, Submission
+probes = "import time\\ndef sleeps(): print('x'); time.sleep(60)"
+root = Path(sys.argv[1])
+box = sandbox.Sandbox(
+    isolation.contained("A")[0],
+    sandbox.Boot(probes, ()),
+    Submission(root, "", ()),
+    seccomp.program(),
+)
+print("playing", flush=True)
+box.run(sandbox.Scenario("sleeps", {}, {}, Limits(seconds=60)))
+"""
+
+
+@level_a
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_judge_that_dies_takes_its_sandbox_along(submission, number):
+    """Killed in the middle of a scenario, without a chance to clean up: nothing goes on."""
+    processes.adopt_orphans()  # else the machine's init would reap, in its own time
+    command = [sys.executable, "-c", JUDGE, str(submission.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as judge:
+        assert judge.stdout.readline() == "playing\n"
+        until = time.monotonic() + 10
+        while len(started := processes.below(judge.pid)) < 4 and time.monotonic() < until:
+            time.sleep(0.02)
+        assert len(started) >= 4
+        judge.send_signal(number)
+        judge.wait()
+    until = time.monotonic() + 2
+    while processes.living(started) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert processes.living(started) == []
+    processes.end(started)
 
 
 def test_a_daemon_ends_with_its_scenario(any_box):
