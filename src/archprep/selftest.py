@@ -39,6 +39,7 @@ _BOUNDARY = (
     "seccomp",
     "selftest",
     "selftest_probes",
+    "warm",
 )
 
 
