@@ -631,10 +631,11 @@ def test_nothing_of_one_scenario_reaches_the_next(box):
     assert play(box, "finds_traces") == []
 
 
-def test_the_judges_environment_is_invisible(box, monkeypatch):
+@level_a
+def test_the_judges_environment_is_invisible(submission, monkeypatch):
     secret = secrets.token_hex(8)
     monkeypatch.setenv("ARCHPREP_TEST_SECRET", secret)
-    with Sandbox(box.profile, Boot(PROBES, ()), box._submission, box._seccomp) as fresh:
+    with boxed("A", submission) as fresh:
         text = play(fresh, "environment")
     assert "PATH" in text
     assert secret not in text
