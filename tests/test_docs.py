@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from archprep import catalog
+from archprep.errors import Exit
+from archprep.model import Limits
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -40,3 +42,24 @@ def test_the_example_is_sound(example: Path, home: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
     assert [t for t in targets if not (page.parent / t).exists()] == []
+
+
+def test_the_module_map_names_every_module() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    map_ = "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
+    named = set(re.findall(r"`([a-z_]+)/?`", map_))
+    package = ROOT / "src" / "archprep"
+    modules = {
+        p.stem for p in package.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()
+    }
+    assert modules - {"__init__", "__main__", "selftest_probes"} == named
+
+
+def test_the_manifest_keys_and_limits_are_documented() -> None:
+    keys = catalog._REQUIRED | catalog._OPTIONAL | set(Limits.__dataclass_fields__)
+    assert [key for key in sorted(keys) if f"`{key}`" not in AUTHORS] == []
+
+
+def test_the_exit_codes_are_documented() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [code for code in Exit if f"\n| {code.value} |" not in text] == []
