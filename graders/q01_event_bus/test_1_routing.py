@@ -18,12 +18,8 @@ def routing(candidate, rng):
         unrouted_dead_lettered,
         cancelled_subscription,
         handler_priority,
+        filter_isolated,
     )
-
-
-@scenario
-def filters(candidate, rng):
-    return play_all(candidate, rng, filter_isolated)
 
 
 def routes_by_pattern(rng):
@@ -223,8 +219,8 @@ def filter_isolated(rng):
     points=4,
     hint="filter",
 )
-def test_filter_isolated(filters):
-    filters[filter_isolated].check()
+def test_filter_isolated(routing):
+    routing[filter_isolated].check()
 
 
 def handler_priority(rng):

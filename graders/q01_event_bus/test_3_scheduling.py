@@ -11,12 +11,7 @@ from .world import Play, play_all
 
 @scenario
 def order(candidate, rng):
-    return play_all(candidate, rng, event_priority, key_order, concurrency_limit)
-
-
-@scenario
-def full_queue(candidate, rng):
-    return play_all(candidate, rng, back_pressure)
+    return play_all(candidate, rng, event_priority, key_order, concurrency_limit, back_pressure)
 
 
 def drawn_loads(play, keys, priorities):
@@ -209,5 +204,5 @@ def back_pressure(rng):
     points=4,
     hint="back-pressure",
 )
-def test_back_pressure(full_queue):
-    full_queue[back_pressure].check()
+def test_back_pressure(order):
+    order[back_pressure].check()

@@ -120,8 +120,8 @@ def random_for(seed: int, name: str) -> random.Random:
 def fake(target: Any, *, told: tuple[str, ...] = ()) -> Fake:
     """Keep `target` in the judge; the probe gets a stub whose method calls are frames.
 
-    Calls of the methods in `told` inform the judge in order but are not answered, which is
-    twice as fast: for what needs no reply.
+    Calls of the methods in `told` inform the judge, in order, but are not answered, and arrive
+    with the next call that is: for what needs no reply and no instant of the judge's clock.
     """
     return Fake(target, told)
 

@@ -76,6 +76,10 @@ class Sandbox:
         """Start the warm parent and do not wait: it boots while the judge imports."""
         self._parent.start()
 
+    def prepare(self, limits: Limits) -> None:
+        """Have a process with these limits ready for the first scenario; does not wait."""
+        self._spare = self._parent.order(limits)
+
     def close(self) -> None:
         """Kill everything in the sandbox and forget it."""
         self._parent.close()

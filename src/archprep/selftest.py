@@ -66,6 +66,7 @@ def sandbox(
     """Give a sandbox for one submission under a tested profile, and the isolation in force."""
     tested = inspect(level)
     with Sandbox(tested.profile, boot, submission, tested.seccomp) as running:
+        running.prepare(exercise.limits)
         yield running, describe(tested, exercise.limits)
 
 

@@ -40,7 +40,7 @@ class ProtocolError(Exception):
 def encode(message: dict[str, Any]) -> bytes:
     """Turn a message into a frame; ProtocolError when it is not plain data or too large."""
     try:
-        body = json.dumps(message, allow_nan=False).encode()
+        body = _ENCODER.encode(message).encode()
     except (TypeError, ValueError, RecursionError, UnicodeError) as e:
         raise ProtocolError(f"not plain data: {e}") from None
     if len(body) > MAX_FRAME:
@@ -55,13 +55,7 @@ def decode(body: bytes) -> dict[str, Any]:
     """
     try:
         # Decoded here: json would guess the encoding of bytes and let surrogates pass.
-        message = json.loads(
-            body.decode(),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse,
-            parse_float=_finite,
-            parse_int=_bounded,
-        )
+        message = _DECODER.decode(body.decode())
         if _SURROGATE.search(body):
             json.dumps(message, ensure_ascii=False).encode()  # half of a pair cannot be encoded
     except (ValueError, RecursionError) as e:
@@ -143,3 +137,10 @@ def _containers(outer: Any) -> Iterator[Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+# Made once: a scenario has hundreds of frames.
+_ENCODER = json.JSONEncoder(allow_nan=False)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite, parse_int=_bounded
+)

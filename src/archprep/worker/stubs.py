@@ -28,32 +28,33 @@ class Channel:
         self._replies: dict[int, dict[str, Any]] = {}
         self._reading = False
         self._last = 0
+        self._told = b""
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one frame."""
+        """Send one frame, after those that wait."""
+        frame = protocol.encode(message)
         with self._changed:
-            protocol.send(self._sock, message)
+            frames, self._told = self._told + frame, b""
+            self._sock.sendall(frames)
 
     def call(self, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the judge's object and wait for its answer."""
         with self._changed:
             self._last = number = self._last + 1
-            message = {
-                "call": number,
-                "fake": fake,
-                "method": method,
-                "args": args,
-                "kwargs": kwargs,
-            }
-            protocol.send(self._sock, message)
+        self.send(_call(number, fake, method, args, kwargs))
         reply = self._wait_for(number)
         if "error" in reply:
             raise FakeError(reply["error"])
         return reply["value"]
 
     def tell(self, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Call the judge's object and do not wait: there is no answer."""
-        self.send({"call": 0, "fake": fake, "method": method, "args": args, "kwargs": kwargs})
+        """Call the judge's object and do not wait: there is no answer.
+
+        The frame goes out with the next one that has to: the judge is woken once for both.
+        """
+        frame = protocol.encode(_call(0, fake, method, args, kwargs))
+        with self._changed:
+            self._told += frame
 
     def _wait_for(self, number: int) -> dict[str, Any]:
         with self._changed:
@@ -76,6 +77,12 @@ class Channel:
         if reply is None:
             raise FakeError("the judge has ended this scenario")
         self._replies[reply["id"]] = reply
+
+
+def _call(
+    number: int, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    return {"call": number, "fake": fake, "method": method, "args": args, "kwargs": kwargs}
 
 
 class Stub:
