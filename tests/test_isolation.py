@@ -132,7 +132,10 @@ def test_level_a_root_leaves_uid_0_before_python_starts():
 
 
 def test_a_secret_folder_inside_a_visible_one_is_covered(monkeypatch, tmp_path):
-    """An installed archprep lies among the libraries, which are shown: its content is not."""
+    """An installed archprep lies among the libraries, which are shown: its content is not.
+
+    Libraries have a place of their own inside, where an environment below /tmp is seen, too.
+    """
     library = tmp_path / "site-packages"
     hidden = library / "archprep"
     elsewhere = tmp_path / "graders"
@@ -140,8 +143,10 @@ def test_a_secret_folder_inside_a_visible_one_is_covered(monkeypatch, tmp_path):
         folder.mkdir(parents=True)
     monkeypatch.setattr(isolation, "library_paths", lambda: [str(library)])
     args = arguments(A, (hidden, elsewhere, library / "missing"))
-    assert follows(args, "--tmpfs", str(hidden), "--remount-ro", str(hidden))
-    assert args.index(str(hidden)) > args.index(str(library))
+    covered = "/runtime/lib0/archprep"
+    assert follows(args, "--ro-bind", str(library), "/runtime/lib0")
+    assert follows(args, "--tmpfs", covered, "--remount-ro", covered)
+    assert args.index(covered) > args.index(str(library))
     assert str(elsewhere) not in args
     assert str(library / "missing") not in args
 

@@ -240,6 +240,8 @@ def dead_letter_limit(rng):
     play.step(len(events) + 1, "idle")
 
     def check():
+        due = [start(float(at), name, e["id"]) for at, e in enumerate(events, 1)]
+        play.same(play.starts(), due, says="each event is handled once, when it is published")
         says = (
             f"with dead_letter_limit={limit} the {limit} newest dead letters stay, the older ones "
             "go"

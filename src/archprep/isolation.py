@@ -112,12 +112,23 @@ def command(
     python = [_python(), "-I", "-S", "-B", "-c", start]
     if not profile.contained:
         return python
-    contain = [profile.tool, *_namespaces(profile), *_mounts(submission, secret), "--"]
+    contain = [profile.tool, *_namespaces(profile), *_mounts(profile, submission, secret), "--"]
     return [*contain, *_drop(profile), *python]
 
 
+def library_paths_inside(profile: Profile) -> list[str]:
+    """Return where the warm parent finds the folders of installed packages.
+
+    In the sandbox they have places of their own: an environment below /tmp would be hidden by
+    the scenario's.
+    """
+    if not profile.contained:
+        return library_paths()
+    return [f"{SANDBOX_RUNTIME}/lib{number}" for number, _ in enumerate(library_paths())]
+
+
 def library_paths() -> list[str]:
-    """Return the folders of installed packages, for the warm parent's sys.path."""
+    """Return the folders of installed packages."""
     import site
 
     found = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
@@ -156,16 +167,16 @@ def _namespaces(profile: Profile) -> list[str]:
     return [*ids, *shared, *capability, "--as-pid-1", *always]
 
 
-def _mounts(submission: Path, secret: tuple[Path, ...]) -> list[str]:
+def _mounts(profile: Profile, submission: Path, secret: tuple[Path, ...]) -> list[str]:
     args: list[str] = []
-    shown = [Path("/usr"), *_system_libraries(args), *_python_folders()]
-    shown = [p for p in dict.fromkeys(shown) if not any(q in p.parents for q in shown)]
-    for path in shown:
-        args += [*_parents(path), "--ro-bind", str(path), str(path)]
-    for path in secret:
-        if any(path.is_relative_to(p) for p in shown) and path.is_dir():
-            args += ["--perms", "0755", "--size", "4096", "--tmpfs", str(path)]
-            args += ["--remount-ro", str(path)]
+    places = [Path("/usr"), *_system_libraries(args), Path(os.path.realpath(sys.base_prefix))]
+    places = [p for p in dict.fromkeys(places) if not any(q in p.parents for q in places)]
+    shown = [(path, path) for path in places]
+    insides = map(Path, library_paths_inside(profile))
+    shown += zip(map(Path, library_paths()), insides, strict=True)
+    for path, inside in shown:
+        args += [*_parents(inside), "--ro-bind", str(path), str(inside)]
+    args += _hidden(secret, shown)
     args += ["--perms", "0755", "--dir", f"{SANDBOX_RUNTIME}/archprep"]
     args += ["--ro-bind", str(_PACKAGE / "worker"), f"{SANDBOX_RUNTIME}/archprep/worker"]
     args += ["--ro-bind", str(submission), SANDBOX_SUBMISSION]
@@ -178,6 +189,18 @@ def _mounts(submission: Path, secret: tuple[Path, ...]) -> list[str]:
     return [*args, "--remount-ro", "/"]
 
 
+def _hidden(secret: tuple[Path, ...], shown: list[tuple[Path, Path]]) -> list[str]:
+    """Cover what must not be seen wherever a mount would show it."""
+    args = []
+    for folder in filter(Path.is_dir, secret):
+        for path, inside in shown:
+            if folder.is_relative_to(path):
+                place = str(inside / folder.relative_to(path))
+                args += ["--perms", "0755", "--size", "4096", "--tmpfs", place]
+                args += ["--remount-ro", place]
+    return args
+
+
 def _system_libraries(args: list[str]) -> list[Path]:
     """Add the links /lib -> usr/lib of a merged system; return the folders of any other."""
     folders = []
@@ -188,10 +211,6 @@ def _system_libraries(args: list[str]) -> list[Path]:
         elif path.is_dir():
             folders.append(path)
     return folders
-
-
-def _python_folders() -> list[Path]:
-    return [Path(os.path.realpath(sys.base_prefix)), *(Path(p) for p in library_paths())]
 
 
 def _parents(path: Path) -> list[str]:

@@ -273,7 +273,8 @@ def _kernel_settings(bench: _Bench) -> bool:
 def _write_outside(bench: _Bench) -> bool:
     name = f"archprep-{bench.secret}"
     mounts = ["/", "/usr", "/dev", "/submission", "/runtime", "/proc", str(Path.home())]
-    mounts += [*isolation.library_paths(), str(bench.folder)]
+    libraries = isolation.library_paths()
+    mounts += [*libraries, "/runtime/lib0", str(bench.folder)]
     made = bench.play("create", folders=mounts, name=name)
     return made == [] and not any((Path(folder) / name).exists() for folder in mounts)
 

@@ -204,7 +204,7 @@ class WarmParent:
     def _boot_message(self) -> dict[str, Any]:
         return {
             "confinement": self.profile.confinement,
-            "path": isolation.library_paths(),
+            "path": isolation.library_paths_inside(self.profile),
             "preload": self._boot.preload,
             "probes": self._boot.probes,
             "entry": self._boot.entry,
