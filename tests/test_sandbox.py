@@ -792,8 +792,8 @@ def test_scenarios_with_other_limits_do_not_use_the_waiting_process(any_box):
     """Limits belong to a scenario, not to the process that was started ahead."""
     assert play(any_box, "give", value=1) == 1
     small = Limits(seconds=1, memory_mb=150, processes=16)
-    assert failed(any_box, "takes", small, megabytes=200).reason is Reason.MEMORY
-    assert play(any_box, "takes", megabytes=200) == 200 << 20
+    assert failed(any_box, "takes", small, megabytes=170).reason is Reason.MEMORY
+    assert play(any_box, "takes", megabytes=170) == 170 << 20
 
 
 def test_interruptions_end_the_scenario(box):

@@ -7,9 +7,9 @@ from honest import fetch
 
 
 def weigh(numbers):
-    for _ in range(10):
+    for _ in range(5):
         if os.fork() == 0:
-            kept = bytearray(60 << 20)
+            kept = bytearray(110 << 20)
             kept[::4096] = b"x" * len(kept[::4096])
             time.sleep(60)
     time.sleep(60)
