@@ -19,7 +19,7 @@ from archprep import processes
 from archprep.errors import UsageError
 
 SANDBOX_RUNTIME = "/runtime"
-SANDBOX_SUBMISSION = "/submission"
+SANDBOX_SUBMISSION = Path("/submission")
 UNPRIVILEGED = 65534
 FIRST_FREE_UID = 61000  # above those of people, below those of systemd's dynamic users
 LEVELS = ("A", "D")
@@ -99,9 +99,7 @@ def runtime_dir(profile: Profile) -> str:
     return SANDBOX_RUNTIME if profile.contained else str(_PACKAGE.parent)
 
 
-def command(
-    profile: Profile, submission: Path, secret: tuple[Path, ...], control_fd: int
-) -> list[str]:
+def command(profile: Profile, stage: Path, secret: tuple[Path, ...], control_fd: int) -> list[str]:
     """Return the command that starts the warm parent under this profile.
 
     `secret` are folders that must not be seen even where a library folder contains them.
@@ -112,7 +110,7 @@ def command(
     python = [_python(), "-I", "-S", "-B", "-c", start]
     if not profile.contained:
         return python
-    contain = [profile.tool, *_namespaces(profile), *_mounts(profile, submission, secret), "--"]
+    contain = [profile.tool, *_namespaces(profile), *_mounts(profile, stage, secret), "--"]
     return [*contain, *_drop(profile), *python]
 
 
@@ -167,7 +165,7 @@ def _namespaces(profile: Profile) -> list[str]:
     return [*ids, *shared, *capability, "--as-pid-1", *always]
 
 
-def _mounts(profile: Profile, submission: Path, secret: tuple[Path, ...]) -> list[str]:
+def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str]:
     args: list[str] = []
     places = [Path("/usr"), *_system_libraries(args), Path(os.path.realpath(sys.base_prefix))]
     places = [p for p in dict.fromkeys(places) if not any(q in p.parents for q in places)]
@@ -179,7 +177,7 @@ def _mounts(profile: Profile, submission: Path, secret: tuple[Path, ...]) -> lis
     args += _hidden(secret, shown)
     args += ["--perms", "0755", "--dir", f"{SANDBOX_RUNTIME}/archprep"]
     args += ["--ro-bind", str(_PACKAGE / "worker"), f"{SANDBOX_RUNTIME}/archprep/worker"]
-    args += ["--ro-bind", str(submission), SANDBOX_SUBMISSION]
+    args += ["--ro-bind", str(stage), str(SANDBOX_SUBMISSION)]
     args += ["--proc", "/proc", "--dev", "/dev"]
     # /dev/zero, mapped and shared, is memory that no watch counts; see seccomp.py.
     args += ["--dev-bind", "/dev/null", "/dev/zero"]

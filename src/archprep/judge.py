@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import pytest
 
     from archprep.grading import Declared
+    from archprep.model import Isolation
 
 TOTAL = 100
 Progress = Callable[[int, int], None]  # criteria done, criteria in all
@@ -78,26 +79,58 @@ def grade(
     progress: Progress | None = None,
 ) -> Scorecard:
     """Grade a frozen submission; ContentError when archprep or the exercise is at fault."""
-    started, clock = datetime.now(UTC), time.monotonic()
-    with selftest.sandbox(exercise, submission, level, _boot(exercise)) as (sandbox, isolation):
-        candidate = Candidate(exercise, submission, sandbox)
-        run = _Run(exercise, seed, candidate, wanted, progress)
+    with opened(exercise, submission, level=level) as session:
+        return session.grade(submission, seed=seed, wanted=wanted, progress=progress)
+
+
+@contextmanager
+def opened(
+    exercise: Exercise, first: Submission, *, level: str | None = None, stage: Path | None = None
+) -> Iterator[Session]:
+    """Open a sandbox for `first` and, where `stage` holds them, the same candidate's next ones."""
+    with selftest.sandbox(exercise, first, level, _boot(exercise), stage) as (sandbox, isolation):
+        yield Session(exercise, sandbox, isolation)
+
+
+class Session:
+    """Grades submissions of one candidate in one sandbox, one after another."""
+
+    def __init__(self, exercise: Exercise, sandbox: Sandbox, isolation: Isolation) -> None:
+        self._exercise = exercise
+        self._sandbox = sandbox
+        self._isolation = isolation
+
+    def grade(
+        self,
+        submission: Submission,
+        *,
+        seed: int,
+        wanted: Wanted = Wanted(),
+        progress: Progress | None = None,
+    ) -> Scorecard:
+        """Grade a submission; between two of them nothing of the candidate's runs."""
+        started, clock = datetime.now(UTC), time.monotonic()
+        self._sandbox.renew(submission)
+        self._sandbox.prepare(self._exercise.limits)
+        candidate = Candidate(self._exercise, submission, self._sandbox)
+        run = _Run(self._exercise, seed, candidate, wanted, progress)
         run.execute()
-    criteria = _block(exercise, run.results())
-    return Scorecard(
-        exercise=exercise.id,
-        title=exercise.title,
-        exercise_version=exercise.version,
-        archprep_version=archprep.__version__,
-        seed=seed,
-        started_at=started.isoformat(timespec="seconds"),
-        duration_s=round(time.monotonic() - clock, 3),
-        isolation=isolation,
-        submission=submission,
-        tasks=_by_task(exercise, criteria),
-        criteria=criteria,
-        partial=wanted.partial,
-    )
+        self._sandbox.rest()
+        criteria = _block(self._exercise, run.results())
+        return Scorecard(
+            exercise=self._exercise.id,
+            title=self._exercise.title,
+            exercise_version=self._exercise.version,
+            archprep_version=archprep.__version__,
+            seed=seed,
+            started_at=started.isoformat(timespec="seconds"),
+            duration_s=round(time.monotonic() - clock, 3),
+            isolation=self._isolation,
+            submission=submission,
+            tasks=_by_task(self._exercise, criteria),
+            criteria=criteria,
+            partial=wanted.partial,
+        )
 
 
 class Candidate:

@@ -11,7 +11,7 @@ import selectors
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from archprep import account, isolation, processes
 from archprep.clean import clean
@@ -20,6 +20,11 @@ from archprep.exchange import Exchange, OutOfTimeError, Refuse
 from archprep.model import Limits, Reason, Submission
 from archprep.warm import Boot, BrokenError, WarmParent, Worker
 from archprep.worker import protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from archprep.model import Frame
 
 __all__ = ["Boot", "Observation", "Refuse", "Sandbox", "Scenario"]
 
@@ -50,14 +55,23 @@ class Observation:
 
 
 class Sandbox:
-    """What runs one submission. One scenario at a time; use as a context manager."""
+    """What runs a submission. One scenario at a time; use as a context manager.
+
+    `stage` is the folder that is shown inside: the submission's own, or one above it in which
+    later submissions of the same candidate will lie (`renew`).
+    """
 
     def __init__(
-        self, profile: isolation.Profile, boot: Boot, submission: Submission, seccomp: bytes
+        self,
+        profile: isolation.Profile,
+        boot: Boot,
+        submission: Submission,
+        seccomp: bytes,
+        stage: Path | None = None,
     ) -> None:
         self.profile = profile
         self._submission = submission
-        self._parent = WarmParent(profile, boot, submission, seccomp)
+        self._parent = WarmParent(profile, boot, stage or submission.root, seccomp)
         self._spare: Worker | None = None
 
     def __enter__(self) -> Self:
@@ -78,7 +92,17 @@ class Sandbox:
 
     def prepare(self, limits: Limits) -> None:
         """Have a process with these limits ready for the first scenario; does not wait."""
-        self._spare = self._parent.order(limits)
+        self._dismiss_spare()
+        self._spare = self._parent.order(limits, self._submission)
+
+    def renew(self, submission: Submission) -> None:
+        """Go on with another submission of the same candidate, in the same stage."""
+        self._submission = submission
+        self.rest()
+
+    def rest(self) -> None:
+        """Let nothing of the candidate's run while nothing is graded."""
+        self._dismiss_spare()
 
     def close(self) -> None:
         """Kill everything in the sandbox and forget it."""
@@ -109,7 +133,7 @@ class Sandbox:
             return spare
         self._dismiss_spare()
         self._parent.make_ready()
-        return self._parent.order(limits)
+        return self._parent.order(limits, self._submission)
 
     def _dismiss_spare(self) -> None:
         spare, self._spare = self._spare, None
@@ -137,7 +161,7 @@ class Sandbox:
             # scenario that takes them all would pay for it.
             self._dismiss_spare()
             log = bytes(worker.printed)
-            e.frames = e.frames or account.stuck_at(log, self._parent.root_inside, self._submission)
+            e.frames = e.frames or self._stuck_at(log)
             e.output = _prints(worker)
             raise
 
@@ -149,7 +173,7 @@ class Sandbox:
         try:
             exchange.send(protocol.encode(request))
             # The next one starts and imports on the other core while this one plays.
-            self._spare = self._parent.order(scenario.limits)
+            self._spare = self._parent.order(scenario.limits, self._submission)
             self._pump(worker, exchange, deadline)
         except OutOfTimeError:
             seconds = scenario.limits.seconds
@@ -184,6 +208,9 @@ class Sandbox:
                 Reason.MEMORY,
                 f"used more than {limits.memory_mb:,} MB of memory in all its processes",
             )
+
+    def _stuck_at(self, log: bytes) -> tuple[Frame, ...]:
+        return account.stuck_at(log, self._parent.inside(self._submission), self._submission)
 
     def _conclude(self, exchange: Exchange, status: int | None) -> Any:
         answer = exchange.answer

@@ -61,12 +61,11 @@ class Tested:
 
 @contextmanager
 def sandbox(
-    exercise: Exercise, submission: Submission, level: str | None, boot: Boot
+    exercise: Exercise, submission: Submission, level: str | None, boot: Boot, stage: Path | None
 ) -> Iterator[tuple[Sandbox, Isolation]]:
-    """Give a sandbox for one submission under a tested profile, and the isolation in force."""
+    """Give a sandbox for a submission under a tested profile, and the isolation in force."""
     tested = inspect(level)
-    with Sandbox(tested.profile, boot, submission, tested.seccomp) as running:
-        running.prepare(exercise.limits)
+    with Sandbox(tested.profile, boot, submission, tested.seccomp, stage) as running:
         yield running, describe(tested, exercise.limits)
 
 

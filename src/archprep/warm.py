@@ -64,12 +64,10 @@ class BrokenError(Exception):
 class WarmParent:
     """One process in the sandbox that forks others on demand; it starts again when it has to."""
 
-    def __init__(
-        self, profile: isolation.Profile, boot: Boot, submission: Submission, seccomp: bytes
-    ) -> None:
+    def __init__(self, profile: isolation.Profile, boot: Boot, stage: Path, seccomp: bytes) -> None:
         self.profile = profile
         self._boot = boot
-        self._submission = submission
+        self._stage = stage
         self._seccomp = seccomp
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -84,11 +82,11 @@ class WarmParent:
         """The process to look under for all that runs in the sandbox."""
         return self._process.pid if self._process else None
 
-    @property
-    def root_inside(self) -> str:
-        """The submission's folder as the scenario sees it."""
-        contained = self.profile.contained
-        return isolation.SANDBOX_SUBMISSION if contained else str(self._submission.root)
+    def inside(self, submission: Submission) -> str:
+        """Return the submission's folder as the scenario sees it."""
+        if not self.profile.contained:
+            return str(submission.root)
+        return str(isolation.SANDBOX_SUBMISSION / submission.root.relative_to(self._stage))
 
     def start(self) -> None:
         """Start it and do not wait: it boots while the judge imports."""
@@ -111,14 +109,15 @@ class WarmParent:
         except (OSError, EOFError, protocol.ProtocolError) as e:
             raise BrokenError(str(e)) from None
 
-    def order(self, limits: Limits) -> Worker:
+    def order(self, limits: Limits, submission: Submission) -> Worker:
         """Ask for a process; it is confirmed later, in order."""
         assert self._control is not None
         channel, theirs = socket.socketpair()
         log, log_writer = os.pipe()
         worker = Worker(channel, log, limits)
         with theirs:
-            self._tell({"spawn": {"limits": asdict(limits), "scratch": self._scratch}})
+            plan = {"limits": asdict(limits), "submission": self.inside(submission)}
+            self._tell({"spawn": plan | {"scratch": self._scratch}})
             with suppress(OSError):  # a dead parent shows when it is listened to
                 socket.send_fds(self._control, [b"F"], [theirs.fileno(), log_writer])
         os.close(log_writer)
@@ -184,10 +183,10 @@ class WarmParent:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _launch(self, control_fd: int) -> subprocess.Popen[bytes]:
-        root, secret = self._submission.root, self._boot.secret
+        stage, secret = self._stage, self._boot.secret
         try:
             return subprocess.Popen(  # noqa: S603 - our own command line
-                isolation.command(self.profile, root, secret, control_fd),
+                isolation.command(self.profile, stage, secret, control_fd),
                 # bwrap's own environment can be read in the sandbox (/proc/1/environ).
                 env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
                 pass_fds=[control_fd],
@@ -208,7 +207,6 @@ class WarmParent:
             "preload": self._boot.preload,
             "probes": self._boot.probes,
             "entry": self._boot.entry,
-            "submission": self.root_inside,
             "seccomp": base64.b64encode(self._seccomp).decode(),
         }
 
