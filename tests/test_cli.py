@@ -3,91 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import write_exercise, write_tree
-
-GRADER = """
-from archprep.grading import assert_same, criterion, scenario
-
-
-@scenario
-def sums(candidate, rng):
-    pairs = [[rng.randrange(10**6), rng.randrange(10**6)] for _ in range(4)]
-    return pairs, candidate.observe("add_all", pairs=pairs, returns=list[int])
-
-
-@criterion("Adds two numbers", task=1, points=60, hint="adding")
-def test_adds(sums):
-    pairs, seen = sums
-    assert_same(seen, [a + b for a, b in pairs], says="each pair is added", given=f"{pairs}")
-
-
-@criterion("Adds to nothing", task=2, points=40, hint="adding")
-def test_adds_to_nothing(candidate, rng):
-    number = rng.randrange(1, 10**6)
-    seen = candidate.observe("add_all", pairs=[[0, number]])
-    assert_same(seen, [number], says="nothing and n make n")
-"""
-PROBES = """
-def add_all(pairs):
-    from answer import add
-
-    return [add(a, b) for a, b in pairs]
-"""
-HINTS = "## adding\n\n1. Think of the sum.\n2. Python has an operator for it.\n3. It is `+`.\n"
-RIGHT = "def add(a, b):\n    return a + b\n"
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run archprep with a small catalog of its own, in a folder of its own."""
-    root = tmp_path / "content"
-    for folder in ("q01_adding", "q03_more"):
-        write_exercise(root, folder)
-        write_tree(root / "graders" / folder, {"probes.py": PROBES, "test_answer.py": GRADER})
-        write_tree(root / "exercises" / folder, {"hints.md": HINTS})
-    monkeypatch.setenv("ARCHPREP_CONTENT", str(root))
-    where = tmp_path / "desk"
-    where.mkdir()
-
-    def archprep(
-        *args: str, cwd: Path = where, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "archprep", *args]
-        return subprocess.run(
-            command,
-            cwd=cwd,
-            env=os.environ | (env or {}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    archprep.desk = where  # type: ignore[attr-defined]
-    return archprep
-
-
-@pytest.fixture
-def desk(run: Run) -> Path:
-    """The folder the user stands in."""
-    return run.desk  # type: ignore[attr-defined, no-any-return]
-
-
-@pytest.fixture
-def workspace(run: Run, desk: Path) -> Path:
-    """A started workspace of q1."""
-    assert run("start", "q1").returncode == 0
-    return desk / "q01_adding"
+from conftest import RIGHT, Run, write_tree
 
 
 def test_the_whole_job(run: Run, workspace: Path) -> None:
@@ -343,7 +266,7 @@ def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:
     """`--help` shows how the command is used."""
-    for name in "list start check hint solution reset report doctor tour".split():
+    for name in "list start check watch hint solution reset report progress doctor tour".split():
         assert f"Example: archprep {name}" in run(name, "--help").stdout
     assert "Example: archprep author check" in run("author", "check", "--help").stdout
 

@@ -175,6 +175,36 @@ def check(
     raise typer.Exit(_verdict(graded.scorecard))
 
 
+@app.command(epilog="Example: archprep watch q1")
+def watch(
+    exercise: MaybeExerciseId = None,
+    directory: Directory = None,
+    isolation: Annotated[
+        str | None, typer.Option(help="Insist on level A, or use D (your own code only).")
+    ] = None,
+) -> None:
+    """Grade again on each save, with what fails in view. Ctrl-C ends it."""
+    from archprep import practice
+    from archprep import watch as watching
+    from archprep.store import Store
+
+    with Store.open() as store:
+        where = practice.place(exercise, directory, store)
+        watching.watch(where, store, _console(), level=isolation)
+
+
+@app.command(epilog="Example: archprep progress")
+def progress(as_json: AsJson = False) -> None:
+    """Show scores, attempts and time by section, what is weakest, and what to do next."""
+    from archprep import progress as record
+    from archprep.store import Store
+
+    with Store.open() as store:
+        found = record.collect(store)
+        print(record.as_json(found)) if as_json else record.show(found, _console())
+        _warn(store)
+
+
 @app.command(epilog="Example: archprep hint q1")
 def hint(
     exercise: MaybeExerciseId = None,

@@ -201,17 +201,18 @@ def hint(exercise: Exercise, criterion: str | None, store: Store) -> Hint:
 
 
 def _first_open(exercise: Exercise, store: Store, known: list[str]) -> str:
+    """Return the first criterion that failed when it was graded last."""
     from archprep import report
     from archprep.model import State
 
-    last = store.last_attempt(exercise.id)
-    if last is None:
-        return known[0]
-    for result in report.loads(last.scorecard).criteria:
-        if result.state is not State.PASSED and result.id in known:
-            return result.id
+    attempts = store.attempts(exercise.id)
+    cards = [report.loads(attempt.scorecard) for attempt in attempts]
+    latest = {result.id: result.state for card in cards for result in card.criteria}
+    for name in known:
+        if latest.get(name, State.FAILED) is not State.PASSED:
+            return name
     raise UsageError(
-        f"Nothing failed in the last attempt at {exercise.id}.",
+        f"Nothing failed in your last attempts at {exercise.id}.",
         tip=f"`archprep check {exercise.id}` grades it again.",
     )
 

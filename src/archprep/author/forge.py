@@ -11,11 +11,12 @@ import random
 import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from archprep import judge, selftest
 from archprep.errors import CandidateError
-from archprep.model import Exercise, Isolation, Reason, Scorecard, Submission
+from archprep.model import Exercise, Isolation, Limits, Reason, Scorecard, Submission
 from archprep.sandbox import Boot, Observation, Sandbox, Scenario
 
 Answer = Callable[[Scenario], Any]
@@ -58,9 +59,19 @@ def _forging(answer: Answer) -> Iterator[None]:
         def run(self, scenario: Scenario) -> Observation:
             return Observation(answer(scenario), output="")
 
+        def renew(self, _submission: Submission) -> None: ...
+
+        def prepare(self, _limits: Limits) -> None: ...
+
+        def rest(self) -> None: ...
+
     @contextmanager
     def sandbox(
-        exercise: Exercise, _submission: Submission, _level: str | None, _boot: Boot
+        exercise: Exercise,
+        _submission: Submission,
+        _level: str | None,
+        _boot: Boot,
+        _stage: Path | None,
     ) -> Iterator[tuple[Any, Isolation]]:
         yield Forger(), _isolation(exercise)
 

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from archprep.report.html import to_html
 from archprep.report.jsonform import dumps, from_json, loads, to_json
-from archprep.report.terminal import print_scorecard
+from archprep.report.terminal import print_brief, print_scorecard
 
-__all__ = ["dumps", "from_json", "loads", "print_scorecard", "to_html", "to_json"]
+__all__ = ["dumps", "from_json", "loads", "print_brief", "print_scorecard", "to_html", "to_json"]

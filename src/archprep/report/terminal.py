@@ -58,6 +58,20 @@ def print_scorecard(
     sheet.total(public)
 
 
+def print_brief(scorecard: Scorecard, console: Console, *, before: Scorecard | None = None) -> None:
+    """Print what fits a screen that is shown again and again: the first failure, and the score.
+
+    `before` is the scorecard shown last: what changed since then is said.
+    """
+    sheet = _Sheet(scorecard, console, verbose=False)
+    sheet.header()
+    blocks = causes.blocks(scorecard)
+    for block in blocks[:1]:
+        sheet.block(block)
+    sheet.others(blocks[1:])
+    sheet.score(before)
+
+
 class _Sheet:
     """Lays the pieces out line by line. Candidate's text is only ever put into rich Text."""
 
@@ -94,6 +108,21 @@ class _Sheet:
         self._row(f"{self._mark(look)} {block.headline}", tail, style=f"bold {look.style}", hang=2)
         for part in block.parts:
             self._part(part)
+
+    def others(self, blocks: list[causes.Block]) -> None:
+        """The failures after the first, a line each."""
+        if blocks:
+            self._line()
+        for result in (result for block in blocks for result in block.results):
+            self._criterion(result)
+
+    def score(self, before: Scorecard | None) -> None:
+        card = self.scorecard
+        change = card.score - before.score if before else 0
+        said = f" ({change:+d})" if change else ""
+        self._line()
+        style = "bold green" if card.passed and card.scored else "bold"
+        self._wrapped(f"Score {card.score}/{card.max_score}{said}  {view.sums(card)}", 0, style)
 
     def total(self, public: tuple[int, int] | None) -> None:
         card = self.scorecard
