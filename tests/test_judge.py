@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from archprep import catalog, intake, judge
+from archprep import catalog, intake, judge, run
 from archprep.errors import ContentError, UsageError
 from archprep.judge import Wanted
 from archprep.model import CriterionResult, Scorecard, State
@@ -276,13 +276,13 @@ def test_a_scenario_at_fault_costs_the_criteria_it_feeds(grade):
 
 def test_a_criterion_without_a_record_is_not_scored(grade, monkeypatch):
     """Only an explicit record passes; totals come from what is declared."""
-    record = judge._Run._record
+    record = run.Run._record
 
     def forgetful(self, item, error, duration):
-        if judge.criterion_id(item) != "adds":
+        if run._id(item) != "adds":
             record(self, item, error, duration)
 
-    monkeypatch.setattr(judge._Run, "_record", forgetful)
+    monkeypatch.setattr(run.Run, "_record", forgetful)
     card = grade()
     assert one(card, "adds").state is State.GRADER_ERROR
     assert (card.score, card.max_score, card.scored) == (40, 100, False)
