@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from archprep import __version__
-from archprep.errors import ArchprepError, Exit, UsageError
+from archprep import __version__, screen
+from archprep.errors import ArchprepError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.console import Console
-
     from archprep.model import Exercise, Scorecard
-    from archprep.store import Store
 
 app = typer.Typer(
     name="archprep",
@@ -39,17 +36,17 @@ def main() -> NoReturn:
     try:
         app()
     except ArchprepError as e:
-        sys.exit(_say(e))
+        sys.exit(screen.explain(e))
     except (KeyboardInterrupt, SystemExit) as e:
         # Typer turns Ctrl-C into an exit of its own, without a word.
         if isinstance(e, SystemExit) and e.code != Exit.INTERRUPTED:
             raise
-        _error("Interrupted. Nothing was lost.")
+        screen.say("Interrupted. Nothing was lost.")
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         sys.exit(Exit.PASSED)  # `archprep list | head` has what it wanted
     except Exception as e:  # noqa: BLE001 - whatever is left is our fault, and is said in one sentence
-        sys.exit(_unexpected(e))
+        sys.exit(screen.unexpected(e))
     sys.exit(Exit.PASSED)
 
 
@@ -115,7 +112,7 @@ def list_(
     with Store.open() as store:
         rows = overview.rows(store, section=section, difficulty=difficulty, todo=todo)
         print(overview.as_json(rows)) if as_json else overview.show(rows)
-        _warn(store)
+        screen.warn(store)
 
 
 @app.command(epilog="Example: archprep start q1")
@@ -127,9 +124,9 @@ def start(exercise: ExerciseId, directory: Directory = None) -> None:
     with Store.open() as store:
         chosen = catalog.get(exercise)
         made = practice.begin(chosen, directory, store)
-        _show_started(chosen, made)
+        screen.show_started(chosen, made)
         store.remember_workspace(chosen.id, made.path)
-        _warn(store)
+        screen.warn(store)
 
 
 @app.command(epilog="Example: archprep check q1 --task 2")
@@ -159,17 +156,17 @@ def check(
     from archprep.judge import Wanted
     from archprep.store import Store
 
-    with Store.open() as store, _Progress() as progress:
+    with Store.open() as store, screen.Progress() as progress:
         where = practice.place(exercise, directory, store)
         wanted = Wanted(task, criterion)
         graded = practice.check(
             where, store, seed=seed, level=isolation, wanted=wanted, progress=progress
         )
         progress.clear()
-        _show_scorecard(
+        screen.show_scorecard(
             graded.scorecard, as_json=as_json, verbose=verbose, repeat=_repeat(where, directory)
         )
-        _warn(store)
+        screen.warn(store)
     if graded.unsaved is not None:
         raise graded.unsaved
     raise typer.Exit(_verdict(graded.scorecard))
@@ -190,7 +187,7 @@ def watch(
 
     with Store.open() as store:
         where = practice.place(exercise, directory, store)
-        watching.watch(where, store, _console(), level=isolation)
+        watching.watch(where, store, screen.console(), level=isolation)
 
 
 @app.command(epilog="Example: archprep progress")
@@ -201,8 +198,8 @@ def progress(as_json: AsJson = False) -> None:
 
     with Store.open() as store:
         found = record.collect(store)
-        print(record.as_json(found)) if as_json else record.show(found, _console())
-        _warn(store)
+        print(record.as_json(found)) if as_json else record.show(found, screen.console())
+        screen.warn(store)
 
 
 @app.command(epilog="Example: archprep hint q1")
@@ -220,8 +217,8 @@ def hint(
         chosen = (
             practice.place(exercise, None, store).exercise if exercise is None else _get(exercise)
         )
-        overview.show_hint(chosen, practice.hint(chosen, criterion, store), _console())
-        _warn(store)
+        overview.show_hint(chosen, practice.hint(chosen, criterion, store), screen.console())
+        screen.warn(store)
 
 
 @app.command(epilog="Example: archprep solution q1 --give-up")
@@ -237,8 +234,8 @@ def solution(
 
     with Store.open() as store:
         chosen = practice.place(None, None, store).exercise if exercise is None else _get(exercise)
-        overview.show_solution(practice.solution(chosen, store, give_up=give_up), _console())
-        _warn(store)
+        overview.show_solution(practice.solution(chosen, store, give_up=give_up), screen.console())
+        screen.warn(store)
 
 
 @app.command(epilog="Example: archprep reset q1")
@@ -252,7 +249,7 @@ def reset(exercise: ExerciseId, directory: Directory = None) -> None:
         backup = workspace.reset(where.exercise, where.directory)
         print(f"{where.directory} is back at the starter of {where.exercise.id}.")
         print(f"What was there is in {backup}.")
-        _warn(store)
+        screen.warn(store)
 
 
 @app.command(epilog="Example: archprep report q1 --html report.html")
@@ -278,12 +275,12 @@ def report(
         _, attempt = practice.attempt(exercise, None, store, best=best)
         card = reports.loads(attempt.scorecard)
         if json_ is not None:
-            _write(json_, reports.dumps(card))
+            screen.write_report(json_, reports.dumps(card))
         if html is not None:
-            _write(html, practice.page(card, store))
+            screen.write_report(html, practice.page(card, store))
         if html is None and json_ is None:
-            reports.print_scorecard(card, _console())
-        _warn(store)
+            reports.print_scorecard(card, screen.console())
+        screen.warn(store)
 
 
 @app.command(epilog="Example: archprep doctor")
@@ -291,7 +288,7 @@ def doctor() -> None:
     """Look at this machine: each problem with the one command that fixes it."""
     from archprep import doctor as examine
 
-    sound = examine.show(examine.examine(), _console())
+    sound = examine.show(examine.examine(), screen.console())
     raise typer.Exit(Exit.PASSED if sound else Exit.NOT_PASSED)
 
 
@@ -305,7 +302,7 @@ def tour(
     """Walk through the main job in a scratch folder: start, check, score 100, report."""
     from archprep import tour as guide
 
-    raise typer.Exit(guide.walk(_get(exercise), directory, _console()))
+    raise typer.Exit(guide.walk(_get(exercise), directory, screen.console()))
 
 
 # -- the author's commands --------------------------------------------------------------------
@@ -343,55 +340,19 @@ def author_check(
     from archprep import author, catalog
 
     chosen = [_get(name) for name in exercises] if exercises else catalog.load_all()
-    with _Progress() as progress:
+    with screen.Progress() as progress:
         proof = author.check(chosen, jobs=jobs, thorough=thorough, seed=seed, progress=progress)
         progress.clear()
-        raise typer.Exit(author.print_proof(proof, _console()))
+        raise typer.Exit(author.print_proof(proof, screen.console()))
 
 
-# -- showing ----------------------------------------------------------------------------------
+# -- small things ------------------------------------------------------------------------------
 
 
 def _get(name: str) -> Exercise:
     from archprep import catalog
 
     return catalog.get(name)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    # Nothing is highlighted and nothing is markup: texts may come from a candidate.
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
-
-
-def _show_started(exercise: Exercise, made: Any) -> None:
-    if made.resumed:
-        print(f"{exercise.id} is already started in {made.path}; nothing was touched.")
-        for name in made.missing:
-            print(
-                f"  missing: {name} (`archprep reset {exercise.id}` brings it back, after a backup)"
-            )
-    else:
-        print(f"{exercise.id} {exercise.title}: your workspace is {made.path}")
-    print()
-    print(f"  1. cd {made.path}")
-    print("  2. Read README.md, the brief.")
-    print(f"  3. Write {' and '.join(exercise.entry)}. `pytest` runs the public examples.")
-    print("  4. `archprep check` grades it with the hidden criteria and says what is wrong.")
-
-
-def _show_scorecard(
-    card: Scorecard, *, as_json: bool, verbose: bool, repeat: Callable[[str], str]
-) -> None:
-    from archprep import report as reports
-
-    if as_json:
-        print(reports.dumps(card))
-    else:
-        reports.print_scorecard(
-            card, _console(), verbose=verbose, repeat=lambda c: f"{repeat(c)} --seed {card.seed}"
-        )
 
 
 def _repeat(where: Any, directory: Path | None) -> Callable[[str], str]:
@@ -405,77 +366,3 @@ def _verdict(card: Scorecard) -> Exit:
     if not card.scored:
         return Exit.INTERNAL
     return Exit.PASSED if card.passed else Exit.NOT_PASSED
-
-
-class _Progress:
-    """One line on the error output that shows how far a command is, on a terminal only."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def __call__(self, done: int, total: int) -> None:
-        if self._shown:
-            sys.stderr.write(f"\rGrading {done}/{total} ")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
-
-
-def _write(path: Path, text: str) -> None:
-    if path.exists() and not _is_report(path):
-        raise UsageError(
-            f"{path} is there already and is no report of archprep's.", tip="Name another file."
-        )
-    try:
-        path.write_text(text)
-    except OSError as e:
-        raise UsageError(
-            f"{path} cannot be written: {e.strerror}.", tip="Name a file in a folder of yours."
-        ) from None
-    print(f"Wrote {path}")
-
-
-def _is_report(path: Path) -> bool:
-    text = path.read_text(errors="replace") if path.is_file() else ""
-    return '"archprep_version"' in text or ("<!doctype html>" in text and "archprep" in text)
-
-
-def _warn(store: Store) -> None:
-    for sentence in store.warnings:
-        _error(sentence)
-
-
-def _say(error: ArchprepError) -> Exit:
-    _error(f"Error: {error.message}")
-    if error.tip:
-        _error(error.tip)
-    return error.exit_code
-
-
-def _error(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
-
-
-def _unexpected(error: Exception) -> Exit:
-    """Keep the traceback for a bug report; the screen gets a sentence."""
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="archprep-crash-", suffix=".log", delete=False
-    ) as log:
-        log.write(f"archprep {__version__}, Python {sys.version}\n")
-        traceback.print_exception(error, file=log)
-    _error(f"Error: archprep itself failed ({type(error).__name__}). Your files are as they were.")
-    _error(f"The details are in {log.name}; please report them.")
-    return Exit.INTERNAL

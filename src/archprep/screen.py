@@ -1,0 +1,137 @@
+"""What the commands put on the screen beside their results: progress, warnings, errors."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Self
+
+from archprep import __version__
+from archprep.errors import ArchprepError, Exit, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from archprep.model import Exercise, Scorecard
+    from archprep.store import Store
+    from archprep.workspace import Workspace
+
+
+def console() -> Console:
+    """Return where results go."""
+    from rich.console import Console
+
+    # Nothing is highlighted and nothing is markup: texts may come from a candidate.
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def show_started(exercise: Exercise, made: Workspace) -> None:
+    """Say where the workspace is, and what to do in it."""
+    if made.resumed:
+        print(f"{exercise.id} is already started in {made.path}; nothing was touched.")
+        for name in made.missing:
+            print(
+                f"  missing: {name} (`archprep reset {exercise.id}` brings it back, after a backup)"
+            )
+    else:
+        print(f"{exercise.id} {exercise.title}: your workspace is {made.path}")
+    print()
+    print(f"  1. cd {made.path}")
+    print("  2. Read README.md, the brief.")
+    print(f"  3. Write {' and '.join(exercise.entry)}. `pytest` runs the public examples.")
+    print("  4. `archprep check` grades it with the hidden criteria and says what is wrong.")
+
+
+def show_scorecard(
+    card: Scorecard, *, as_json: bool, verbose: bool, repeat: Callable[[str], str]
+) -> None:
+    """Print a scorecard; `repeat` makes of a criterion's id the command that repeats it."""
+    from archprep import report as reports
+
+    if as_json:
+        print(reports.dumps(card))
+    else:
+        reports.print_scorecard(
+            card, console(), verbose=verbose, repeat=lambda c: f"{repeat(c)} --seed {card.seed}"
+        )
+
+
+class Progress:
+    """One line on the error output that shows how far a command is, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how many of how many are done."""
+        if self._shown:
+            sys.stderr.write(f"\rGrading {done}/{total} ")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a report; over an earlier one, but over nobody else's file."""
+    if path.exists() and not _is_report(path):
+        raise UsageError(
+            f"{path} is there already and is no report of archprep's.", tip="Name another file."
+        )
+    try:
+        path.write_text(text)
+    except OSError as e:
+        raise UsageError(
+            f"{path} cannot be written: {e.strerror}.", tip="Name a file in a folder of yours."
+        ) from None
+    print(f"Wrote {path}")
+
+
+def _is_report(path: Path) -> bool:
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    return '"archprep_version"' in text or ("<!doctype html>" in text and "archprep" in text)
+
+
+def warn(store: Store) -> None:
+    """Say what went wrong with the state on the way."""
+    for sentence in store.warnings:
+        say(sentence)
+
+
+def explain(error: ArchprepError) -> Exit:
+    """Say what is wrong and what to do; return the exit code."""
+    say(f"Error: {error.message}")
+    if error.tip:
+        say(error.tip)
+    return error.exit_code
+
+
+def say(sentence: str) -> None:
+    """Print a sentence that is no result."""
+    print(sentence, file=sys.stderr)
+
+
+def unexpected(error: Exception) -> Exit:
+    """Keep the traceback for a bug report; the screen gets a sentence."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="archprep-crash-", suffix=".log", delete=False
+    ) as log:
+        log.write(f"archprep {__version__}, Python {sys.version}\n")
+        traceback.print_exception(error, file=log)
+    say(f"Error: archprep itself failed ({type(error).__name__}). Your files are as they were.")
+    say(f"The details are in {log.name}; please report them.")
+    return Exit.INTERNAL
