@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -15,9 +15,8 @@ from archprep import __version__, screen
 from archprep.errors import ArchprepError, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from archprep.model import Exercise, Scorecard
+    from archprep.practice import Place
 
 app = typer.Typer(
     name="archprep",
@@ -164,7 +163,7 @@ def check(
         )
         progress.clear()
         screen.show_scorecard(
-            graded.scorecard, as_json=as_json, verbose=verbose, repeat=_repeat(where, directory)
+            graded.scorecard, as_json=as_json, verbose=verbose, again=_again(where, directory)
         )
         screen.warn(store)
     if graded.unsaved is not None:
@@ -355,11 +354,12 @@ def _get(name: str) -> Exercise:
     return catalog.get(name)
 
 
-def _repeat(where: Any, directory: Path | None) -> Callable[[str], str]:
+def _again(where: Place, directory: Path | None) -> str:
+    """Return the start of the command that repeats a check."""
     import shlex
 
     chosen = f" --dir {shlex.quote(str(directory))}" if directory is not None else ""
-    return lambda criterion: f"archprep check {where.exercise.id}{chosen} --criterion {criterion}"
+    return f"archprep check {where.exercise.id}{chosen}"
 
 
 def _verdict(card: Scorecard) -> Exit:

@@ -9,7 +9,6 @@ from archprep import __version__
 from archprep.errors import ArchprepError, Exit, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console
@@ -44,18 +43,14 @@ def show_started(exercise: Exercise, made: Workspace) -> None:
     print("  4. `archprep check` grades it with the hidden criteria and says what is wrong.")
 
 
-def show_scorecard(
-    card: Scorecard, *, as_json: bool, verbose: bool, repeat: Callable[[str], str]
-) -> None:
-    """Print a scorecard; `repeat` makes of a criterion's id the command that repeats it."""
+def show_scorecard(card: Scorecard, *, as_json: bool, verbose: bool, again: str) -> None:
+    """Print a scorecard; `again` begins the command that repeats one of its criteria."""
     from archprep import report as reports
 
     if as_json:
         print(reports.dumps(card))
     else:
-        reports.print_scorecard(
-            card, console(), verbose=verbose, repeat=lambda c: f"{repeat(c)} --seed {card.seed}"
-        )
+        reports.print_scorecard(card, console(), verbose=verbose, repeat=again)
 
 
 class Progress:
