@@ -278,6 +278,15 @@ def test_doctor_looks_at_the_machine(run: Run) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_tour_spares_ones_own_work(run: Run, workspace: Path) -> None:
+    """The tour writes the reference, so never into a workspace that is there already."""
+    mine = (workspace / "answer.py").read_text()
+    done = run("tour", "--dir", str(workspace.parent))
+    assert done.returncode == 2
+    assert "write over what is there" in done.stderr
+    assert (workspace / "answer.py").read_text() == mine
+
+
 def test_tour_walks_through_the_job(run: Run, desk: Path) -> None:
     """0 points, 100 points, a report; one's own attempts are left alone."""
     done = run("tour", "q1", "--dir", "trip")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archprep import catalog, practice, report
-from archprep.errors import ContentError, Exit
+from archprep.errors import ContentError, Exit, UsageError
 from archprep.judge import Wanted
 from archprep.store import Store
 
@@ -23,11 +24,16 @@ def walk(exercise: Exercise, directory: Path | None, console: Console) -> Exit:
     """Walk through an exercise in a scratch folder; the tour leaves your own attempts alone."""
     folder = directory.resolve() if directory else Path(tempfile.mkdtemp(prefix="archprep-tour-"))
     tour = _Tour(exercise, folder, console)
+    tour.refuse_a_used_folder()
     kept = os.environ.get("ARCHPREP_HOME")
     os.environ["ARCHPREP_HOME"] = str(folder / "home")
     try:
         with Store.open() as store:
             return tour.run(store)
+    except KeyboardInterrupt:
+        if directory is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     finally:
         os.environ.pop("ARCHPREP_HOME")
         if kept is not None:
@@ -40,6 +46,14 @@ class _Tour:
         self._folder = folder
         self._workspace = folder / exercise.folder
         self._console = console
+
+    def refuse_a_used_folder(self) -> None:
+        """The tour writes a report, and the reference into a workspace: not over what is there."""
+        if self._folder.exists() and (self._folder.is_file() or any(self._folder.iterdir())):
+            raise UsageError(
+                f"{self._folder} is not an empty folder: the tour would write over what is there.",
+                tip="Name a new folder with --dir, or leave it out: archprep tour",
+            )
 
     def run(self, store: Store) -> Exit:
         """Do the four steps; ContentError when the scores are not 0 and 100."""
@@ -64,7 +78,7 @@ class _Tour:
             "Now with the reference in place, as if you had written it: 100 points.",
         )
         for file, text in catalog.reference(self._exercise).items():
-            (self._workspace / file).write_text(text)
+            (self._workspace / file).write_text(text, encoding="utf-8")
         card = self._check(store)
         self._expect(card, card.max_score)
         self._step(
@@ -73,7 +87,7 @@ class _Tour:
             "The scorecard as a page that prints well.",
         )
         page = self._folder / "report.html"
-        page.write_text(practice.page(card, store))
+        page.write_text(practice.page(card, store), encoding="utf-8")
         self._console.print(f"    {page}", soft_wrap=True)
         self._farewell()
         return Exit.PASSED
