@@ -190,6 +190,21 @@ def test_a_database_is_made_once(tmp_path: Path) -> None:
         list(pool.map(save, range(8)))
 
 
+def test_one_that_cannot_be_made_leaves_nothing(
+    path: Path, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at the first save: the next command must not find a damaged database."""
+    with monkeypatch.context() as patch:
+        full = "PRAGMA max_page_count = 2;" + database_module._SCHEMA
+        patch.setattr(database_module, "_SCHEMA", full)
+        with pytest.raises(StoreError, match="full"):
+            opened(path).write(INSERT, ("q1", "now"))
+    assert [p.name for p in path.parent.iterdir()] == ["state.sqlite.lock"]
+    again = opened(path)
+    again.write(INSERT, ("q1", "now"))
+    assert (again.read(COUNT), again.warnings) == ([(1,)], [])
+
+
 def test_reading_goes_on_while_another_writes(
     database: Database, path: Path, opened: Opener
 ) -> None:

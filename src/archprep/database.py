@@ -23,6 +23,7 @@ Values = tuple[object, ...]
 VERSION = 1
 _APPLICATION_ID = 0x41524350  # "ARCP": tells our file from another program's
 _BUSY_SECONDS = 10.0
+_JOURNALS = ("-wal", "-shm")
 _TABLES = {"workspaces", "submissions", "attempts", "hints", "give_ups"}
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -151,9 +152,17 @@ def _open_or_create(path: Path) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    with contextlib.closing(_connect(path, "mode=rwc")) as db:
-        db.execute("PRAGMA journal_mode = WAL")  # two checks at once: readers never wait
-        db.executescript(_SCHEMA)
+    """Build it beside its place and rename: one that was cut short would look damaged."""
+    new = Path(f"{path}.new")
+    try:
+        new.unlink(missing_ok=True)
+        with contextlib.closing(_connect(new, "mode=rwc")) as db:
+            db.execute("PRAGMA journal_mode = WAL")  # two checks at once: readers never wait
+            db.executescript(_SCHEMA)
+        new.rename(path)
+    finally:
+        for suffix in ("", *_JOURNALS):
+            Path(f"{new}{suffix}").unlink(missing_ok=True)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -229,7 +238,7 @@ def _move_aside(path: Path) -> str | None:
         if not _has_content(path) or _is_sound(path):
             return None
         target = _free_name(path)
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", *_JOURNALS):
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{path}{suffix}").rename(f"{target}{suffix}")
         return target.name
