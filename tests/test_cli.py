@@ -179,6 +179,20 @@ def test_the_solution_opens_when_earned_or_given_up(run: Run, workspace: Path) -
     assert run("solution", "q1").returncode == 0
 
 
+def test_the_solution_opens_whatever_ones_own_files_are_like(run: Run, workspace: Path) -> None:
+    """What moves the cursor is left out of the diff; a file that cannot be read has none."""
+    answer = workspace / "answer.py"
+    answer.write_bytes(b"\xff = '\x1b[2J'\n")
+    shown = run("solution", "q1", "--give-up", cwd=workspace)
+    assert (shown.returncode, "\x1b" in shown.stdout) == (0, False)
+    assert "-\ufffd = ''" in shown.stdout
+    answer.unlink()
+    answer.mkdir()
+    shown = run("solution", "q1", cwd=workspace)
+    assert shown.returncode == 0
+    assert "return a + b" in shown.stdout
+
+
 def test_report_writes_pages_and_overwrites_no_strangers_file(run: Run, workspace: Path) -> None:
     """HTML and JSON of the last attempt; a file that is not archprep's stays as it is."""
     (workspace / "answer.py").write_text(RIGHT)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archprep import catalog, intake, workspace
+from archprep.clean import clean
 from archprep.errors import UsageError
 from archprep.store import Attempt, Store, StoreError
 
@@ -242,12 +243,21 @@ def _diff(exercise: Exercise, reference: dict[str, str], store: Store) -> str:
         return ""
     lines: list[str] = []
     for name, text in reference.items():
-        path = mine / name
-        own = path.read_text(errors="replace").splitlines() if path.is_file() else []
-        lines += difflib.unified_diff(
-            own, text.splitlines(), f"yours/{name}", f"reference/{name}", lineterm=""
-        )
+        own = _own_lines(mine / name)
+        if own is not None:
+            lines += difflib.unified_diff(
+                own, text.splitlines(), f"yours/{name}", f"reference/{name}", lineterm=""
+            )
     return "\n".join(lines)
+
+
+def _own_lines(path: Path) -> list[str] | None:
+    """A file as it is now; None where it is gone or cannot be read: then there is no diff."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return clean(text, len(text)).splitlines()
 
 
 def page(card: Scorecard, store: Store) -> str:
