@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from archprep import __version__
@@ -79,22 +81,29 @@ class Progress:
 
 
 def write_report(path: Path, text: str) -> None:
-    """Write a report; over an earlier one, but over nobody else's file."""
+    """Write a report wholly or not at all; over an earlier one, but over nobody else's file."""
     if path.exists() and not _is_report(path):
         raise UsageError(
             f"{path} is there already and is no report of archprep's.", tip="Name another file."
         )
+    target = path.resolve()
+    new = target.with_name(f".archprep-{os.getpid()}.new")
     try:
-        path.write_text(text)
+        new.write_text(text, encoding="utf-8")
+        new.replace(target)
     except OSError as e:
         raise UsageError(
-            f"{path} cannot be written: {e.strerror}.", tip="Name a file in a folder of yours."
+            f"{path} cannot be written: {e.strerror}.",
+            tip="Name a file in a folder of yours, on a disk with room.",
         ) from None
+    finally:
+        with suppress(OSError):
+            new.unlink()
     print(f"Wrote {path}")
 
 
 def _is_report(path: Path) -> bool:
-    text = path.read_text(errors="replace") if path.is_file() else ""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return '"archprep_version"' in text or ("<!doctype html>" in text and "archprep" in text)
 
 
