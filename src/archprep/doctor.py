@@ -94,7 +94,7 @@ def _isolation() -> Iterator[Finding]:
 
 
 def _mend_isolation(message: str) -> str:
-    if "system_call_filter" in message:
+    if "system call filter" in message.replace("_", " "):
         return _install("libseccomp2")
     return (
         "allow unprivileged user namespaces "
@@ -114,7 +114,7 @@ def _install(package: str) -> str:
 def _home() -> Iterator[Finding]:
     home = store.home()
     existing = next(p for p in (home, *home.parents) if p.exists())
-    if not os.access(existing, os.W_OK):
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
         yield Finding(
             "home",
             f"{home} cannot be written",

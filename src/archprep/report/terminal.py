@@ -135,6 +135,8 @@ class _Sheet:
         if public is not None:
             passed, count = public
             self._wrapped(f"Counted apart: {passed} of {count} public examples passed.", 0)
+        else:
+            self._wrapped("The public examples, which `pytest` runs, are not among them.", 0, "dim")
         self._wrapped(clean(card.isolation.sentence, 1000), 0, self._warn("dim"))
         if view.weak(card):
             self._wrapped("Provisional: graded with weaker isolation.", 0, "yellow")
