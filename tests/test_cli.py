@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import RIGHT, Run, write_tree
 
+from archprep import __version__
+
+COMPLETE = "_PYTHON _M ARCHPREP_COMPLETE"  # click makes it of the words before the command
+
 
 def test_the_whole_job(run: Run, workspace: Path) -> None:
     """Start, fail with reasons, write the code, pass: exit codes 1 and 0."""
@@ -88,11 +92,13 @@ def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
         (["solution", "q1"], "--give-up"),
         (["check", "q1", "--dir", "missing"], "missing"),
         (["check", "q1", "--isolation", "Z"], "--isolation"),
+        (["check", "q1", "--task", "1", "--criterion", "adds"], "Give one"),
+        (["check", "q1", "--seed", str(2**63)], "too large"),
     ],
 )
 def test_a_wrong_command_says_what_to_do(run: Run, desk: Path, args: list[str], says: str) -> None:
     """Exit code 2, one sentence and a tip; never a traceback."""
-    if "--isolation" in args:
+    if len(args) > 3 and "--dir" not in args:  # the mistake is met in a workspace only
         assert run("start", "q1").returncode == 0
     done = run(*args)
     assert done.returncode == 2
@@ -283,6 +289,30 @@ def test_help_of_every_command_has_an_example(run: Run) -> None:
     for name in "list start check watch hint solution reset report progress doctor tour".split():
         assert f"Example: archprep {name}" in run(name, "--help").stdout
     assert "Example: archprep author check" in run("author", "check", "--help").stdout
+
+
+def test_version(run: Run) -> None:
+    """One line, and no command is missed."""
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"archprep {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("archprep hi", ["hint"]),
+        ("archprep check q", ["q1", "q3"]),
+        ("archprep check q1 --criterion adds-", ["adds-to-nothing"]),
+        ("archprep check --criterion adds-", ["adds-to-nothing"]),
+        ("archprep hint q1 adds-", ["adds-to-nothing"]),
+        ("archprep check q9 --criterion a", []),
+    ],
+)
+def test_completion(run: Run, workspace: Path, line: str, offers: list[str]) -> None:
+    """What bash is offered: without an id, criteria of the folder one stands in. No other word."""
+    asked = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = run(cwd=workspace, env={**asked, COMPLETE: "complete_bash"})
+    assert (done.stdout.split(), done.stderr) == (offers, "")
 
 
 def test_doctor_looks_at_the_machine(run: Run) -> None:

@@ -6,13 +6,14 @@ The one place where exceptions become messages and exit codes.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from archprep import __version__, screen
-from archprep.errors import ArchprepError, Exit
+from archprep.errors import ArchprepError, Exit, UsageError
 
 if TYPE_CHECKING:
     from archprep.model import Exercise, Scorecard
@@ -26,7 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-author_app = typer.Typer(help="For authors of exercises.", no_args_is_help=True)
+author_app = typer.Typer(
+    help="For authors of exercises.",
+    epilog="Example: archprep author check q1",
+    no_args_is_help=True,
+)
 app.add_typer(author_app, name="author")
 
 
@@ -55,14 +60,21 @@ def main() -> NoReturn:
 def _complete_exercise(incomplete: str) -> list[tuple[str, str]]:
     from archprep import catalog
 
-    return [(e.id, e.title) for e in catalog.load_all() if e.id.startswith(incomplete.lower())]
+    with suppress(ArchprepError):  # in the middle of a line nobody wants to read about it
+        return [(e.id, e.title) for e in catalog.load_all() if e.id.startswith(incomplete.lower())]
+    return []
 
 
 def _complete_criterion(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    from archprep import catalog, criteria
+    from archprep import criteria, practice
+    from archprep.store import Store
 
-    found = criteria.declared(catalog.get(ctx.params.get("exercise") or ""))
-    return [(c.id, c.title) for c in found if c.id.startswith(incomplete)]
+    # Before an option's value is there, click has not told the arguments from the rest.
+    name = ctx.params.get("exercise") or next((a for a in ctx.args if a[0] != "-"), None)
+    with suppress(ArchprepError), Store.open() as store:
+        found = criteria.declared(practice.about(name, store))
+        return [(c.id, c.title) for c in found if c.id.startswith(incomplete)]
+    return []
 
 
 _ID_HELP = "The exercise, e.g. q1."
@@ -83,15 +95,22 @@ Directory = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
+    if wanted:
+        print(f"archprep {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _global(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
     ] = False,
 ) -> None:
-    if version:
-        print(f"archprep {__version__}")
-        raise typer.Exit
+    """Nothing is done for all commands alike."""
 
 
 # -- the candidate's commands -----------------------------------------------------------------
@@ -147,7 +166,7 @@ def check(
     ] = None,
     as_json: AsJson = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show the criteria that passed, too.")
+        bool, typer.Option("--verbose", "-v", help="Show times, and inputs and prints in full.")
     ] = False,
 ) -> None:
     """Grade your code with the hidden criteria, and say what is wrong and why."""
@@ -155,6 +174,8 @@ def check(
     from archprep.judge import Wanted
     from archprep.store import Store
 
+    if task is not None and criterion is not None:
+        raise UsageError("--task and --criterion both choose.", tip="Give one of the two.")
     with Store.open() as store, screen.Progress() as progress:
         where = practice.place(exercise, directory, store)
         wanted = Wanted(task, criterion)
@@ -205,7 +226,12 @@ def progress(as_json: AsJson = False) -> None:
 def hint(
     exercise: MaybeExerciseId = None,
     criterion: Annotated[
-        str | None, typer.Argument(metavar="[CRITERION]", autocompletion=_complete_criterion)
+        str | None,
+        typer.Argument(
+            help="Its id, as the scorecard shows it. Default: the first that fails.",
+            metavar="[CRITERION]",
+            autocompletion=_complete_criterion,
+        ),
     ] = None,
 ) -> None:
     """Give one more hint for what fails, from general to concrete. Hints are counted."""
@@ -213,9 +239,7 @@ def hint(
     from archprep.store import Store
 
     with Store.open() as store:
-        chosen = (
-            practice.place(exercise, None, store).exercise if exercise is None else _get(exercise)
-        )
+        chosen = practice.about(exercise, store)
         overview.show_hint(chosen, practice.hint(chosen, criterion, store), screen.console())
         screen.warn(store)
 
@@ -232,7 +256,7 @@ def solution(
     from archprep.store import Store
 
     with Store.open() as store:
-        chosen = practice.place(None, None, store).exercise if exercise is None else _get(exercise)
+        chosen = practice.about(exercise, store)
         overview.show_solution(practice.solution(chosen, store, give_up=give_up), screen.console())
         screen.warn(store)
 
@@ -271,7 +295,7 @@ def report(
     from archprep.store import Store
 
     with Store.open() as store:
-        _, attempt = practice.attempt(exercise, None, store, best=best)
+        attempt = practice.attempt(exercise, store, best=best)
         card = reports.loads(attempt.scorecard)
         if json_ is not None:
             screen.write_report(json_, reports.dumps(card))
@@ -293,7 +317,9 @@ def doctor() -> None:
 
 @app.command(epilog="Example: archprep tour")
 def tour(
-    exercise: Annotated[str, typer.Argument(help=_ID_HELP, metavar="[ID]")] = "q1",
+    exercise: Annotated[
+        str, typer.Argument(help=_ID_HELP, metavar="[ID]", autocompletion=_complete_exercise)
+    ] = "q1",
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep the tour's files here.", metavar="D")
     ] = None,
@@ -323,7 +349,12 @@ def author_new(
 @author_app.command("check", epilog="Example: archprep author check q1 --thorough")
 def author_check(
     exercises: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", autocompletion=_complete_exercise)
+        list[str] | None,
+        typer.Argument(
+            help="The exercises, e.g. q1. Default: all.",
+            metavar="[ID]...",
+            autocompletion=_complete_exercise,
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Processes at a time; default: one a core.", metavar="N")

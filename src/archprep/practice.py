@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from archprep.model import Exercise, Scorecard, Submission
 
 
+LARGEST_SEED = 2**63 - 1  # that the store can keep
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """An exercise and the folder it is worked on in."""
@@ -92,6 +95,11 @@ def place(name: str | None, directory: Path | None, store: Store) -> Place:
     return _existing(exercise, store.workspace_of(exercise.id) or _here() / exercise.folder)
 
 
+def about(name: str | None, store: Store) -> Exercise:
+    """Return the exercise of that name; without one, that of `place`."""
+    return catalog.get(name) if name else place(None, None, store).exercise
+
+
 def _here() -> Path:
     try:
         return Path.cwd()
@@ -153,6 +161,10 @@ def check(
     """Grade a workspace and keep the attempt."""
     from archprep import judge, report
 
+    if seed is not None and abs(seed) > LARGEST_SEED:
+        raise UsageError(
+            f"{seed} is too large for a seed.", tip="The scorecard to repeat names its own."
+        )
     with frozen(where) as submission:
         drawn = judge.draw_seed() if seed is None else seed
         card = judge.grade(
@@ -166,11 +178,9 @@ def check(
     return Graded(card)
 
 
-def attempt(
-    name: str | None, directory: Path | None, store: Store, *, best: bool
-) -> tuple[Exercise, Attempt]:
+def attempt(name: str | None, store: Store, *, best: bool) -> Attempt:
     """Return the last or the best attempt at an exercise; UsageError when there is none."""
-    exercise = catalog.get(name) if name else place(None, directory, store).exercise
+    exercise = about(name, store)
     found = store.best_attempt(exercise.id) if best else store.last_attempt(exercise.id)
     if found is None:
         kind = "complete attempt" if best else "attempt"
@@ -178,7 +188,7 @@ def attempt(
             f"There is no {kind} at {exercise.id} yet.",
             tip=f"Make one: archprep check {exercise.id}",
         )
-    return exercise, found
+    return found
 
 
 def hint(exercise: Exercise, criterion: str | None, store: Store) -> Hint:
