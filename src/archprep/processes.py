@@ -91,7 +91,10 @@ def _asked_of_psutil(pid: int) -> list[int]:
 def _state(pid: int) -> str:
     if is_linux():
         with suppress(OSError):
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            state, threads = fields[0], int(fields[17])
+            # The first thread may end before the others: such a process only looks dead.
+            return "S" if state == "Z" and threads > 1 else state
         return ""
     import psutil
 
@@ -102,11 +105,19 @@ def _state(pid: int) -> str:
 
 def _held(pid: int) -> int:
     if is_linux():
-        return _kilobytes(f"/proc/{pid}/status", _HELD) or 0
+        return _kilobytes(f"/proc/{pid}/status", _HELD) or _held_without_leader(pid)
     import psutil
 
     with suppress(psutil.Error):
         return int(psutil.Process(pid).memory_info().rss)
+    return 0
+
+
+def _held_without_leader(pid: int) -> int:
+    """A process whose first thread has ended shows its memory only under another thread."""
+    with suppress(OSError):
+        threads = Path(f"/proc/{pid}/task").iterdir()
+        return max(_kilobytes(f"{thread}/status", _HELD) or 0 for thread in threads)
     return 0
 
 
