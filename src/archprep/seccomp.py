@@ -16,7 +16,7 @@ DENIED = """
     mount_setattr
     unshare setns chroot
     bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register
-    keyctl add_key request_key memfd_create memfd_secret
+    keyctl add_key request_key memfd_create memfd_secret vmsplice
     shmget shmat semget msgget mq_open personality
     kexec_load kexec_file_load init_module finit_module delete_module reboot
     swapon swapoff acct quotactl quotactl_fd syslog io_setup modify_ldt
@@ -27,6 +27,7 @@ CLONE_NEW = (0x10000000, 0x00020000, 0x08000000, 0x04000000, 0x20000000, 0x40000
 AF_NETLINK = 16  # glibc asks it for interfaces
 OTHER_FAMILIES = (*range(3, 10), *range(11, AF_NETLINK))  # but for UNIX, INET and INET6
 SHARED_ANONYMOUS = 0x21  # MAP_SHARED | MAP_ANONYMOUS
+SOL_SOCKET, BUFFER_SIZES = 1, (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and their FORCE
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 
 
@@ -48,6 +49,11 @@ def program() -> bytes:
     # Such memory can be filled and dropped from the page tables: no watch would count it then.
     shared = s.Arg(3, s.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS)
     rules.add_rule(s.ERRNO(errno.EPERM), "mmap", shared)
+    # What lies in a socket is memory that no watch counts. Its default bounds it; to ask for more
+    # succeeds, as programs expect, and changes nothing.
+    for option in BUFFER_SIZES:
+        level = s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, SOL_SOCKET)
+        rules.add_rule(s.ERRNO(0), "setsockopt", level, s.Arg(2, s.MASKED_EQ, 0xFFFFFFFF, option))
     for request in (TIOCSTI, TIOCLINUX):
         # Masked: the kernel looks at 32 bits only, so must the rule.
         rules.add_rule(s.ERRNO(errno.EPERM), "ioctl", s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, request))
