@@ -144,7 +144,8 @@ def _step_into_namespaces(
     The parent reads `writer` to its end: digits alone mean that all went well.
     """
     signal.set_wakeup_fd(-1)  # the warm parent's; init waits, it needs no waking
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGCHLD, signal.SIGINT):  # with a handler of its own, init would hear it
+        signal.signal(number, signal.SIG_DFL)
     try:
         confine.enter_namespaces(new_user=plan["confinement"] == "new-user")
         pid = os.fork()
@@ -157,6 +158,7 @@ def _step_into_namespaces(
 
 def _init(plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int) -> None:
     """Be the first process of the new namespaces: when it ends, the kernel ends all others."""
+    os.setsid()  # a signal to one's own group would reach the warm parent's
     confine.mount_private(plan["limits"]["files_mb"])
     if plan["confinement"] == "capability":
         confine.mount_proc()

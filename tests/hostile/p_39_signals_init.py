@@ -1,0 +1,15 @@
+# case 39: no signal ends the first process of a scenario's own, with which all would end
+# outcome: all = passed
+import contextlib
+import os
+import signal
+
+from honest import fetch
+from honest import weigh as honest
+
+
+def weigh(numbers):
+    for number in signal.valid_signals():
+        with contextlib.suppress(OSError):
+            os.kill(1, number)
+    return honest(numbers)
