@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MAX_TEXT = 20_000  # of an exception's message; the judge cuts and cleans again
+MAX_NAME = 200
 MAX_FRAMES = 12
 
 
@@ -61,7 +62,7 @@ def _say_where_it_hangs(seconds: float) -> None:
 def _describe(error: BaseException, phase: str, submission: str) -> dict[str, Any]:
     described: dict[str, Any] = {
         "phase": phase,
-        "type": type(error).__name__,
+        "type": type(error).__name__[:MAX_NAME],
         "message": _text(error),
         "frames": _frames(error, submission),
     }
@@ -82,7 +83,7 @@ def _text(error: BaseException) -> str:
 def _frames(error: BaseException, submission: str) -> list[list[Any]]:
     # Only the candidate's own frames, nearest to the error last; probes are not theirs to see.
     own = [
-        [_relative(frame.f_code.co_filename, submission), line, frame.f_code.co_name]
+        [_relative(frame.f_code.co_filename, submission), line, frame.f_code.co_name[:MAX_NAME]]
         for frame, line in traceback.walk_tb(error.__traceback__)
         if frame.f_code.co_filename.startswith(submission)
     ]
