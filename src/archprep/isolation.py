@@ -181,6 +181,8 @@ def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str
     args += ["--proc", "/proc", "--dev", "/dev"]
     # /dev/zero, mapped and shared, is memory that no watch counts; see seccomp.py.
     args += ["--dev-bind", "/dev/null", "/dev/zero"]
+    # Scenarios would see each other's terminals: there are none.
+    args += ["--size", "4096", "--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts"]
     args += ["--size", "4096", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
     # Each scenario mounts its own /tmp over this one, which stays empty.
     args += ["--perms", "1777", "--size", "4096", "--tmpfs", _TMP, "--chdir", _TMP]
