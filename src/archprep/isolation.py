@@ -27,6 +27,8 @@ LEVELS = ("A", "D")
 _PACKAGE = Path(__file__).parent
 _TMP = "/tmp"  # noqa: S108 - the sandbox's own
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": _TMP, "TMPDIR": _TMP, "LANG": "C.UTF-8"}
+# Otherwise glibc reserves 64 MB for each thread: of address space, which is what is limited.
+_ENVIRONMENT["MALLOC_ARENA_MAX"] = "1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,25 @@
+# case 33: threads reserve no memory that honest code then lacks
+# outcome: all = passed
+import threading
+
+from honest import fetch
+from honest import weigh as honest
+
+over = threading.Event()
+
+
+def work():
+    kept = [bytearray(100) for _ in range(1000)]
+    over.wait()
+
+
+def weigh(numbers):
+    if not over.is_set():
+        threads = [threading.Thread(target=work) for _ in range(9)]
+        for thread in threads:
+            thread.start()
+        kept = bytearray(60 << 20)
+        over.set()
+        for thread in threads:
+            thread.join()
+    return honest(numbers)
