@@ -1,0 +1,9 @@
+# case 40: an import that hangs costs its time once, not once for each scenario
+# outcome: all = candidate_error import
+# told: time-out
+# within: 2 seconds
+import time
+
+from honest import fetch, weigh
+
+time.sleep(60)

@@ -1,0 +1,7 @@
+# case 41: a text of 1 GB is too much in the making
+# outcome: task 1 = candidate_error memory
+from honest import fetch
+
+
+def weigh(numbers):
+    return "a" * 10**9
