@@ -84,6 +84,8 @@ def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
     ("args", "says"),
     [
         (["check", "q11"], "Did you mean"),
+        (["check", "add"], "Did you mean q1?"),
+        (["list", "--difficulty", "impossible"], "easy, medium, hard"),
         (["start", "nothing-like-it"], "archprep list"),
         (["check"], "archprep start"),
         (["check", "q3"], "archprep start q3"),
@@ -172,6 +174,18 @@ def test_hints_go_from_general_to_concrete_and_are_counted(run: Run, workspace: 
     assert "It is `+`" in second
     assert "last one" in third
     assert "--give-up" in third
+
+
+def test_hints_fit_the_screen_and_any_encoding(run: Run, desk: Path) -> None:
+    """A hint's further lines stand below its first; a letter unknown there ends no command."""
+    hint = "Look \u2713 " + "closely " * 20
+    path = desk.parent / "content" / "exercises" / "q01_adding" / "hints.md"
+    path.write_text(path.read_text(encoding="utf-8").replace("1. ", f"1. {hint}", 1), "utf-8")
+    shown = run("hint", "q1", env={"PYTHONIOENCODING": "ascii", "COLUMNS": "60"})
+    assert shown.returncode == 0
+    assert "  1. Look \\u2713 closely" in shown.stdout
+    assert "\n     closely closely" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 70
 
 
 def test_the_solution_opens_when_earned_or_given_up(run: Run, workspace: Path) -> None:

@@ -113,7 +113,8 @@ def _unknown(name: str, wanted: str, folders: list[str]) -> UsageError:
     import difflib
 
     known = {alias: f"q{_number(f)}" for f in folders for alias in _names(f)}
-    near = difflib.get_close_matches(wanted, known, n=8, cutoff=0.6)
+    near = [alias for alias in known if len(wanted) > 2 and wanted in alias]
+    near += difflib.get_close_matches(wanted, known, n=8, cutoff=0.6)
     ids = list(dict.fromkeys(known[alias] for alias in near))[:3]
     question = f"Did you mean {' or '.join(ids)}? " if ids else ""
     from archprep.clean import clean

@@ -5,6 +5,7 @@ The one place where exceptions become messages and exit codes.
 
 from __future__ import annotations
 
+import io
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,9 @@ app.add_typer(author_app, name="author")
 
 def main() -> NoReturn:
     """Run archprep; see `errors.Exit` for the exit codes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A letter that the terminal does not know must not end a command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except ArchprepError as e:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import stat as modes
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -198,7 +199,8 @@ class _Intake:
         try:
             yield
         except PermissionError:
-            tip = "Give yourself the right to read it: chmod -R u+rX"
+            folder = shlex.quote(clean(str(self.directory), 300))
+            tip = f"Give yourself the right to read it: chmod -R u+rX {folder}"
             raise self._refusal(path, "cannot be read", tip) from None
         except FileNotFoundError:
             raise self._refusal(path, "does not exist", "Is the folder right?") from None

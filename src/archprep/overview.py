@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from archprep import catalog
+from archprep.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,10 @@ class Row:
 
 def rows(store: Store, *, section: str, difficulty: str, todo: bool) -> list[Row]:
     """Return the exercises that pass the filters, in order."""
+    if difficulty and difficulty.lower() not in catalog.DIFFICULTIES:
+        raise UsageError(
+            f"No exercise is {difficulty!r}.", tip=f"Choose {', '.join(catalog.DIFFICULTIES)}."
+        )
     exercises = catalog.load_all()
     states = store.states(e.id for e in exercises)
     found = [
@@ -86,19 +91,26 @@ def show_hint(exercise: Exercise, hint: Hint, console: Console) -> None:
     """Print the hints shown so far, the new one last."""
     from rich.text import Text
 
-    console.print(
-        Text.assemble((hint.title, "bold"), (f"  {exercise.id} · {hint.criterion}", "dim"))
-    )
+    console.print(Text(hint.title, "bold"))
+    console.print(Text(f"{exercise.id} {hint.criterion}", "dim"))
     for number, text in enumerate(hint.texts, 1):
-        console.print(Text(f"  {number}. {text}", "" if number == len(hint.texts) else "dim"))
+        style = "" if number == len(hint.texts) else "dim"
+        console.print(Text(_hanging(f"  {number}. ", text, console.width), style), soft_wrap=True)
     console.print()
     if hint.left:
         console.print(f"{hint.left} more. Hints taken for this criterion: {hint.taken}.")
     else:
-        console.print(
-            f"That was the last one. The brief has every rule; "
-            f"`archprep solution {exercise.id} --give-up` opens the reference."
-        )
+        console.print("That was the last one. README.md has every rule; the reference opens with")
+        console.print(f"  archprep solution {exercise.id} --give-up")
+
+
+def _hanging(head: str, text: str, width: int) -> str:
+    """The text behind `head`, its further lines below its first."""
+    import textwrap
+
+    room = max(width - len(head), 20)
+    wrapped = (textwrap.wrap(line, room, break_on_hyphens=False) for line in text.splitlines())
+    return head + f"\n{' ' * len(head)}".join(part for parts in wrapped for part in parts or [""])
 
 
 def show_solution(solution: Solution, console: Console) -> None:
