@@ -19,6 +19,7 @@ from test_report_samples import (
     passed,
     scorecard,
     terminal,
+    unimportable,
     unwritten,
 )
 
@@ -110,6 +111,7 @@ def test_one_cause_is_shown_once_with_all_that_it_costs() -> None:
     assert "retry-backoff, dead-letter-stage" in shown
     assert "the first of 2" in shown
     assert shown.count("--criterion") == 1
+    assert "Look at" not in shown  # a hint is about one behaviour
 
 
 def test_the_starter_is_one_block() -> None:
@@ -151,6 +153,19 @@ def test_blocked_criteria_are_one_line_a_task() -> None:
     assert shown.count("blocked") == 1
     assert "5 criteria: needs task 2" in shown
     assert "--criterion w" not in shown
+
+
+def test_a_long_command_stays_on_one_line() -> None:
+    """What is to be copied is not broken where it fits a line of its own."""
+    shown = terminal(scorecard(replace(PRIORITY, id="a-name-of-thirty-characters-1")))
+    again = "archprep check q1 --seed 471123 --criterion a-name-of-thirty-characters-1"
+    assert f"  Repeat\n    {again}\n" in shown
+
+
+def test_each_next_step_is_another_command() -> None:
+    """A part that cannot be imported is not followed by the same command twice."""
+    shown = terminal(scorecard(unimportable(PRIORITY), partial=True))
+    assert shown.count("archprep check q1 ") == 2  # to repeat, and once it can be imported
 
 
 def test_repeat_is_the_callers_command() -> None:

@@ -17,6 +17,7 @@ from archprep.model import Frame, Reason, Submission
 MOST_FRAMES = 12
 STUCK = b"Timeout (0:"  # faulthandler writes it in the worker just before the time is up
 
+_IMPORTED_FROM = re.compile(r" \(/\S+\.py\)$")
 _DUMPED = re.compile(r'^  File "(.+)", line ([0-9]{1,7}) in (.+)$', re.MULTILINE)
 
 
@@ -77,6 +78,10 @@ def _described(claim: dict[str, Any], submission: Submission) -> CandidateError:
     reason = Reason.IMPORT if claim["phase"] == "import" else Reason.CRASH
     if kind == "MemoryError":
         reason = Reason.MEMORY
+    if kind == "ImportError":
+        message = _IMPORTED_FROM.sub("", message)  # a path in the sandbox, which is nobody's
+    if kind == "EOFError" and message.startswith("EOF when reading a line"):
+        message += " (nobody answers input() while your code is graded)"
     text = f"{kind}: {message}" if message else kind
     return CandidateError(reason, text, exception=kind, frames=frames)
 

@@ -30,6 +30,7 @@ _HEADLINES: dict[str, str] = {
     Reason.PROTOCOL: "Unreadable answer",
     Reason.IMPORT: "The code cannot be imported",
 }
+_BREAKS = {Reason.MEMORY, Reason.OUTPUT, Reason.CRASH, Reason.PROTOCOL}
 _FAULT = "Not scored: a fault of archprep, not of this code"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 
@@ -120,7 +121,7 @@ def _told(limits: Limits, group: tuple[CriterionResult, ...], *, named: bool) ->
         Part("Differs", _whole(evidence.difference), "plain"),
         Part("Code", frames=_frames(group)),
         Part("Printed", _printed(evidence.output), "plain"),
-        Part("Look at", _look_at(first)),
+        Part("Look at", _look_at(group)),
     ]
     return tuple(part for part in parts if part.text.strip() or part.frames)
 
@@ -172,9 +173,11 @@ def _default_message(result: CriterionResult, limits: Limits) -> str:
     return messages.get(reason(result), "the scenario ended without an answer")
 
 
-def _look_at(result: CriterionResult) -> str:
-    # The hints speak about the behaviour; before the code can be imported they only distract.
-    return "" if reason(result) == Reason.IMPORT else _whole(result.hint)
+def _look_at(group: tuple[CriterionResult, ...]) -> str:
+    # The hints speak about one behaviour; where the code breaks before, they only distract.
+    first = group[0]
+    shared = len(group) > 1 and reason(first) in _BREAKS
+    return "" if shared or reason(first) == Reason.IMPORT else _whole(first.hint)
 
 
 def _exception(result: CriterionResult) -> str | None:

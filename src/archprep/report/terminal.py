@@ -184,8 +184,18 @@ class _Sheet:
             self._labelled(part.label, "\n".join(self._frames(part)))
         elif part.kind == "plain":
             self._labelled(part.label, self._bounded(part))
+        elif part.kind == "command":
+            self._command(part)
         else:
-            self._labelled(part.label, part.text, "bold" if part.kind == "command" else "")
+            self._labelled(part.label, part.text)
+
+    def _command(self, part: causes.Part) -> None:
+        """A command stays on one line while it can, so that it can be copied."""
+        if self._text(part.text).cell_len <= self.width - LABEL - 2:
+            self._labelled(part.label, part.text, "bold")
+        else:
+            self._line(self._text(f"  {part.label}", "dim"))
+            self._wrapped(part.text, 4, "bold")
 
     def _frames(self, part: causes.Part) -> Iterator[str]:
         frames = part.frames if self.verbose else part.frames[-_FRAMES:]
@@ -264,11 +274,12 @@ class _Sheet:
 def _next_steps(card: Scorecard) -> Iterator[tuple[str, str]]:
     name = card.exercise
     open_ones = [r for r in card.criteria if r.state in {State.FAILED, State.CANDIDATE_ERROR}]
-    if open_ones and open_ones[0].reason == Reason.IMPORT:
+    broken = bool(open_ones) and open_ones[0].reason == Reason.IMPORT
+    if broken:
         yield f"archprep check {name}", "once it can be imported"
     elif open_ones:
         yield f"archprep hint {name} {clean(open_ones[0].id, 100)}", "where to start"
-    if card.partial:
+    if card.partial and not broken:
         yield f"archprep check {name}", "the whole exercise"
     elif card.passed:
         yield f"archprep solution {name}", "compare with the reference"
