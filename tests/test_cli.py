@@ -230,7 +230,16 @@ def test_the_candidates_modules_never_run_in_the_judge(run: Run, workspace: Path
     """Modules named like the library's, pytest's or archprep's own settings change nothing."""
     (workspace / "answer.py").write_text("def add(a, b):\n    return 0\n")
     bomb = "import os\nos.write(2, b'LOADED IN THE JUDGE')\nos._exit(0)\n"
-    for name in ("json", "random", "typing", "pytest", "conftest", "sitecustomize", "rich", "yaml"):
+    for name in (
+        "json",
+        "random",
+        "typing",
+        "signal",
+        "pytest",
+        "conftest",
+        "sitecustomize",
+        "yaml",
+    ):
         (workspace / f"{name}.py").write_text(bomb)
     (workspace / "pytest.ini").write_text("[pytest]\naddopts = -k none\n")
     done = run(
@@ -296,6 +305,18 @@ def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None
     assert "Interrupted" in said
     assert children
     assert not [pid for pid in children if _alive(pid)]
+
+
+@pytest.mark.parametrize("seconds", [0.03, 0.06, 0.09])
+def test_ctrl_c_while_modules_are_imported(run: Run, seconds: float) -> None:
+    """Python itself needs a moment; from then on there is a sentence and no traceback."""
+    code = (
+        "import archprep.__main__ as m, os, signal, threading;"
+        f"threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start();"
+        "import sys; sys.argv = ['archprep', 'doctor']; m.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "Interrupted. Nothing was lost.\n")
 
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:
