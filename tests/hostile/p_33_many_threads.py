@@ -15,7 +15,7 @@ def work():
 
 def weigh(numbers):
     if not over.is_set():
-        threads = [threading.Thread(target=work) for _ in range(9)]
+        threads = [threading.Thread(target=work) for _ in range(6)]
         for thread in threads:
             thread.start()
         kept = bytearray(60 << 20)

@@ -14,7 +14,7 @@ libc = ctypes.CDLL(None)
 
 def hold():
     time.sleep(0.05)
-    kept = mmap.mmap(-1, 70 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    kept = mmap.mmap(-1, 120 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for page in range(0, len(kept), 4096):
         kept[page] = 1
     time.sleep(60)
@@ -22,7 +22,7 @@ def hold():
 
 def weigh(numbers):
     threading.stack_size(1 << 18)
-    for _ in range(6):
+    for _ in range(4):
         if os.fork() == 0:
             threading.Thread(target=hold).start()
             libc.syscall(EXIT, 0)
