@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archprep import catalog
+from archprep import catalog, selftest
 from archprep.errors import Exit
 from archprep.model import Limits
 
@@ -63,3 +63,9 @@ def test_the_manifest_keys_and_limits_are_documented() -> None:
 def test_the_exit_codes_are_documented() -> None:
     text = (ROOT / "README.md").read_text()
     assert [code for code in Exit if f"\n| {code.value} |" not in text] == []
+
+
+def test_the_breaches_of_the_self_test_are_documented() -> None:
+    """Whoever reads a scorecard can look up what was attempted."""
+    page = (ROOT / "docs" / "result-format.md").read_text()
+    assert [name for name in selftest._ATTEMPTS if f"`{name}`" not in page] == []
