@@ -67,6 +67,10 @@ def test_interruptions_go_through():
     """Ctrl-C in a grader is nobody's verdict."""
     with pytest.raises(KeyboardInterrupt):
         of(KeyboardInterrupt())
+    followed = IndexError("while cleaning up")
+    followed.__context__ = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        of(followed)
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def _home() -> Iterator[Finding]:
     except ArchprepError as e:
         yield Finding("state", e.message, good=False, fix=e.tip)
     cached = len(list(store.cache_dir().glob("isolation-*.json")))
-    yield Finding("cache", f"{store.cache_dir()} ({cached} self-tests remembered)")
+    yield Finding("cache", f"{store.cache_dir()} (self-tests remembered: {cached})")
 
 
 def _content() -> Iterator[Finding]:

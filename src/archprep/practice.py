@@ -198,10 +198,11 @@ def hint(exercise: Exercise, criterion: str | None, store: Store) -> Hint:
     known = {c.id: c for c in criteria.declared(exercise)}
     chosen = known.get(criterion or _first_open(exercise, store, list(known)))
     if chosen is None:
-        near = difflib.get_close_matches(criterion or "", known, n=3, cutoff=0.4) or list(known)
+        near = difflib.get_close_matches(criterion or "", known, n=3, cutoff=0.4)
+        asks = f"Did you mean {' or '.join(near)}?" if near else f"They are: {', '.join(known)}."
         raise UsageError(
             f"{exercise.id} has no criterion {criterion!r}.",
-            tip=f"Did you mean one of: {', '.join(near)}?",
+            tip=asks,
         )
     texts = catalog.hints(exercise)[chosen.hint]
     before = store.hints_taken(exercise.id).get(chosen.id, 0)

@@ -210,10 +210,10 @@ class Run:
             near = difflib.get_close_matches(
                 self._wanted.criterion, self._declared, n=3, cutoff=0.4
             )
-            listed = ", ".join(near or self._declared)
+            asks = f"Did you mean {' or '.join(near)}?" if near else "`archprep check` lists all."
             return UsageError(
                 f"{self._exercise.id} has no criterion {clean(self._wanted.criterion, 60)!r}.",
-                tip=f"Did you mean one of: {listed}?",
+                tip=asks,
             )
         numbers = ", ".join(str(t.number) for t in self._exercise.tasks)
         return UsageError(

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Boot", "Observation", "Refuse", "Sandbox", "Scenario"]
 
-BOOT_SECONDS = 60.0
-EXIT_SECONDS = 2.0  # for a killed scenario to be gone
 LAST_WORDS = 0.3  # seconds for one that has hung up to end by itself
 WATCH_EVERY = 0.02
 SHOWN_OUTPUT = 4000  # characters of a candidate's prints that are kept

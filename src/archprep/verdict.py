@@ -27,8 +27,8 @@ def of(
     """
     from archprep.grading import Unmet
 
-    if isinstance(error, KeyboardInterrupt):
-        raise error
+    if _interrupted(error):
+        raise KeyboardInterrupt
     if isinstance(error, CandidateError):
         return _with_prints(_of_candidate_error(blank, error), prints)
     if isinstance(error, Unmet):
@@ -38,6 +38,15 @@ def of(
     if not compared:
         return replace(blank, state=State.GRADER_ERROR, reason="the criterion compared nothing")
     return replace(blank, state=State.PASSED, earned=blank.points, hint=None)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: cleaning up after one may have raised something else."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False
 
 
 def _with_prints(result: CriterionResult, prints: str) -> CriterionResult:

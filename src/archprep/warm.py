@@ -115,14 +115,15 @@ class WarmParent:
         channel, theirs = socket.socketpair()
         log, log_writer = os.pipe()
         worker = Worker(channel, log, limits)
+        # Before it is sent: Ctrl-C may come in between, and the answer must find its worker.
+        self._ordered.append(worker)
+        self._workers.append(worker)
         with theirs:
             plan = {"limits": asdict(limits), "submission": self.inside(submission)}
             self._tell({"spawn": plan | {"scratch": self._scratch}})
             with suppress(OSError):  # a dead parent shows when it is listened to
                 socket.send_fds(self._control, [b"F"], [theirs.fileno(), log_writer])
         os.close(log_writer)
-        self._ordered.append(worker)
-        self._workers.append(worker)
         return worker
 
     def end(self, worker: Worker, patience: float = 0.0) -> int | None:
@@ -224,12 +225,12 @@ class WarmParent:
         match protocol.receive(self._control):
             case {"ready": True}:
                 self._ready = True
-            case {"spawned": int(pid)}:
+            case {"spawned": int(pid)} if self._ordered:
                 self._exits.pop(pid, None)  # of an earlier process with that number
                 self._ordered.popleft().pid = pid
             case {"exited": int(pid), "status": int(status)}:
                 self._exits[pid] = status
-            case {"refused": str(why)}:
+            case {"refused": str(why)} if self._ordered:
                 self._ordered.popleft().refused = why
             case None:
                 raise EOFError("it ended")
