@@ -176,6 +176,8 @@ def _default_message(result: CriterionResult, limits: Limits) -> str:
 def _look_at(group: tuple[CriterionResult, ...]) -> str:
     # The hints speak about one behaviour; where the code breaks before, they only distract.
     first = group[0]
+    if unwritten(first):
+        return f"README.md, task {first.task}: what is to be written there."
     shared = len(group) > 1 and reason(first) in _BREAKS
     return "" if shared or reason(first) == Reason.IMPORT else _whole(first.hint)
 
