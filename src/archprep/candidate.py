@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archprep import processes
 from archprep.clean import clean
 from archprep.errors import CandidateError
 from archprep.model import Reason
 from archprep.sandbox import Observation, Sandbox, Scenario
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Sequence
+
     from archprep.model import Exercise
+    from archprep.web import Web
 
 
 class Candidate:
@@ -40,28 +47,78 @@ class Candidate:
         strictly. `given` tells the drawn input in words, for the case that no answer comes.
         Raises CandidateError, which the judge turns into the verdict.
         """
+        with self._blaming(given):
+            seen = self._sandbox.run(self._scenario(probe, inputs, seconds))
+            self._keep_prints(seen)
+            return seen.value if returns is None else _typed(seen, returns)
+
+    @contextmanager
+    def serve(
+        self,
+        probe: str,
+        /,
+        *,
+        apps: int = 1,
+        seconds: float | None = None,
+        given: str | None = None,
+        **inputs: Any,
+    ) -> Iterator[Web]:
+        """Play `probe` in a fresh process while the block is client of the apps it serves.
+
+        The probe gets `listeners`, one socket for each app. The end of the block ends it. Raises
+        CandidateError, in the block or at its end, like `observe`.
+        """
+        from archprep.doors import listeners
+        from archprep.web import Web
+
+        with self._blaming(given), listeners(apps) as sockets:
+            paths = [Path(listener.getsockname()) for listener in sockets]
+            scenario = self._scenario(probe, inputs, seconds, sockets)
+            with self._sandbox.playing(scenario) as playing:
+                yield Web(paths, playing.fate)
+                self._keep_prints(playing.result())
+
+    def _scenario(
+        self,
+        probe: str,
+        inputs: dict[str, Any],
+        seconds: float | None,
+        sockets: Sequence[socket.socket] = (),
+    ) -> Scenario:
+        from archprep.doors import Door
         from archprep.grading import Fake
 
+        limits = self._exercise.limits
+        scenario = Scenario(
+            probe, {}, {}, limits if seconds is None else replace(limits, seconds=seconds)
+        )
+        for name, value in inputs.items():
+            match value:
+                case Fake():
+                    scenario.fakes[name], scenario.told[name] = value.target, value.told
+                case Door() if processes.is_linux():
+                    scenario.doors[name] = value
+                case Door():
+                    scenario.inputs[name] = str(value.path)
+                case _:
+                    scenario.inputs[name] = value
+        scenario.listeners.extend(sockets)
+        return scenario
+
+    @contextmanager
+    def _blaming(self, given: str | None) -> Iterator[None]:
         if self._import_failure is not None:
             raise self._import_failure  # costs its time once, not once per scenario
-        wrapped = {name: value for name, value in inputs.items() if isinstance(value, Fake)}
-        fakes = {name: value.target for name, value in wrapped.items()}
-        told = {name: value.told for name, value in wrapped.items()}
-        plain = {name: value for name, value in inputs.items() if name not in fakes}
-        limits = (
-            self._exercise.limits
-            if seconds is None
-            else replace(self._exercise.limits, seconds=seconds)
-        )
         try:
-            seen = self._sandbox.run(Scenario(probe, plain, fakes, limits, told))
-            self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
-            return seen.value if returns is None else _typed(seen, returns)
+            yield
         except CandidateError as e:
             e.given = given
             if e.reason is Reason.IMPORT:
                 self._import_failure = e
             raise
+
+    def _keep_prints(self, seen: Observation) -> None:
+        self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
 
 
 def _typed(seen: Observation, kind: Any) -> Any:

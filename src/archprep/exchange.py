@@ -7,7 +7,9 @@ scenario fails to read, may hold the judge up or fill its memory.
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +26,32 @@ class Refuse(Exception):  # noqa: N818 - reads as what a fake does
     """Raised by a judge-side fake: the call fails in the worker with this text."""
 
 
+class Held:
+    """A reply that the judge holds back: a fake's method returns one, whoever may releases it.
+
+    This makes a barrier without a clock. One that is never released is never answered.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._send: Callable[[Any], None] | None = None
+        self._released: list[Any] = []
+
+    def release(self, value: Any = None) -> None:
+        """Answer the call with `value`; only the first time counts."""
+        with self._lock:
+            self._released.append(value)
+            if self._send is not None and len(self._released) == 1:
+                self._send(value)
+
+    def answer_with(self, send: Callable[[Any], None]) -> None:
+        """Say how the value goes out: at once, if it has been released meanwhile."""
+        with self._lock:
+            self._send = send
+            if self._released:
+                send(self._released[0])
+
+
 class OutOfTimeError(Exception):
     """The deadline is over. No TimeoutError: a judge's object may raise that one itself."""
 
@@ -34,21 +62,32 @@ class Exchange:
     def __init__(self, channel: socket.socket, fakes: dict[str, Any], deadline: float) -> None:
         self._channel = channel
         self._fakes = fakes
-        self._deadline = deadline
+        self.deadline = deadline
         self._buffer = bytearray()
         self._received = 0
+        self._sending = threading.Lock()  # whoever releases a held reply sends it, too
         self.imported = False
+        self.stopped = False
         self.answer: dict[str, Any] | None = None
 
-    def send(self, frame: bytes) -> None:
+    def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send a frame; OutOfTimeError when the scenario does not read it before its deadline."""
-        self._channel.settimeout(max(0.001, self._deadline - time.monotonic()))
-        try:
-            self._channel.sendall(frame)
-        except TimeoutError:
-            raise OutOfTimeError from None
-        except (BrokenPipeError, ConnectionResetError):
-            return  # reading will tell
+        with self._sending:
+            self._channel.settimeout(max(0.001, self.deadline - time.monotonic()))
+            try:
+                self._channel.sendall(frame)
+                if descriptors:
+                    socket.send_fds(self._channel, [b"F"], descriptors)
+            except TimeoutError:
+                raise OutOfTimeError from None
+            except (BrokenPipeError, ConnectionResetError):
+                return  # reading will tell
+
+    def stop(self) -> None:
+        """End the scenario from another thread: whoever reads sees that it has hung up."""
+        self.stopped = True
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RD)
 
     def read(self) -> bool:
         """Read what has come and act on each whole frame; False when the scenario has hung up."""
@@ -68,6 +107,8 @@ class Exchange:
 
     def finish(self) -> None:
         """Refuse what follows the answer. The process is dead, so what it sent is all here."""
+        if self.stopped:
+            return
         self._channel.setblocking(False)
         more = b""
         with suppress(OSError):
@@ -105,11 +146,23 @@ class Exchange:
             } if not rest:
                 outcome = self._called(fake, method, args, kwargs)
                 if number != TOLD:
-                    self.send(_reply(number, outcome))
+                    self._reply(number, outcome)
             case {"result": _, **rest} | {"raised": dict(), **rest} if not rest:
                 self.answer = message
             case _:
                 raise _broken("wrote to the judge's channel: a frame of no known kind")
+
+    def _reply(self, number: int, outcome: dict[str, Any]) -> None:
+        held = outcome.get("value")
+        if not isinstance(held, Held):
+            self.send(_encoded(number, outcome))
+            return
+
+        def send(value: Any) -> None:
+            with suppress(OutOfTimeError, OSError):  # the scenario may be over by now
+                self.send(_encoded(number, {"value": value}))
+
+        held.answer_with(send)
 
     def _called(
         self, fake: str, method: str, args: list[Any], kwargs: dict[str, Any]
@@ -151,7 +204,7 @@ def _public_method(kind: type, name: str) -> Any:
     return found if callable(found) else None
 
 
-def _reply(number: int, outcome: dict[str, Any]) -> bytes:
+def _encoded(number: int, outcome: dict[str, Any]) -> bytes:
     try:
         return protocol.encode({"id": number} | outcome)
     except protocol.ProtocolError as e:

@@ -19,16 +19,39 @@ import inspect
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from archprep.exchange import Refuse
+from archprep.doors import silent_door
+from archprep.exchange import Held, Refuse
 
-__all__ = ["Refuse", "assert_same", "criterion", "expect", "fake", "scenario"]
+if TYPE_CHECKING:
+    from archprep.web import Request
+
+__all__ = [
+    "Held",
+    "Refuse",
+    "Request",
+    "assert_same",
+    "criterion",
+    "expect",
+    "fake",
+    "scenario",
+    "silent_door",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 SHOWN = 400  # characters of a value on either side of a difference
+
+
+def __getattr__(name: str) -> Any:
+    """Import what HTTP exercises alone need only for them: it takes packages of theirs."""
+    if name != "Request":
+        raise AttributeError(name)
+    from archprep.web import Request
+
+    return Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from archprep import processes
@@ -20,15 +24,18 @@ from archprep.errors import UsageError
 
 SANDBOX_RUNTIME = "/runtime"
 SANDBOX_SUBMISSION = Path("/submission")
+SERVICE_ROOM = Path("/room")
 UNPRIVILEGED = 65534
 FIRST_FREE_UID = 61000  # above those of people, below those of systemd's dynamic users
+SERVICE_UID = 60800
 LEVELS = ("A", "D")
 
 _PACKAGE = Path(__file__).parent
 _TMP = "/tmp"  # noqa: S108 - the sandbox's own
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": _TMP, "TMPDIR": _TMP, "LANG": "C.UTF-8"}
-# Otherwise glibc reserves 64 MB for each thread: of address space, which is what is limited.
-_ENVIRONMENT["MALLOC_ARENA_MAX"] = "1"
+# The tool's own can be read in the sandbox (/proc/1/environ). Without the last one glibc reserves
+# 64 MB for each thread: of address space, which is what is limited.
+BARE_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}
+_ENVIRONMENT = BARE_ENVIRONMENT | {"HOME": _TMP, "TMPDIR": _TMP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,32 @@ def command(profile: Profile, stage: Path, secret: tuple[Path, ...], control_fd:
     return [*contain, *_drop(profile), *python]
 
 
+def for_service(profile: Profile) -> Profile:
+    """The same isolation under another user: what counts per user stays apart from scenarios."""
+    if profile.confinement != "new-user":
+        return profile  # a user namespace of its own keeps that apart
+    return replace(profile, uid=SERVICE_UID + os.getpid() % 200)
+
+
+def service(profile: Profile, program: Path, room: Path, filter_fd: int) -> list[str]:
+    """Return the command that starts a server of ours; a candidate talks to it by a socket.
+
+    It sees itself, the libraries it needs, and `room`, where it makes that socket. Whoever took
+    it over would find no other program, no /proc, and no folder but that one to write into.
+    """
+    if not profile.contained:
+        return [str(program)]
+    inside = Path("/service", program.name)
+    tools = [Path(tool) for tool in filter(None, map(shutil.which, _leave_root(profile)[:1]))]
+    libraries = _libraries(program, *tools)
+    files = {program: inside} | {path: path for path in (*tools, *libraries)}
+    contain = [profile.tool, *_shut_in(profile), *_bare_mounts(files, room)]
+    # A library's folder need not be among those that are searched without /etc/ld.so.cache.
+    folders = dict.fromkeys(str(path.parent) for path in libraries)
+    contain += ["--setenv", "LD_LIBRARY_PATH", ":".join(folders), "--seccomp", str(filter_fd)]
+    return [*contain, "--", *_leave_root(profile), str(inside)]
+
+
 def library_paths_inside(profile: Profile) -> list[str]:
     """Return where the warm parent finds the folders of installed packages.
 
@@ -147,24 +180,24 @@ def _python() -> str:
 
 
 def _namespaces(profile: Profile) -> list[str]:
+    if profile.confinement == "new-user":
+        return _shut_in(profile)
+    # The warm parent mounts each scenario's /tmp; the scenario itself has no capability.
+    return [*_shut_in(profile), "--cap-add", "CAP_SYS_ADMIN"]
+
+
+def _shut_in(profile: Profile) -> list[str]:
+    """Namespaces of its own and a bare environment; without any capability at level A."""
     shared = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     always = ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--clearenv"]
     for name, value in _ENVIRONMENT.items():
         always += ["--setenv", name, value]
     if profile.confinement == "new-user":
         return [*shared, *always]
-    ids = [
-        "--unshare-user",
-        "--disable-userns",
-        "--uid",
-        str(profile.uid),
-        "--gid",
-        str(profile.uid),
-    ]
-    # The warm parent mounts each scenario's /tmp; the scenario itself has no capability.
-    capability = ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
+    uid = str(profile.uid)
+    ids = ["--unshare-user", "--disable-userns", "--uid", uid, "--gid", uid]
     # Without bubblewrap's own process inside, which runs as the same user and could be written to.
-    return [*ids, *shared, *capability, "--as-pid-1", *always]
+    return [*ids, *shared, *always, "--as-pid-1", "--cap-drop", "ALL"]
 
 
 def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str]:
@@ -189,6 +222,31 @@ def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str
     # Each scenario mounts its own /tmp over this one, which stays empty.
     args += ["--perms", "1777", "--size", "4096", "--tmpfs", _TMP, "--chdir", _TMP]
     return [*args, "--remount-ro", "/"]
+
+
+def _bare_mounts(files: dict[Path, Path], room: Path) -> list[str]:
+    """Show these files, one room to write into, and hardly anything else."""
+    args: list[str] = []
+    for path, inside in files.items():
+        args += [*_parents(inside), "--ro-bind", str(path), str(inside)]
+    for device in ("/dev/null", "/dev/urandom"):
+        args += [*_parents(Path(device)), "--dev-bind", device, device]
+    args += ["--bind", str(room), str(SERVICE_ROOM)]
+    args += ["--perms", "1777", "--size", "65536", "--tmpfs", _TMP, "--chdir", _TMP]
+    return [*args, "--remount-ro", "/"]
+
+
+@cache
+def _libraries(*programs: Path) -> tuple[Path, ...]:
+    """What these programs load, and the loader itself; nothing when they are static."""
+    said = ""
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["ldd", *map(str, programs)]
+        said = subprocess.run(  # noqa: S603 - of programs that are about to be run
+            command, capture_output=True, text=True, timeout=5, check=False
+        ).stdout
+    found = re.findall(r"(/\S.*) \(0x[0-9a-f]+\)$", said, re.MULTILINE)
+    return tuple(map(Path, dict.fromkeys(found)))
 
 
 def _hidden(secret: tuple[Path, ...], shown: list[tuple[Path, Path]]) -> list[str]:
@@ -226,9 +284,15 @@ def _parents(path: Path) -> list[str]:
 def _drop(profile: Profile) -> list[str]:
     if profile.confinement != "new-user":
         return []
-    uid = str(profile.uid)
-    ids = ["--reuid", uid, "--regid", uid, "--clear-groups"]
     # Scenarios that run side by side cannot see each other; at level A each has its own /proc.
     hide = ["sh", "-c", 'mount -o remount,hidepid=2 /proc && exec "$@"', "sh"]
+    return [*hide, *_leave_root(profile)]
+
+
+def _leave_root(profile: Profile) -> list[str]:
+    if profile.confinement != "new-user":
+        return []
+    uid = str(profile.uid)
+    ids = ["--reuid", uid, "--regid", uid, "--clear-groups"]
     caps = ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
-    return [*hide, "setpriv", *ids, *caps, "--"]
+    return ["setpriv", *ids, *caps, "--"]

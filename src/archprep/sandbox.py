@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,11 +23,14 @@ from archprep.warm import Boot, BrokenError, WarmParent, Worker
 from archprep.worker import protocol
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from archprep.doors import Door
     from archprep.model import Frame
 
-__all__ = ["Boot", "Observation", "Refuse", "Sandbox", "Scenario"]
+__all__ = ["Boot", "Observation", "Playing", "Refuse", "Sandbox", "Scenario"]
 
 LAST_WORDS = 0.3  # seconds for one that has hung up to end by itself
 WATCH_EVERY = 0.02
@@ -42,6 +46,9 @@ class Scenario:
     fakes: dict[str, Any]
     limits: Limits
     told: dict[str, tuple[str, ...]] = field(default_factory=dict)  # methods that are not answered
+    # Sockets the judge made: their descriptors go with the request, and the judge keeps none.
+    listeners: list[socket.socket] = field(default_factory=list)
+    doors: dict[str, Door] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,29 @@ class Observation:
 
     value: Any
     output: str
+
+
+class Playing:
+    """A scenario under way in a thread, while the judge is a client of what it serves."""
+
+    def __init__(self, ending: Future[Observation], stop: Callable[[], None]) -> None:
+        self._ending = ending
+        self._stop = stop
+
+    def fate(self, patience: float) -> CandidateError | None:
+        """What it has ended with by itself, or does within so many seconds."""
+        try:
+            self._ending.result(patience)
+        except TimeoutError:
+            return None
+        except CandidateError as e:
+            return e
+        return CandidateError(Reason.CRASH, "the server ended by itself")
+
+    def result(self) -> Observation:
+        """End it, or raise what it has ended with by itself."""
+        self._stop()
+        return self._ending.result()
 
 
 class Sandbox:
@@ -113,10 +143,26 @@ class Sandbox:
         Raises CandidateError for whatever the candidate's code did instead, ContentError
         when the sandbox itself failed.
         """
+        with self._worker(scenario) as (worker, exchange):
+            return self._play(scenario, worker, exchange)
+
+    @contextmanager
+    def playing(self, scenario: Scenario) -> Iterator[Playing]:
+        """Play one scenario in a thread, and end it with the block."""
+        with self._worker(scenario) as (worker, exchange), ThreadPoolExecutor(1) as thread:
+            ending = thread.submit(self._play, scenario, worker, exchange)
+            try:
+                yield Playing(ending, exchange.stop)
+            finally:
+                exchange.stop()
+
+    @contextmanager
+    def _worker(self, scenario: Scenario) -> Iterator[tuple[Worker, Exchange]]:
         try:
             worker = self._take(scenario.limits)
+            deadline = time.monotonic() + scenario.limits.seconds
             try:
-                return self._play(scenario, worker)
+                yield worker, Exchange(worker.channel, scenario.fakes, deadline)
             finally:
                 worker.close()
         except BrokenError as e:
@@ -139,14 +185,12 @@ class Sandbox:
             self._parent.end(spare)
             spare.close()
 
-    def _play(self, scenario: Scenario, worker: Worker) -> Observation:
-        deadline = time.monotonic() + scenario.limits.seconds
-        exchange = Exchange(worker.channel, scenario.fakes, deadline)
+    def _play(self, scenario: Scenario, worker: Worker, exchange: Exchange) -> Observation:
         status, patience = None, 0.0
         try:
             try:
-                self._converse(scenario, worker, exchange, deadline)
-                patience = 0.0 if exchange.answer else LAST_WORDS
+                self._converse(scenario, worker, exchange)
+                patience = 0.0 if exchange.answer or exchange.stopped else LAST_WORDS
             finally:
                 status = self._parent.end(worker, patience)
                 _drain(worker)
@@ -163,21 +207,17 @@ class Sandbox:
             e.output = _prints(worker)
             raise
 
-    def _converse(
-        self, scenario: Scenario, worker: Worker, exchange: Exchange, deadline: float
-    ) -> None:
-        fakes = {name: scenario.told.get(name, ()) for name in scenario.fakes}
-        request = {"probe": scenario.probe, "inputs": scenario.inputs, "fakes": fakes}
+    def _converse(self, scenario: Scenario, worker: Worker, exchange: Exchange) -> None:
         try:
-            exchange.send(protocol.encode(request))
+            _ask(scenario, exchange)
             # The next one starts and imports on the other core while this one plays.
             self._spare = self._parent.order(scenario.limits, self._submission)
-            self._pump(worker, exchange, deadline)
+            self._pump(worker, exchange)
         except OutOfTimeError:
             seconds = scenario.limits.seconds
             raise account.too_long(seconds, imported=exchange.imported) from None
 
-    def _pump(self, worker: Worker, exchange: Exchange, deadline: float) -> None:
+    def _pump(self, worker: Worker, exchange: Exchange) -> None:
         """Answer calls and read prints until the scenario answers, ends or oversteps a limit."""
         with selectors.DefaultSelector() as selector:
             selector.register(worker.channel, selectors.EVENT_READ)
@@ -191,7 +231,7 @@ class Sandbox:
                     elif not _read_log(worker):
                         selector.unregister(worker.log)
                 now = time.monotonic()
-                if now > deadline:
+                if now > exchange.deadline:
                     raise OutOfTimeError
                 if now > look:
                     self._check_memory(worker.limits)
@@ -213,10 +253,33 @@ class Sandbox:
     def _conclude(self, exchange: Exchange, status: int | None) -> Any:
         answer = exchange.answer
         if answer is None:
+            if exchange.stopped:
+                return None
             raise account.ended_early(status, imported=exchange.imported)
         if "raised" in answer:
             raise account.raised(answer["raised"], self._submission)
         return answer["result"]
+
+
+def _ask(scenario: Scenario, exchange: Exchange) -> None:
+    """Send the request and, with it, the descriptors; those of the judge are closed."""
+    request = {
+        "probe": scenario.probe,
+        "inputs": scenario.inputs,
+        "fakes": {name: scenario.told.get(name, ()) for name in scenario.fakes},
+        "listeners": len(scenario.listeners),
+        "doors": list(scenario.doors),
+    }
+    opened = [door.open() for door in scenario.doors.values()]
+    try:
+        sent = [*(listener.fileno() for listener in scenario.listeners), *opened]
+        exchange.send(protocol.encode(request), sent)
+    finally:
+        # A listener of the judge's would keep connections waiting when the app is gone.
+        for listener in scenario.listeners:
+            listener.close()
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def _read_log(worker: Worker) -> bool:

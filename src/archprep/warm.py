@@ -188,8 +188,7 @@ class WarmParent:
         try:
             return subprocess.Popen(  # noqa: S603 - our own command line
                 isolation.command(self.profile, stage, secret, control_fd),
-                # bwrap's own environment can be read in the sandbox (/proc/1/environ).
-                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+                env=isolation.BARE_ENVIRONMENT,
                 pass_fds=[control_fd],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

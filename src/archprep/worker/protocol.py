@@ -8,7 +8,8 @@ instructions.
 Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid}
 Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text},
                        {"exited": pid, "status": n}
-Judge -> scenario      {"probe": …, "inputs": …, "fakes": […]},
+Judge -> scenario      {"probe": …, "inputs": …, "fakes": […], "listeners": n, "doors": […]},
+                       followed by the descriptors of these, if any;
                        {"id": n, "value": …} or {"id": n, "error": text}
 Scenario -> judge      {"imported": true}, {"call": n, …}, {"result": …} or {"raised": …}
 """

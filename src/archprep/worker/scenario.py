@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import os
+import socket
 import sys
 import traceback
 from contextlib import suppress
@@ -18,7 +19,6 @@ from . import protocol
 from .stubs import Channel, Stub
 
 if TYPE_CHECKING:
-    import socket
     from types import ModuleType
 
 MAX_TEXT = 20_000  # of an exception's message; the judge cuts and cleans again
@@ -43,14 +43,27 @@ def play(
         faulthandler.cancel_dump_traceback_later()
         request = protocol.receive(sock) or {}
         _say_where_it_hangs(seconds)
-        inputs = dict(request["inputs"])
-        inputs.update((name, Stub(channel, name, told)) for name, told in request["fakes"].items())
+        inputs = request["inputs"] | _sockets(sock, request)
+        inputs |= {name: Stub(channel, name, told) for name, told in request["fakes"].items()}
         result = getattr(probes, request["probe"])(**inputs)
         _flush()
         channel.send({"result": result})
     except BaseException as e:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the candidate's too
         _flush()
         channel.send({"raised": _describe(e, phase, submission)})
+
+
+def _sockets(sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
+    """Take what the judge has made: sockets that listen, and files of sockets to connect to."""
+    count, doors = request["listeners"], request["doors"]
+    if not count and not doors:
+        return {}
+    _, fds, _, _ = socket.recv_fds(sock, 1, count + len(doors))
+    paths = (f"/proc/self/fd/{fd}" for fd in fds[count:])
+    inputs: dict[str, Any] = dict(zip(doors, paths, strict=True))
+    if count:
+        inputs["listeners"] = [socket.socket(fileno=fd) for fd in fds[:count]]
+    return inputs
 
 
 def _say_where_it_hangs(seconds: float) -> None:

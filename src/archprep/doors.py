@@ -1,0 +1,47 @@
+"""Unix sockets that the judge makes and whose descriptors alone enter the sandbox.
+
+No folder with a socket is ever bound into it: a candidate could put something else in its place,
+and the judge's next request would go there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A socket that a probe may connect to; what it gets is a path."""
+
+    path: Path
+
+    def open(self) -> int:
+        """Return a new descriptor of the socket's file; only Linux can connect to such."""
+        return os.open(self.path, os.O_PATH)
+
+
+@contextmanager
+def listeners(count: int) -> Iterator[list[socket.socket]]:
+    """Give sockets that listen, each named by its path in a folder that is the judge's alone."""
+    with tempfile.TemporaryDirectory(prefix="archprep-") as folder, ExitStack() as opened:
+        found = [opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
+        for number, listener in enumerate(found):
+            listener.bind(f"{folder}/{number}")
+            Path(folder, str(number)).chmod(0o777)  # the sandbox's user is another one
+            listener.listen(BACKLOG)
+        yield found
+
+
+@contextmanager
+def silent_door() -> Iterator[Door]:
+    """Give a socket that accepts connections and never answers."""
+    with listeners(1) as (listener,):
+        yield Door(Path(listener.getsockname()))
