@@ -467,3 +467,23 @@ def test_new_leaves_nothing_half_written(root, monkeypatch):
     with pytest.raises(UsageError, match=r"cannot be written to .*: No space left on device"):
         author.new("q18")
     assert not any(list((root / kind).iterdir()) for kind in ("exercises", "solutions", "graders"))
+
+
+def test_forged_replies_are_http():
+    """Whatever a forger says, the judge's client can read it, and no number of it is kept."""
+    pytest.importorskip("h11")
+    from archprep.author import replies
+    from archprep.doors import listeners
+    from archprep.web import Request, Web
+
+    rng = random.Random(1)
+    seen = replies.Forgery(429, [("retry-after", "17"), ("content-length", "3")], '{"a": 12345}')
+    said = iter([seen, seen.redrawn(rng, forge.redrawn), None, {"x": [1, "\x00", 0.5]}])
+    with listeners(1) as (listener,):
+        playing = replies.serve([listener], lambda: next(said))
+        web = Web([Path(listener.getsockname())], playing.fate)
+        first, second, third, fourth = (web.send(Request("GET", "/")) for _ in range(4))
+    assert (first.status, first.header("retry-after"), first.json()) == (429, "17", {"a": 12345})
+    assert second.json().keys() == {"a"}
+    assert second.json()["a"] != 12345
+    assert (third.json(), fourth.json()) == (None, {"x": [1, "\x00", 0.5]})

@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,12 @@ def listeners(count: int) -> Iterator[list[socket.socket]]:
             listener.bind(f"{folder}/{number}")
             Path(folder, str(number)).chmod(0o777)  # the sandbox's user is another one
             listener.listen(BACKLOG)
-        yield found
+        try:
+            yield found
+        finally:
+            for listener in found:
+                with suppress(OSError):  # closed already where it went into a sandbox
+                    listener.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for a connection
 
 
 @contextmanager

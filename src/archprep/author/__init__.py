@@ -7,6 +7,7 @@ The parts, each below what uses it:
       files      what can be said without grading
       answers    the submissions: starter, constant stubs, reference, wrong answers
       forge      observations that nobody made
+        replies  HTTP replies that no app gave
       workers    the processes that grade
     screen     the proof on a terminal
 """

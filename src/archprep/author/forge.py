@@ -1,8 +1,9 @@
 """Observations that nobody made: no criterion may pass on them, and no grader may stumble.
 
 The sandbox is replaced by one that answers each probe from thin air, without a single call of a
-judge-side fake. Three kinds of answers: data of any shape; data of exactly the shape that the
-reference led to, with every value drawn anew; and the candidate's code failing.
+judge-side fake; for one that serves apps, every request gets a reply from thin air. Three kinds of
+answers: data of any shape; data of exactly the shape that the reference led to, with every value
+drawn anew; and the candidate's code failing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from archprep import judge, selftest
+from archprep.author import replies
 from archprep.errors import CandidateError
 from archprep.model import Exercise, Isolation, Limits, Reason, Scorecard, Submission
 from archprep.sandbox import Boot, Observation, Sandbox, Scenario
@@ -29,7 +31,7 @@ def grade(
 ) -> Iterator[Scorecard]:
     """The starter's scorecard under each forgery; the reference lends the shapes."""
     seen: dict[str, list[Any]] = {}
-    with _recording(seen):
+    with _recording(seen), replies.recording(seen):
         judge.grade(exercise, reference, seed=seed)
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     answers: list[Answer] = [_failing]
@@ -58,6 +60,10 @@ def _forging(answer: Answer) -> Iterator[None]:
     class Forger:
         def run(self, scenario: Scenario) -> Observation:
             return Observation(answer(scenario), output="")
+
+        @contextmanager
+        def playing(self, scenario: Scenario) -> Iterator[Any]:
+            yield replies.serve(scenario.listeners, lambda: answer(replies.ASKED))
 
         def renew(self, _submission: Submission) -> None: ...
 
@@ -116,6 +122,8 @@ def _of_the_same_shape(rng: random.Random, seen: dict[str, list[Any]]) -> Answer
 
 def redrawn(rng: random.Random, value: Any) -> Any:
     """Data of the same shape, each value drawn anew."""
+    if isinstance(value, replies.Forgery):
+        return value.redrawn(rng, redrawn)
     if isinstance(value, list):
         return [redrawn(rng, item) for item in value]
     if isinstance(value, dict):
