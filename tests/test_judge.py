@@ -110,6 +110,16 @@ def test_sound(candidate):
 """
 
 
+def test_packages_that_are_missing_are_the_users_to_install(grade, content):
+    """They are named with the command that installs them, before anything runs."""
+    manifest = content / "exercises" / "q01_event_bus" / "exercise.yaml"
+    more = 'packages: ["no-such[extra]", json5]\npreload: [json, no_such.module, no_such]\n'
+    manifest.write_text(manifest.read_text() + more)
+    with pytest.raises(UsageError, match=r"q1 needs packages .* \(no_such\)") as error:
+        grade()
+    assert error.value.tip == "Install them: pip install 'no-such[extra]' json5"
+
+
 # -- verdicts ---------------------------------------------------------------------------------
 
 

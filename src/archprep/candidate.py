@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator, Sequence
 
+    from archprep.isolation import Profile
     from archprep.model import Exercise
     from archprep.web import Web
 
@@ -30,6 +31,11 @@ class Candidate:
         self._import_failure: CandidateError | None = None
         self.prints: dict[str, str] = {}  # of each criterion or scenario that observed
         self.playing = ""  # the criterion or scenario that observes now
+
+    @property
+    def profile(self) -> Profile:
+        """The isolation in force; what the judge starts for a grader runs under the same."""
+        return self._sandbox.profile
 
     def observe(
         self,

@@ -18,6 +18,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,10 @@ from archprep.doors import silent_door
 from archprep.exchange import Held, Refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archprep.candidate import Candidate
+    from archprep.redis_server import RedisServer
     from archprep.web import Request
 
 __all__ = [
@@ -37,6 +42,7 @@ __all__ = [
     "criterion",
     "expect",
     "fake",
+    "redis_server",
     "scenario",
     "silent_door",
 ]
@@ -52,6 +58,15 @@ def __getattr__(name: str) -> Any:
     from archprep.web import Request
 
     return Request
+
+
+@contextmanager
+def redis_server(candidate: Candidate) -> Iterator[RedisServer]:
+    """Run a real server, in a sandbox of its own, as long as the block lasts."""
+    from archprep import redis_server
+
+    with redis_server.running(candidate.profile) as server:
+        yield server
 
 
 @dataclass(frozen=True, slots=True)

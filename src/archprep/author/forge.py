@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archprep import judge, selftest
+from archprep import isolation, judge, selftest
 from archprep.author import replies
 from archprep.errors import CandidateError
 from archprep.model import Exercise, Isolation, Limits, Reason, Scorecard, Submission
@@ -58,6 +58,8 @@ def _recording(seen: dict[str, list[Any]]) -> Iterator[None]:
 @contextmanager
 def _forging(answer: Answer) -> Iterator[None]:
     class Forger:
+        profile = isolation.plain()
+
         def run(self, scenario: Scenario) -> Observation:
             return Observation(answer(scenario), output="")
 
