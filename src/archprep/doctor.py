@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archprep import __version__, catalog, isolation, processes, selftest, store
+from archprep import __version__, catalog, isolation, processes, redis_server, selftest, store
 from archprep.errors import ArchprepError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything; the self-test is repeated, not recalled."""
-    return [*_versions(), *_isolation(), *_home(), *_content()]
+    return [*_versions(), *_isolation(), *_redis(), *_home(), *_content()]
 
 
 def show(findings: list[Finding], console: Console) -> bool:
@@ -91,6 +91,26 @@ def _isolation() -> Iterator[Finding]:
         yield Finding(
             f"self-test {name.replace('_', ' ')}", result, good=result == selftest.BLOCKED
         )
+
+
+def _redis() -> Iterator[Finding]:
+    found = redis_server.find()
+    if found is None:
+        # Nothing is wrong: most exercises do without.
+        why = "none; exercises whose processes share one need it"
+        yield Finding("Redis server", why, fix=_install_redis())
+        return
+    version = redis_server.version(found)
+    if version is None:
+        yield Finding("Redis server", f"{found} cannot be run", good=False, fix=_install_redis())
+        return
+    yield Finding("Redis server", f"{version} at {found}")
+
+
+def _install_redis() -> str:
+    if processes.is_linux() and platform.machine() == "x86_64":
+        return f"{sys.executable} -m {redis_server.INSTALL}"
+    return _install("redis-server")
 
 
 def _mend_isolation(message: str) -> str:

@@ -36,6 +36,8 @@ _TMP = "/tmp"  # noqa: S108 - the sandbox's own
 # 64 MB for each thread: of address space, which is what is limited.
 BARE_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"}
 _ENVIRONMENT = BARE_ENVIRONMENT | {"HOME": _TMP, "TMPDIR": _TMP}
+_TOOLS = (Path("/usr/bin/setpriv"), Path("/usr/bin/prlimit"))
+_SERVICE_LIMITS = (f"--as={384 << 20}", "--fsize=0", "--nofile=1024", "--core=0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +136,26 @@ def service(profile: Profile, program: Path, room: Path, filter_fd: int) -> list
     """Return the command that starts a server of ours; a candidate talks to it by a socket.
 
     It sees itself, the libraries it needs, and `room`, where it makes that socket. Whoever took
-    it over would find no other program, no /proc, and no folder but that one to write into.
+    it over would find no shell, no /proc, and no folder but that one to write into.
     """
     if not profile.contained:
-        return [str(program)]
+        return [*_bounded(), str(program)]
     inside = Path("/service", program.name)
-    tools = [Path(tool) for tool in filter(None, map(shutil.which, _leave_root(profile)[:1]))]
-    libraries = _libraries(program, *tools)
-    files = {program: inside} | {path: path for path in (*tools, *libraries)}
+    libraries = _libraries(program, *_TOOLS)
+    files = {program: inside} | {path: path for path in (*_TOOLS, *libraries)}
     contain = [profile.tool, *_shut_in(profile), *_bare_mounts(files, room)]
     # A library's folder need not be among those that are searched without /etc/ld.so.cache.
     folders = dict.fromkeys(str(path.parent) for path in libraries)
     contain += ["--setenv", "LD_LIBRARY_PATH", ":".join(folders), "--seccomp", str(filter_fd)]
-    return [*contain, "--", *_leave_root(profile), str(inside)]
+    limit = ["prlimit", *_SERVICE_LIMITS, "--nproc=64", "--"]
+    return [*contain, "--", *_leave_root(profile), *limit, str(inside)]
+
+
+def _bounded() -> list[str]:
+    """At level D: with the same limits, and ended with the judge, where there are such tools."""
+    if not all(map(Path.exists, _TOOLS)):
+        return []
+    return ["setpriv", "--pdeathsig", "KILL", "--", "prlimit", *_SERVICE_LIMITS, "--"]
 
 
 def library_paths_inside(profile: Profile) -> list[str]:
@@ -226,14 +235,13 @@ def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str
 
 def _bare_mounts(files: dict[Path, Path], room: Path) -> list[str]:
     """Show these files, one room to write into, and hardly anything else."""
-    args: list[str] = []
+    # First: a library may lie below it.
+    args = ["--perms", "1777", "--size", "65536", "--tmpfs", _TMP, "--chdir", _TMP]
     for path, inside in files.items():
         args += [*_parents(inside), "--ro-bind", str(path), str(inside)]
     for device in ("/dev/null", "/dev/urandom"):
         args += [*_parents(Path(device)), "--dev-bind", device, device]
-    args += ["--bind", str(room), str(SERVICE_ROOM)]
-    args += ["--perms", "1777", "--size", "65536", "--tmpfs", _TMP, "--chdir", _TMP]
-    return [*args, "--remount-ro", "/"]
+    return [*args, "--bind", str(room), str(SERVICE_ROOM), "--remount-ro", "/"]
 
 
 @cache

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 PR_SET_CHILD_SUBREAPER = 36
 END_SECONDS = 2.0  # for killed processes to be gone
@@ -60,6 +63,35 @@ def end(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
     while (left := [pid for pid in left if not _gone(pid)]) and time.monotonic() < deadline:
         time.sleep(0.001)
+
+
+def end_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all below it, and wait until they are gone."""
+    # Once it has been waited for, its number may be another process's.
+    under = below(process.pid) if process.poll() is None else []
+    process.kill()
+    process.wait()
+    end(under)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done.
+
+    For the moments between a process or a folder that is made and the name that it is given:
+    an exception in between would leave it behind.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is ever interrupted
+        return
+    came: list[tuple[Any, ...]] = []
+    before = signal.signal(signal.SIGINT, lambda *signal_: came.append(signal_))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came and callable(before):
+            before(*came[0])
 
 
 def _gone(pid: int) -> bool:
