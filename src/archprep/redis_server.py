@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from archprep import isolation, processes, seccomp
 from archprep.clean import clean
+from archprep.doors import Door
 from archprep.errors import ContentError
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class RedisServer:
 
     path: Path
     client: redis.Redis
+
+    @property
+    def door(self) -> Door:
+        """What a probe gets, to connect to it."""
+        return Door(self.path)
 
 
 @contextmanager
