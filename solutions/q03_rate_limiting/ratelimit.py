@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -110,7 +110,7 @@ class _Log:
         self.hits.append((now, cost))
         self.used += cost
 
-    def reset(self, now: float, window_s: int) -> float:
+    def reset_s(self, now: float, window_s: int) -> float:
         """Return the seconds until the oldest hit leaves the window."""
         return self.hits[0][0] + window_s - now if self.hits else 0.0
 
@@ -132,7 +132,7 @@ class MemoryWindow:
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
         # By length of the window, then by (identity, policy): the longest without a hit first.
-        self._logs: dict[int, dict[tuple[str, str], _Log]] = {}
+        self._logs: dict[int, OrderedDict[tuple[str, str], _Log]] = {}
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
         """Admit the hit if every policy has room for it in its window."""
@@ -150,29 +150,27 @@ class MemoryWindow:
         return Decision(
             allowed=not waits,
             remaining={p.name: max(0, p.limit - log.used) for p, log in logs.items()},
-            reset_s={p.name: log.reset(now, p.window_s) for p, log in logs.items()},
+            reset_s={p.name: log.reset_s(now, p.window_s) for p, log in logs.items()},
             retry_after=max(1, ceil(max(waits))) if waits else 0,
         )
 
     def _log(self, ident: str, policy: Policy, now: float) -> _Log:
-        log = self._logs.get(policy.window_s, {}).get((ident, policy.name)) or _Log()
+        logs = self._logs.setdefault(policy.window_s, OrderedDict())
+        log = logs.get((ident, policy.name)) or _Log()
         log.forget(now - policy.window_s)
         return log
 
     def _keep(self, ident: str, policy: Policy, log: _Log) -> None:
         """Store the log as the one that was hit last."""
-        logs = self._logs.setdefault(policy.window_s, {})
-        logs.pop((ident, policy.name), None)
+        logs = self._logs[policy.window_s]
         logs[ident, policy.name] = log
+        logs.move_to_end((ident, policy.name))
 
     def _forget(self, now: float) -> None:
         """Drop what has left its window whole. Each log is dropped once: amortised O(1)."""
         for window_s, logs in self._logs.items():
-            while logs:
-                oldest = next(iter(logs))
-                if logs[oldest].hits[-1][0] > now - window_s:
-                    break
-                del logs[oldest]
+            while logs and next(iter(logs.values())).hits[-1][0] <= now - window_s:
+                logs.popitem(last=False)
 
 
 # -- Redis
