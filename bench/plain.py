@@ -7,17 +7,28 @@ boundary is what the ratio shows. `PLAIN_SUBMISSION` is the folder of the code t
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
+import queue
 import sys
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from archprep.grading import Fake
+import psutil
+
+from archprep import isolation
+from archprep.doors import Door, listeners
+from archprep.grading import Fake, Held
+from archprep.web import Web
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 SEED = int(os.environ.get("PLAIN_SEED", "1"))
@@ -29,16 +40,59 @@ class InProcess:
     def __init__(self, probes: ModuleType) -> None:
         self._probes = probes
 
+    @property
+    def profile(self) -> isolation.Profile:
+        """None but a plain process."""
+        return isolation.plain()
+
     def observe(self, probe: str, /, *, returns: Any = None, **inputs: Any) -> Any:
         """Call the probe with the judge's objects themselves; data comes back as JSON would."""
         import msgspec
 
-        for limit_or_word in ("seconds", "given"):  # of use to a sandbox only
-            inputs.pop(limit_or_word, None)
-        fakes = {k: v.target for k, v in inputs.items() if isinstance(v, Fake)}
-        plain = _copied({k: v for k, v in inputs.items() if k not in fakes})
-        value = _copied(getattr(self._probes, probe)(**plain, **fakes))
+        value = _copied(getattr(self._probes, probe)(**_given(inputs)))
         return value if returns is None else msgspec.convert(value, returns, strict=True)
+
+    @contextmanager
+    def serve(self, probe: str, /, *, apps: int = 1, **inputs: Any) -> Iterator[Web]:
+        """Serve the apps from a thread of this process, as a test's fixture would."""
+        with listeners(apps) as sockets:
+            paths = [Path(listener.getsockname()) for listener in sockets]
+            served = functools.partial(getattr(self._probes, probe), listeners=sockets)
+            threading.Thread(target=served, kwargs=_given(inputs), daemon=True).start()
+            yield Web(paths, lambda _: None)
+            for child in psutil.Process().children():  # one for each app but the first
+                with suppress(psutil.Error):
+                    child.kill() if child.name() == psutil.Process().name() else None
+
+
+class Direct:
+    """The judge's object without a boundary; a reply that it holds back is waited for."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __getattr__(self, method: str) -> Any:
+        return functools.partial(self._call, getattr(self._target, method))
+
+    def _call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+        value = method(*args, **kwargs)
+        if not isinstance(value, Held):
+            return value
+        released: queue.Queue[Any] = queue.Queue()
+        value.answer_with(released.put)
+        return released.get()
+
+
+def _given(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return what the probe gets: the judge's objects themselves, and copies of data."""
+    given = {k: v for k, v in inputs.items() if k not in ("seconds", "given")}
+    return {k: _passed(v) for k, v in given.items()}
+
+
+def _passed(value: Any) -> Any:
+    if isinstance(value, Fake):
+        return Direct(value.target)
+    return str(value.path) if isinstance(value, Door) else _copied(value)
 
 
 def _copied(value: Any) -> Any:

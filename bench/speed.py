@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ARCHPREP = str(Path(sys.executable).with_name("archprep"))
-REFERENCE = ROOT / "solutions" / "q01_event_bus"
+REFERENCES = {"q1": "q01_event_bus", "q3": "q03_rate_limiting"}
 SEED = "1"
 LOOP = """
 
@@ -51,27 +51,37 @@ def main() -> None:
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ARCHPREP_HOME"] = str(Path(folder, "home"))
-        workspace = _workspace(Path(folder))
+        places = {name: _workspace(Path(folder), name) for name in REFERENCES}
         print(f"{'what':<34}{'median':>9}{'ratio':>8}{'min':>7}{'max':>7}{'bar':>6}")
-        for pair in _pairs(workspace):
+        for pair in _pairs(places):
             _report(pair, runs)
-        _endless_loop(workspace)
+        _watch(places["q3"], runs)
+        _endless_loop(places["q1"])
 
 
-def _workspace(folder: Path) -> Path:
-    """Start q1 and put the reference in place; the first check also runs the self-test."""
-    workspace = folder / "q1"
-    _run([ARCHPREP, "start", "q1", "--dir", str(workspace)])
-    for path in REFERENCE.glob("*.py"):
+def _workspace(folder: Path, name: str) -> Path:
+    """Start an exercise and put the reference in place; the first check runs the self-test, too."""
+    workspace = folder / name
+    _run([ARCHPREP, "start", name, "--dir", str(workspace)])
+    for path in (ROOT / "solutions" / REFERENCES[name]).glob("*.py"):
         shutil.copy(path, workspace)
-    _run([ARCHPREP, "check", "q1", "--dir", str(workspace)])
+    _run([ARCHPREP, "check", name, "--dir", str(workspace)])
     return workspace
 
 
-def _pairs(workspace: Path) -> list[Pair]:
+def _pairs(places: dict[str, Path]) -> list[Pair]:
     python = sys.executable
+    return [
+        Pair("list / import typer", [ARCHPREP, "list"], [python, "-c", "import typer"], 2.0),
+        _check("q1", places["q1"], 1.6),
+        _check("q3", places["q3"], 1.3),
+    ]
+
+
+def _check(name: str, workspace: Path, bar: float) -> Pair:
+    """The whole command, against the same graders, cases and seed in one plain process."""
     plain = [
-        python,
+        sys.executable,
         "-m",
         "pytest",
         "-q",
@@ -83,37 +93,67 @@ def _pairs(workspace: Path) -> list[Pair]:
         "plain",
         "--import-mode=importlib",
     ]
-    graders = ROOT / "graders" / "q01_event_bus"
+    graders = ROOT / "graders" / REFERENCES[name]
     env = {
         "PYTHONPATH": str(ROOT / "bench"),
-        "PLAIN_SUBMISSION": str(REFERENCE),
+        "PLAIN_SUBMISSION": str(ROOT / "solutions" / REFERENCES[name]),
         "PLAIN_SEED": SEED,
     }
-    return [
-        Pair("list / import typer", [ARCHPREP, "list"], [python, "-c", "import typer"], 2.0),
-        Pair(
-            "check q1 / plain pytest in-process",
-            [ARCHPREP, "check", "q1", "--dir", str(workspace), "--seed", SEED],
-            [*plain, "--rootdir", str(graders.parent), "-c", os.devnull, str(graders)],
-            1.6,
-            env,
-        ),
-    ]
+    return Pair(
+        f"check {name} / plain pytest in-process",
+        _checked(name, workspace),
+        [*plain, "--rootdir", str(graders.parent), "-c", os.devnull, str(graders)],
+        bar,
+        env,
+    )
+
+
+def _checked(name: str, workspace: Path) -> list[str]:
+    return [ARCHPREP, "check", name, "--dir", str(workspace), "--seed", SEED]
 
 
 def _report(pair: Pair, runs: int) -> None:
-    times, ratios = [], []
-    for number in range(runs + 1):
-        a, b = _seconds(pair.command, {}), _seconds(pair.against, pair.env)
-        if number:  # the first round warms the disk cache
-            times.append(a)
-            ratios.append(a / b)
+    measured = [
+        (_seconds(pair.command, {}), _seconds(pair.against, pair.env)) for _ in range(runs + 1)
+    ]
+    _print(pair.name, measured[1:], pair.bar)  # the first round warms the disk cache
+
+
+def _print(name: str, measured: list[tuple[float, float]], bar: float) -> None:
+    ratios = [a / b for a, b in measured]
     middle = statistics.median(ratios)
-    mark = "" if middle <= pair.bar else "  above the bar"
+    mark = "" if middle <= bar else "  above the bar"
     print(
-        f"{pair.name:<34}{statistics.median(times):>7.3f} s{middle:>8.2f}"
-        f"{min(ratios):>7.2f}{max(ratios):>7.2f}{pair.bar:>6.1f}{mark}"
+        f"{name:<34}{statistics.median(a for a, _ in measured):>7.3f} s{middle:>8.2f}"
+        f"{min(ratios):>7.2f}{max(ratios):>7.2f}{bar:>6.1f}{mark}",
+        flush=True,
     )
+
+
+def _watch(workspace: Path, runs: int) -> None:
+    """From a save to the scorecard, while `watch` keeps its sandbox warm; and a cold check."""
+    code = workspace / "ratelimit.py"
+    command = [ARCHPREP, "watch", "q3", "--dir", str(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        _await_scorecard(watching.stdout)
+        measured = []
+        for number in range(runs):
+            started = time.perf_counter()
+            with code.open("a") as file:
+                file.write(f"# {number}\n")
+            _await_scorecard(watching.stdout)
+            saved = time.perf_counter() - started
+            measured.append((saved, _seconds(_checked("q3", workspace), {})))
+        watching.terminate()
+    _print("watch q3, save to scorecard / check", measured, 0.5)
+
+
+def _await_scorecard(lines: Iterable[str]) -> None:
+    for line in lines:
+        if line.startswith("Watching"):
+            return
+    sys.exit("archprep watch has ended")
 
 
 def _endless_loop(workspace: Path) -> None:
