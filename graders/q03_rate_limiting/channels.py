@@ -1,0 +1,139 @@
+"""ASGI calls of which the judge plays both ends: the server and the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archprep.grading import expect
+
+from .telling import FIELDS, short
+
+if TYPE_CHECKING:
+    from .site import Person, Site
+
+Step = list[Any]  # of the app: ["receives", message], ["sends", message], ["raises", name]
+
+
+@dataclass
+class Call:
+    """One call of the middleware: its scope, what the app does, and what happened."""
+
+    scope: dict[str, Any]
+    steps: list[Step]
+    story: list[Step] = field(default_factory=list)
+    hits: int = 0
+
+    def due(self) -> list[Step]:
+        """What must happen: whatever the app sends is with the server before the app goes on."""
+        ends = {"receives": "the app receives", "sends": "the server gets", "raises": "it raises"}
+        told: list[Step] = [["the app is called with", self.scope]]
+        told += [[ends[verb], what] for verb, what in self.steps]
+        return told if self.steps[-1][0] == "raises" else [*told, ["it returns", None]]
+
+    def check(self) -> None:
+        """Compare the story with what is due."""
+        kind = self.scope["type"]
+        acts = "; ".join(f"{verb} {short(what)}" for verb, what in self.steps)
+        given = f'an ASGI call of type "{kind}", under a rule for "/". The app {acts}'
+        expect(
+            self.hits == (kind == "http"),
+            expected="an HTTP request is one hit; websockets and lifespan are none",
+            observed=f"the limiter was called {self.hits} times",
+            given=given,
+        )
+        seen = [[what, without_fields(message)] for what, message in self.story]
+        for number, (what, message) in enumerate(self.due()):
+            there = seen[number] if number < len(seen) else ["nothing more happens", None]
+            expect(
+                there == [what, message],
+                expected="the scope, the app's messages and its exceptions pass untouched and at "
+                f"once. Here: {what} {short(message)}",
+                observed=f"{there[0]} {short(there[1])}",
+                given=given,
+            )
+
+
+def without_fields(message: Any) -> Any:
+    """A message less the fields that the middleware has to add to the start of a response."""
+    if not isinstance(message, dict) or message.get("type") != "http.response.start":
+        return message
+    pairs = message.get("headers")
+    if not isinstance(pairs, list):
+        return message
+    left = [pair for pair in pairs if not (pair and str(pair[0]).lower() in FIELDS)]
+    return message | {"headers": left}
+
+
+class Wire:
+    """Draws calls, and writes down what went where."""
+
+    def __init__(self, site: Site, person: Person) -> None:
+        self._site, self._person = site, person
+        self.calls = [self._socket(), self._socket(), self._lifespan(), self._socket()]
+        self.calls += [self._stream(), self._broken("KeyError"), self._broken("TimeoutError")]
+        site.rng.shuffle(self.calls)
+
+    # -- what happens; called by the probe
+
+    def event(self, number: int, what: Any, message: Any) -> None:
+        self.calls[number].story.append([what, message])
+
+    def hit(self, number: int, policies: Any) -> dict[str, Any]:
+        """Allow HTTP requests, and nothing else."""
+        call = self.calls[number]
+        call.hits += 1
+        names = [name for name, *_ in policies]
+        return {
+            "allowed": call.scope["type"] == "http",
+            "remaining": dict.fromkeys(names, 7),
+            "reset_s": dict.fromkeys(names, 1.5),
+            "retry_after": 0,
+        }
+
+    # -- drawing
+
+    def _scope(self, kind: str, **more: Any) -> dict[str, Any]:
+        name, value = self._person.header
+        return {
+            "type": kind,
+            "path": f"/{self._site.word()}/{self._site.token()}",
+            "headers": [["host", "service"], [name.lower(), value]],
+            "client": [self._site.address(), self._site.rng.randint(1024, 60000)],
+            **more,
+        }
+
+    def _socket(self) -> Call:
+        token = self._site.token
+        scope = self._scope("websocket", scheme="wss", subprotocols=[token()])
+        steps: list[Step] = [
+            ["receives", {"type": "websocket.connect"}],
+            ["sends", {"type": "websocket.accept", "subprotocol": token(), "headers": []}],
+            ["receives", {"type": "websocket.receive", "text": token()}],
+            ["sends", {"type": "websocket.send", "text": token()}],
+        ]
+        return Call(scope, steps)
+
+    def _lifespan(self) -> Call:
+        steps: list[Step] = []
+        for turn in ("startup", "shutdown"):
+            steps.append(["receives", {"type": f"lifespan.{turn}"}])
+            steps.append(["sends", {"type": f"lifespan.{turn}.complete"}])
+        return Call({"type": "lifespan", "state": {self._site.token(): 1}}, steps)
+
+    def _stream(self) -> Call:
+        """A response in pieces, answered while the request is still coming in."""
+        token = self._site.token
+        start = {"type": "http.response.start", "status": 200, "headers": [["x-serial", token()]]}
+        steps: list[Step] = [["sends", start]]
+        for _ in range(3):
+            piece = {"type": "http.request", "body": token(), "more_body": True}
+            steps.append(["receives", piece])
+            steps.append(
+                ["sends", {"type": "http.response.body", "body": token(), "more_body": True}]
+            )
+        last = {"type": "http.response.body", "body": token(), "more_body": False}
+        return Call(self._scope("http", method="POST"), [*steps, ["sends", last]])
+
+    def _broken(self, name: str) -> Call:
+        return Call(self._scope("http", method="GET"), [["raises", name]])

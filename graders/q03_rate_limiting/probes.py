@@ -1,0 +1,397 @@
+"""Drives the candidate's limiters and middleware; nothing here knows what is right."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import json
+import math
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+# -- limiters, without HTTP
+
+
+class Clock:
+    """Stands where the plan puts it."""
+
+    def __init__(self):
+        self.now, self.wall = 0.0, 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def time(self):
+        return self.wall
+
+
+def play_all(plays):
+    """Play some plans one after another, each on limiters of its own."""
+    return [asyncio.run(in_memory(**p) if "clock" in p else in_redis(**p)) for p in plays]
+
+
+async def in_memory(limiter, clock, policies, hits):
+    """Each hit at its instants of the two clocks, `clock` ahead of the plan."""
+    import ratelimit
+
+    policies = [ratelimit.Policy(*fields) for fields in policies]
+    limited, seen = getattr(ratelimit, limiter)(clock=(it := Clock())), []
+    for at, wall, _, *call in hits:
+        it.now, it.wall = clock + at, wall
+        seen.append(await hit(limited, policies, *call))
+    return seen
+
+
+async def in_redis(limiter, server, policies, hits):
+    """Two limiters share a server whose clock and expiry follow the plan, from `server` on."""
+    import fakeredis
+    import ratelimit
+    import time_machine
+
+    shared = fakeredis.FakeServer()
+    clients = [fakeredis.FakeAsyncRedis(server=shared) for _ in range(2)]
+    policies = [ratelimit.Policy(*fields) for fields in policies]
+    with time_machine.travel(server, tick=False) as clock:
+        limited, seen = [getattr(ratelimit, limiter)(client) for client in clients], []
+        for at, _, by, *call in hits:
+            clock.move_to(server + at)
+            seen.append(await hit(limited[by], policies, *call))
+        for client in clients:
+            await client.aclose()
+    return seen
+
+
+async def hit(limiter, policies, ident, numbers, cost):
+    """One decision as plain data."""
+    options = {} if cost == 1 else {"cost": cost}
+    decision = await limiter.hit(ident, tuple(policies[n] for n in numbers), **options)
+    if not hasattr(decision, "retry_after"):
+        return repr(decision)
+    fields = ("allowed", "remaining", "reset_s", "retry_after")
+    return [plain(getattr(decision, field, None)) for field in fields]
+
+
+def crowd(clock, policies, rounds):
+    """Many identities come and go: what is allowed, and the memory in use before each round."""
+    gc.collect()
+    gc.freeze()  # what this process began with need not be looked at again
+    return asyncio.run(crowded(clock, policies, rounds))
+
+
+async def crowded(clock, policies, rounds):
+    import ratelimit
+
+    policies = [ratelimit.Policy(*fields) for fields in policies]
+    limiter = ratelimit.MemoryWindow(clock=(it := Clock()))
+    allowed, used = [], []
+    for hits in [*rounds, []]:
+        gc.collect()
+        used.append(sys.getallocatedblocks())
+        now = []
+        for at, ident in hits:
+            it.now = it.wall = clock + at
+            ident = ident[:1] + ident[1:]  # a text of its own: to keep it takes memory
+            now.append((await hit(limiter, policies, ident, range(len(policies)), 1))[0])
+        allowed.append(now)
+    return {"allowed": allowed[:-1], "used": used}
+
+
+def plain(value):
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+
+
+# -- over HTTP
+
+
+ERRORS = {
+    error.__name__: error
+    for error in (ConnectionError, KeyError, OSError, RuntimeError, TimeoutError, ValueError)
+}
+FOR_THREADS = 12  # calls of the judge's objects that wait at the same time
+
+
+def guard(listeners, world, guards, known, store=None):
+    """Serve an app behind the candidate's middleware; a header names the one of `guards`."""
+    from archprep.worker.serve import serve
+
+    app = make_app(world)
+    fronts = {
+        name: protect(app, Remote(world.hit), known, store=store, **settings)
+        for name, settings in guards.items()
+    }
+    serve(Front(fronts, world.broke), listeners[0])
+
+
+def protect(app, limiter, known, *, rules, store=None, store_limiter=False, **settings):
+    """Put the candidate's middleware around an app."""
+    import ratelimit
+
+    made = [
+        ratelimit.Rule(
+            path=rule["path"],
+            policies={
+                tier: tuple(ratelimit.Policy(*fields) for fields in policies)
+                for tier, policies in rule["policies"].items()
+            },
+            methods=None if rule["methods"] is None else frozenset(rule["methods"]),
+            cost=rule["cost"],
+        )
+        for rule in rules
+    ]
+    if store_limiter:
+        limiter = window_of(store, limiter)
+    return ratelimit.RateLimitMiddleware(
+        app, limiter=limiter, identify=identify_by(known), rules=made, **settings
+    )
+
+
+def window_of(store, instead):
+    """A window in the store; if none is written yet, a limiter that does as well here."""
+    import ratelimit
+    from redis.asyncio import Redis
+
+    try:
+        return ratelimit.RedisWindow(Redis(unix_socket_path=store))
+    except NotImplementedError:
+        return instead
+
+
+def identify_by(known):
+    async def identify(request):
+        import ratelimit
+
+        await asyncio.sleep(0)
+        for header, people in known.items():
+            if found := people.get(request.headers.get(header, "")):
+                return ratelimit.Principal(*found)
+        return None
+
+    return identify
+
+
+class Remote:
+    """The judge's limiter."""
+
+    def __init__(self, ask):
+        self._ask = ask
+
+    async def hit(self, ident, policies, cost=1):
+        import ratelimit
+
+        asked = [[p.name, p.limit, p.window_s, p.burst] for p in policies]
+        said = await asyncio.to_thread(self._ask, ident, asked, cost)
+        if "raises" in said:
+            raise scripted_error(said)
+        return ratelimit.Decision(**said)
+
+
+def make_app(world):
+    """An API of one endpoint, which answers as the judge says."""
+    from fastapi import FastAPI, Response
+    from starlette.routing import Route
+
+    async def endpoint(request):
+        body = await request.body()
+        url = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        digest = hashlib.sha256(body).hexdigest()
+        said = await asyncio.to_thread(world.visit, url, request.method, len(body), digest)
+        if "raises" in said:
+            raise scripted_error(said)
+        response = Response(said["body"], said["status"])
+        response.raw_headers += [(n.encode(), v.encode()) for n, v in said["headers"]]
+        return response
+
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    return FastAPI(openapi_url=None, routes=[Route("/{path:path}", endpoint, methods=methods)])
+
+
+class Front:
+    """What a server and its proxies do before the middleware: takes the judge's own headers off."""
+
+    def __init__(self, guards, broke):
+        self._guards, self._broke = guards, broke
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(ThreadPoolExecutor(FOR_THREADS))
+            await live(receive, send)
+            return
+        told, headers = {}, []
+        for name, value in scope["headers"]:
+            if name in {b"x-guard", b"x-peer"}:
+                told[name] = value.decode()
+            else:
+                headers.append((name, value))
+        peer = told.get(b"x-peer")
+        scope = {**scope, "headers": headers, "client": peer and (peer, 51234)}
+        try:
+            await self._guards[told[b"x-guard"]](scope, receive, send)
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            if not scripted(error):  # those of the app have been answered, and are meant
+                where = scope["path"] + (f"?{q}" if (q := scope["query_string"].decode()) else "")
+                await asyncio.to_thread(self._broke, where, tell(error))
+                raise
+
+
+async def live(receive, send):
+    """Start and stop as a server wants to hear it."""
+    for turn in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{turn}.complete"})
+
+
+def scripted_error(said):
+    error = ERRORS[said["raises"]](said["text"])
+    error.scripted = True
+    return error
+
+
+def scripted(error):
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(scripted, error.exceptions))
+    return getattr(error, "scripted", False)
+
+
+def tell(error):
+    """An error and the last place in the candidate's file that it came through."""
+    places = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    where = [
+        f" in {code.co_name}, line {line}"
+        for code, line in places
+        if code.co_filename.endswith("ratelimit.py")
+    ]
+    return f"{type(error).__name__}: {error}{where[-1] if where else ''}"
+
+
+# -- ASGI calls without a server
+
+
+def pass_scopes(wire, calls, guards, known):
+    """Call the middleware directly, once for each scope."""
+    (settings,) = guards.values()
+    for number, call in enumerate(calls):
+        asyncio.run(pass_scope(wire, number, known=known, settings=settings, **call))
+
+
+async def pass_scope(wire, number, scope, steps, known, settings):
+    """One call: server and app tell the judge what comes to them."""
+    scope = as_sent(scope)
+    incoming = iter([message for verb, message in steps if verb == "receives"])
+    arrived = asyncio.Semaphore(0)
+
+    async def app(its_scope, receive, send):
+        wire.event(number, "the app is called with", as_told(its_scope))
+        for verb, what in steps:
+            if verb == "raises":
+                raise scripted_error({"raises": what, "text": ""})
+            if verb == "receives":
+                wire.event(number, "the app receives", as_told(await receive()))
+                continue
+            await send(as_sent(what))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(arrived.acquire(), 1.0)
+
+    async def receive():
+        return as_sent(next(incoming))
+
+    async def send(message):
+        wire.event(number, "the server gets", as_told(message))
+        arrived.release()
+
+    limiter = Remote(lambda _, policies, __: wire.hit(number, policies))
+    try:
+        await protect(app, limiter, known, **settings)(scope, receive, send)
+    except Exception as error:
+        if not scripted(error):
+            raise
+        wire.event(number, "it raises", type(error).__name__)
+    else:
+        wire.event(number, "it returns", None)
+
+
+def as_sent(message):
+    """A scope or message as ASGI has it: with bytes."""
+    message = dict(message)
+    if "headers" in message:
+        message["headers"] = [(n.encode(), v.encode()) for n, v in message["headers"]]
+    if "body" in message:
+        message["body"] = message["body"].encode()
+    if isinstance(message.get("client"), list):
+        message["client"] = tuple(message["client"])
+    return message
+
+
+def as_told(value):
+    """The same as plain data."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if isinstance(value, Mapping):
+        return {str(key): as_told(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_told(item) for item in value]
+    return plain(value)
+
+
+# -- several processes at one store
+
+
+def shared(listeners, store, offsets):
+    """Serve windows in one store, in a process each, whose clocks are seconds off."""
+    from archprep.worker.serve import serve_each
+
+    serve_each(lambda number: Counter(store, offsets[number]), listeners)
+
+
+class Counter:
+    """Answers a hit in JSON with a decision in JSON."""
+
+    def __init__(self, store, offset):
+        from redis.asyncio import Redis
+
+        if offset:
+            import time_machine
+
+            time_machine.travel(time.time() + offset, tick=True).start()
+        self._redis = Redis(unix_socket_path=store)
+        self._windows = {}
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            await live(receive, send)
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        try:
+            said = await self._hit(**json.loads(body))
+        except NotImplementedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the judge is told
+            said = {"broke": tell(error)}
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+
+    async def _hit(self, prefix, ident, policies, cost):
+        import ratelimit
+
+        if prefix not in self._windows:
+            self._windows[prefix] = ratelimit.RedisWindow(self._redis, prefix=prefix)
+        made = tuple(ratelimit.Policy(*fields) for fields in policies)
+        decision = await self._windows[prefix].hit(ident, made, cost)
+        fields = ("allowed", "remaining", "reset_s", "retry_after")
+        return {field: plain(getattr(decision, field, None)) for field in fields}

@@ -1,0 +1,318 @@
+"""A site behind the candidate's middleware, drawn at random: rules, people, requests, answers.
+
+The limiter and the app are the judge's own: what they were called with, and how often, are facts.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archprep.errors import CandidateError
+from archprep.grading import Held, Request, fake
+from archprep.model import Reason
+
+from .telling import tell_request
+
+WORDS = (
+    "search orders users invoices reports exports carts basket quotes tickets catalog prices media "
+    "uploads feeds alerts labels stock parcels refunds coupons ledger notes teams events maps "
+    "drafts jobs plans rooms seats trips routes depots claims grants papers photos songs games "
+    "recipes lessons badges polls forms sheets slides boards tasks shifts"
+).split()
+POLICIES = "minute hour day burst steady short long peak base bulk-read bulk_write slow".split()
+WINDOWS = (1, 10, 30, 60, 90, 600, 900, 3600, 86400)
+AGENTS = ("curl/8.5.0", "python-httpx/0.28.1", "okhttp/4.12.0", "Mozilla/5.0", "Go-http-client/2.0")
+PATIENCE = 3.0  # seconds for one reply; an answer takes some milliseconds
+
+Wire = list[Any]  # a policy as it travels: name, limit, window_s, burst
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A call of the limiter."""
+
+    ident: Any
+    policies: Any
+    cost: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom the credentials in a header belong to."""
+
+    id: str
+    tier: str
+    header: tuple[str, str]
+
+
+@dataclass(eq=False)
+class Case:
+    """A request, how the judge's limiter and app answer it, and what came of it."""
+
+    request: Request
+    guard: str
+    peer: str | None
+    policies: list[Wire]  # what the limiter must be asked for; empty: nothing
+    cost: int
+    decision: dict[str, Any]  # or {"raises": …}
+    answer: dict[str, Any]  # of the app
+    ident: str = ""
+    note: str = ""  # what this case is about, in words
+    kind: str = ""
+    hits: list[Hit] = field(default_factory=list)
+    visits: list[list[Any]] = field(default_factory=list)
+    broke: str = ""  # what the middleware raised
+    reply: Any = None
+
+    @property
+    def allowed(self) -> bool:
+        return bool(self.decision.get("allowed"))
+
+    def fresh(self) -> Case:
+        """Forget what came of it."""
+        self.hits, self.visits, self.broke, self.reply = [], [], "", None
+        return self
+
+
+class World:
+    """The judge's half of a site. Finds the case of a call by what only its request leads to."""
+
+    def __init__(self) -> None:
+        self.now: Case | None = None  # the one under way, when they come one by one
+        self.at_once: list[Case] = []  # or those under way together: each has a rule of its own
+        self.held: dict[Case, Held] = {}
+        self.hold_hits: set[str] = set()  # kinds of cases whose hits are held back
+        self.hold_visits: set[str] = set()
+        self._changed = threading.Condition()
+
+    def hit(self, ident: Any, policies: Any, cost: Any) -> Any:
+        """The limiter decides."""
+        case = self._case(lambda c: [c.policies[0][0]] == [p[0] for p in policies][:1])
+        case.hits.append(Hit(ident, policies, cost))
+        return self._reply(case, decide(case, policies), self.hold_hits)
+
+    def visit(self, path: Any, method: Any, length: Any, digest: Any) -> Any:
+        """The app answers."""
+        case = self._case(lambda c: c.request.path == path)
+        case.visits.append([method, path, length, digest])
+        return self._reply(case, case.answer, self.hold_visits)
+
+    def broke(self, path: Any, text: Any) -> None:
+        """The middleware has raised: only for the words of a failure."""
+        self._case(lambda c: c.request.path == path).broke = str(text)
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until something is true, at most so long."""
+        with self._changed:
+            return self._changed.wait_for(condition, seconds)
+
+    def _case(self, belongs: Callable[[Case], bool]) -> Case:
+        if self.now is not None:
+            return self.now
+        return next(filter(belongs, self.at_once))
+
+    def _reply(self, case: Case, value: Any, held_kinds: set[str]) -> Any:
+        with self._changed:
+            self._changed.notify_all()
+            if case.kind not in held_kinds:
+                return value
+            self.held[case] = Held()
+            return self.held[case]
+
+
+def decide(case: Case, policies: Any) -> dict[str, Any]:
+    """The decision drawn for a case, for the policies that the limiter was in fact asked for."""
+    if "raises" in case.decision:
+        return case.decision
+    remaining, reset = case.decision["remaining"], case.decision["reset_s"]
+    names = [str(name) for name, *_ in policies]
+    return case.decision | {
+        "remaining": {name: remaining.get(name, 0) for name in sorted(names)},
+        "reset_s": {name: reset.get(name, 1.0) for name in sorted(names, reverse=True)},
+    }
+
+
+@dataclass
+class Site:
+    """Draws what the graders need and never the same word twice, so that no case meets another."""
+
+    rng: random.Random
+    guards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    trusted: list[str] = field(default_factory=list)
+    _words: list[str] = field(default_factory=list)
+
+    def word(self) -> str:
+        if not self._words:
+            self._words = self.rng.sample(WORDS, len(WORDS))
+        return self._words.pop()
+
+    def token(self) -> str:
+        return "".join(self.rng.choices("abcdefghijkmnpqrstuvwxyz23456789", k=10))
+
+    def address(self) -> str:
+        """An address that belongs to no proxy of ours."""
+        v4 = ("198.51.100", "203.0.113", "100.64.7")
+        if self.rng.random() < 0.75:
+            return f"{self.rng.choice(v4)}.{self.rng.randint(1, 254)}"
+        return f"2001:db8:{self.rng.randint(1, 9)}::{self.rng.randint(16, 255):x}"
+
+    def policies(self, count: int | None = None) -> list[Wire]:
+        names = self.rng.sample(POLICIES, count or self.rng.choice([1, 2, 2, 3]))
+        return [
+            [n, self.rng.randint(9, 5000), self.rng.choice(WINDOWS) + self.rng.randint(0, 9), None]
+            for n in names
+        ]
+
+    def rule(
+        self,
+        path: str,
+        policies: dict[str, list[Wire]] | list[Wire],
+        methods: Iterable[str] | None = None,
+        cost: int = 1,
+    ) -> dict[str, Any]:
+        """Add a rule; a list of policies is for the tier "default"."""
+        by_tier = policies if isinstance(policies, dict) else {"default": policies}
+        made = {
+            "path": path,
+            "policies": by_tier,
+            "methods": sorted(methods) if methods else None,
+            "cost": cost,
+        }
+        self.rules.append(made)
+        return made
+
+    def person(self, tier: str = "default", header: str = "") -> Person:
+        """Somebody with credentials that identify() knows."""
+        header = header or self.rng.choice(["Authorization", "X-Api-Key"])
+        scheme = "Bearer " if header == "Authorization" else ""
+        name = f"{self.rng.choice('acmpx')}{self.rng.randint(100, 99999)}"
+        self.people.append(Person(name, tier, (header, scheme + self.token())))
+        return self.people[-1]
+
+    def case(
+        self,
+        method: str,
+        path: str,
+        *,
+        rule: dict[str, Any] | None = None,
+        person: Person | None = None,
+        peer: str | None = "",
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        allowed: bool = True,
+        status: int = 200,
+        guard: str = "main",
+        **more: Any,
+    ) -> Case:
+        """A request; `rule` is the one that must decide, `peer` "" any address."""
+        policies, cost = [], 1
+        if rule is not None:
+            tier = person.tier if person else "default"
+            policies = rule["policies"].get(tier, rule["policies"].get("default", []))
+            cost = rule["cost"]
+        peer = self.address() if peer == "" else peer
+        told = [("X-Guard", guard)] + ([("X-Peer", peer)] if peer is not None else [])
+        own = [*headers, *([person.header] if person else [])]
+        common = [("User-Agent", self.rng.choice(AGENTS)), ("Accept", "*/*")]
+        request = Request(method, path, tuple(told + common + own), body)
+        return Case(
+            request,
+            guard,
+            peer,
+            policies,
+            cost,
+            self.decision(policies, cost, allowed=allowed and bool(policies)),
+            self.answer(status),
+            **more,
+        )
+
+    def decision(self, policies: list[Wire], cost: int, *, allowed: bool) -> dict[str, Any]:
+        """What the limiter says: numbers that follow from nothing else."""
+        names = [p[0] for p in policies]
+        full: list[str] = []
+        if names and not allowed:
+            full = self.rng.sample(names, self.rng.randint(1, max(1, len(names) - 1)))
+        remaining = {
+            name: self.rng.randint(0, cost - 1)
+            if name in full
+            else self.rng.randint(0 if allowed else cost, limit - cost)
+            for name, limit, *_ in policies
+        }
+        quarters = {p[0]: self.rng.randint(1, 4 * p[2]) / 4 for p in policies}
+        retry_after = 0 if allowed else self.rng.randint(1, 4000)
+        return {
+            "allowed": allowed,
+            "remaining": remaining,
+            "reset_s": quarters,
+            "retry_after": retry_after,
+        }
+
+    def answer(self, status: int) -> dict[str, Any]:
+        body = "" if status == 204 else f"{self.rng.choice(WORDS)} {self.token()}"
+        return {"status": status, "body": body, "headers": [["x-serial", self.token()]]}
+
+    def inputs(self) -> dict[str, Any]:
+        """What the probe is told in advance: nothing of what will be asked, or answered."""
+        known: dict[str, dict[str, list[str]]] = {}
+        for person in self.people:
+            header, value = person.header
+            known.setdefault(header.lower(), {})[value] = [person.id, person.tier]
+        common = {"rules": self.rules, "trusted_proxies": self.trusted, "store_timeout_s": 10.0}
+        guards = self.guards or {"main": {}}
+        return {"known": known, "guards": {name: common | own for name, own in guards.items()}}
+
+
+@dataclass
+class Group:
+    """The cases of one criterion, in any order, and how to judge them."""
+
+    cases: list[Case]
+    judge: Callable[[Case], None]
+    broke: CandidateError | None = None
+
+    def check(self) -> None:
+        if self.broke:
+            raise self.broke
+        for case in self.cases:
+            self.judge(case)
+
+
+Groups = dict[Callable[..., Group], Group]
+
+
+def play_all(candidate: Any, site: Site, *builders: Callable[[Site], Group]) -> Groups:
+    """Draw a group with each builder and send all their requests, mixed, to one site."""
+    groups = {builder: builder(site) for builder in builders}
+    mixed = [case for group in groups.values() for case in group.cases]
+    site.rng.shuffle(mixed)
+    try:
+        send_all(candidate, site, mixed)
+    except CandidateError as error:
+        if error.reason is Reason.IMPORT or not any(case.reply for case in mixed):
+            raise
+        for group in groups.values():  # each on a site of its own: what hangs costs no other
+            try:
+                send_all(candidate, site, [case.fresh() for case in group.cases])
+            except CandidateError as its_own:
+                group.broke = its_own
+    return groups
+
+
+def send_all(candidate: Any, site: Site, cases: Sequence[Case]) -> None:
+    """Send requests one after another."""
+    world = World()
+    try:
+        with candidate.serve("guard", seconds=30, world=fake(world), **site.inputs()) as web:
+            for case in cases:
+                world.now = case
+                case.reply = web.send(case.request, seconds=PATIENCE)
+    except CandidateError as error:
+        if world.now is not None:
+            error.given = tell_request(world.now)
+        raise

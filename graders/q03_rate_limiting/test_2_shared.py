@@ -1,0 +1,363 @@
+"""Task 2: a window that several processes share, on a real server."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from archprep.clean import clean
+from archprep.errors import CandidateError
+from archprep.grading import Request, assert_same, criterion, expect, redis_server, scenario
+from archprep.model import Reason
+
+from .site import POLICIES
+from .telling import short, tell_policies
+
+AT_ONCE = 64
+WORKERS = 2
+ROUNDS = 3
+PATIENCE = 10.0  # seconds for all of them: whoever retries under contention needs some
+DENIED = 8  # times
+FEW_KEYS = 2000  # more are not looked at
+NO_TTL = -1
+SLACK = 64  # bytes of memory per key: a rewritten value may take a little more room
+
+# Reads no more than it has to: names may be long, and keys many.
+LOOK = """
+local found, cursor, count = {}, '0', redis.call('DBSIZE')
+repeat
+  local page = redis.call('SCAN', cursor, 'COUNT', 500)
+  cursor = page[1]
+  for _, key in ipairs(page[2]) do
+    if #found < 2000 then
+      found[#found + 1] = {
+        string.sub(key, 1, 200), redis.call('PTTL', key),
+        redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0)
+      }
+    end
+  end
+until cursor == '0' or #found >= 2000
+return {count, found}
+"""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A hit over HTTP, and the process it goes to."""
+
+    prefix: str
+    ident: str
+    policies: list[list[Any]]
+    cost: int = 1
+    app: int = 0
+
+    def request(self):
+        told = {
+            "prefix": self.prefix,
+            "ident": self.ident,
+            "policies": self.policies,
+            "cost": self.cost,
+        }
+        return Request("POST", "/", body=json.dumps(told).encode(), app=self.app)
+
+
+def decisions(replies, given):
+    """The decisions in some replies; an exception of the limiter fails the criterion."""
+    found = [reply.json() for reply in replies]
+    for decision in found:
+        broke = decision.get("broke") if isinstance(decision, dict) else short(decision)
+        expect(
+            broke is None,
+            expected="a decision on every hit",
+            observed=f"hit() raised {broke}",
+            given=given,
+        )
+    return found
+
+
+def draw_policy(rng, name, limit):
+    return [name, limit, rng.randint(100, 3600), None]
+
+
+# -- atomic
+
+
+@scenario
+def at_once(candidate, rng):
+    """Sixty-four hits at the same time, over two processes; again for other identities."""
+    rounds = []
+    for _ in range(ROUNDS):
+        names, limit = rng.sample(POLICIES, 2), rng.randint(12, 40)
+        policies = [
+            draw_policy(rng, names[0], limit),
+            draw_policy(rng, names[1], limit + rng.randint(1, 99)),
+        ]
+        rng.shuffle(policies)
+        ident = f"user:{rng.randrange(10**6)}"
+        apps = [n % WORKERS for n in range(AT_ONCE)]
+        rng.shuffle(apps)
+        rounds.append((limit, policies, [Ask("limits", ident, policies, app=a) for a in apps]))
+    with (
+        redis_server(candidate) as server,
+        candidate.serve(
+            "shared",
+            apps=WORKERS,
+            seconds=35,
+            given=f"{AT_ONCE} hits at the same time, over {WORKERS} processes",
+            store=server.door,
+            offsets=[0] * WORKERS,
+        ) as web,
+    ):
+        replies = [
+            web.all([ask.request() for ask in asks], seconds=PATIENCE) for _, _, asks in rounds
+        ]
+    return [(*drawn, came) for drawn, came in zip(rounds, replies, strict=True)]
+
+
+@criterion(
+    "Of hits at the same time, over several processes, exactly as many are admitted as allowed",
+    task=2,
+    points=8,
+    hint="atomic",
+)
+def test_atomic(at_once):
+    for limit, policies, asks, replies in at_once:
+        given = (
+            f"{len(asks)} hits of {asks[0].ident} at the same time, half of them in each of "
+            f"{WORKERS} processes; policies {tell_policies(policies)}"
+        )
+        seen = decisions(replies, given)
+        admitted = [d for d in seen if d["allowed"] is True]
+        expect(
+            len(admitted) == limit,
+            expected=f"exactly {limit} hits are admitted",
+            observed=f"{len(admitted)} were",
+            given=given,
+        )
+        for name, most, *_ in policies:
+            remaining = sorted((left_of(d, name) for d in admitted), key=repr_key, reverse=True)
+            assert_same(
+                remaining,
+                list(range(most - 1, most - 1 - limit, -1)),
+                says=f"`remaining` of {name} in the admitted ones is every number once",
+                given=given,
+            )
+
+
+def left_of(decision, name):
+    remaining = decision["remaining"]
+    return remaining.get(name) if isinstance(remaining, dict) else None
+
+
+def repr_key(value):
+    return (type(value) is int, value if type(value) is int else 0)
+
+
+# -- clocks apart
+
+
+@scenario
+def apart(candidate, rng):
+    """One hit after another, by processes whose clocks are minutes apart."""
+    offsets = [0, rng.choice([-1, 1]) * rng.randint(300, 4000)]
+    rng.shuffle(offsets)
+    rounds = []
+    for _ in range(ROUNDS):
+        limit, ident = rng.randint(3, 6), f"ip:198.51.100.{rng.randint(1, 254)}"
+        policies = [[rng.choice(POLICIES), limit, rng.randint(60, 120), None]]
+        apps = [*range(WORKERS)] * (limit + 1)
+        rng.shuffle(apps)
+        prefix = f"r{len(rounds)}"
+        rounds.append([Ask(prefix, ident, policies, app=app) for app in apps])
+    with (
+        redis_server(candidate) as server,
+        candidate.serve(
+            "shared",
+            apps=WORKERS,
+            seconds=25,
+            given=f"hits by two processes whose clocks are {max(map(abs, offsets))} s apart",
+            store=server.door,
+            offsets=offsets,
+        ) as web,
+    ):
+        came = []
+        for asks in rounds:
+            begun = time.monotonic()
+            replies = [web.send(ask.request()) for ask in asks]
+            came.append((asks, replies, time.monotonic() - begun))
+    return offsets, came
+
+
+@criterion(
+    "Processes whose clocks are minutes apart share one window: the server's time counts",
+    task=2,
+    points=4,
+    hint="clocks-apart",
+)
+def test_clocks_apart(apart):
+    offsets, rounds = apart
+    for asks, replies, taken in rounds:
+        ((name, limit, window_s, _),) = asks[0].policies
+        given = (
+            f"{len(asks)} hits within {taken:.2f} s, policy {tell_policies(asks[0].policies)}; by "
+            f"processes {', '.join('AB'[ask.app] for ask in asks)}; the clock of A is "
+            f"{offsets[0]} s off, that of B {offsets[1]} s"
+        )
+        seen = decisions(replies, given)
+        assert_same(
+            [[d["allowed"], left_of(d, name)] for d in seen],
+            [[n < limit, max(0, limit - 1 - n)] for n in range(len(asks))],
+            says=f"the first {limit} hits are admitted, whoever makes them: [allowed, remaining]",
+            given=given,
+        )
+        for number, decision in enumerate(seen):
+            reset, wait = decision["reset_s"], decision["retry_after"]
+            reset = reset.get(name) if isinstance(reset, dict) else None
+            within = f"at most {window_s} s, and at least {window_s - taken:.2f} s"
+            expect(
+                is_between(reset, window_s - taken - 0.01, window_s + 0.01),
+                expected=f"reset_s is measured by the server's clock: {within}",
+                observed=f"reset_s of hit {number + 1} is {short(reset)}",
+                given=given,
+            )
+            due = (
+                is_between(wait, window_s - taken - 0.01, window_s) if number >= limit else not wait
+            )
+            expect(
+                type(wait) is int and due,
+                expected=f"retry_after of a denied hit is {within}, of the others 0",
+                observed=f"retry_after of hit {number + 1} is {short(wait)}",
+                given=given,
+            )
+
+
+def is_between(value, low, high):
+    return type(value) in (int, float) and low <= value <= high
+
+
+# -- what is left on the server
+
+
+@scenario
+def leftovers(candidate, rng):
+    """Identities that use up a limit, then a crowd of denied hits; the keys after both."""
+    names = rng.sample(POLICIES, 3)
+    windows = [rng.randint(20, 60), rng.randint(20, 60), rng.randint(300, 900)]
+    limit = rng.randint(3, 5)
+    calls = {
+        f"one{rng.randint(10, 99)}": [[names[0], limit, windows[0], None]],
+        f"two{rng.randint(10, 99)}": [
+            [names[1], limit, windows[1], None],
+            [names[2], limit + rng.randint(1, 50), windows[2], None],
+        ],
+    }
+    idents = [f"user:{rng.randrange(10**6)}" for _ in range(6)]
+    asks = [Ask(prefix, ident, p) for prefix, p in calls.items() for ident in idents]
+    found = []
+    with (
+        redis_server(candidate) as server,
+        candidate.serve(
+            "shared",
+            seconds=20,
+            given=f"{len(idents)} identities use up their limits; then they are denied",
+            store=server.door,
+            offsets=[0],
+        ) as web,
+    ):
+        for times in (limit, DENIED):
+            mixed = asks * times
+            rng.shuffle(mixed)
+            replies = []
+            for start in range(0, len(mixed), 16):
+                replies += web.all([ask.request() for ask in mixed[start : start + 16]])
+            found.append((replies, look(server)))
+    return calls, asks, found
+
+
+def look(server):
+    """How many keys there are, and of each its name, time to live and size."""
+    import redis
+
+    try:
+        count, found = server.client.eval(LOOK, 0)
+    except redis.RedisError as e:
+        text = f"left the Redis server in a state in which it answers nobody ({clean(str(e), 200)})"
+        raise CandidateError(Reason.PROTOCOL, text) from None
+    return count, {name.decode("latin-1"): (ttl, size or 0) for name, ttl, size in found}
+
+
+@criterion(
+    "Every key bears the prefix and expires; denied hits leave nothing behind",
+    task=2,
+    points=3,
+    hint="keys-expire",
+)
+def test_keys_expire(leftovers):
+    calls, asks, ((first, (count, before)), (second, (_, after))) = leftovers
+    given = "; ".join(f'prefix "{prefix}": {tell_policies(p)}' for prefix, p in calls.items())
+    given += f"; {len(asks)} identities, each uses up its limit"
+    both = [
+        [d["allowed"] for d in decisions(first, given)],
+        [d["allowed"] for d in decisions(second, given)],
+    ]
+    due = [[True] * len(first), [False] * len(second)]
+    assert_same(both, due, says=f"all are admitted until then, then {DENIED} denied", given=given)
+    expect(
+        count < FEW_KEYS,
+        expected="some keys for each identity",
+        observed=f"{count} keys",
+        given=given,
+    )
+    for prefix in calls:
+        expect(
+            any(name.startswith(f"{prefix}:") for name in before),
+            expected=f'the counts are kept on the server, under keys that begin with "{prefix}:"',
+            observed=f"the keys are {short([*before][:5])}",
+            given=given,
+        )
+    for name, (ttl, _) in before.items():
+        judge_key(name, ttl, calls, given)
+    given += f", and then is denied {DENIED} times"
+    expect(
+        after.keys() == before.keys(),
+        expected="denied hits leave no key behind",
+        observed=f"new: {short(sorted(after.keys() - before.keys())[:3])}, "
+        f"gone: {short(sorted(before.keys() - after.keys())[:3])}",
+        given=given,
+    )
+    for name, (ttl, size) in after.items():
+        judge_key(name, ttl, calls, given)
+        expect(
+            size <= before[name][1] + SLACK,
+            expected="denied hits take no memory",
+            observed=f"the key {short(name)} grew from {before[name][1]} to {size} bytes",
+            given=given,
+        )
+
+
+def judge_key(name, ttl, calls, given):
+    """Whether a key begins with one of the prefixes, and expires in time."""
+    prefix = name.partition(":")[0]
+    expect(
+        prefix in calls and ":" in name,
+        expected="every key begins with the prefix and a colon",
+        observed=f"there is a key {short(name)}",
+        given=given,
+    )
+    policies = calls[prefix]
+    own = [policy for policy in policies if policy[0] in name]
+    window_s = max(policy[2] for policy in (own or policies))
+    expect(
+        ttl != NO_TTL,
+        expected="every key has a time to live",
+        observed=f"the key {short(name)} has none",
+        given=given,
+    )
+    expect(
+        ttl <= 2 * window_s * 1000,
+        expected=f"a key lives at most two windows: {2 * window_s} s",
+        observed=f"the key {short(name)} lives {ttl / 1000:g} s",
+        given=given,
+    )

@@ -1,0 +1,302 @@
+"""Task 3: who is limited by which rule, and what the client reads about it.
+
+The limiter is the judge's: it answers with drawn decisions and remembers what it was asked.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from archprep.grading import assert_same, criterion, expect, scenario
+
+from .fields import members_due, read_members, tell_members
+from .problems import judge_rule, read_problem
+from .proxies import forwarded_cases
+from .site import Group, Site, play_all
+from .telling import (
+    short,
+    tell_decision,
+    tell_field,
+    tell_idents,
+    tell_reply,
+    tell_request,
+    tell_rules,
+    tell_visits,
+)
+
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+
+
+@scenario
+def traffic(candidate, rng):
+    return play_all(candidate, Site(rng), fields, refusal, principal, forwarded, rules)
+
+
+# -- the fields
+
+
+def fields(site):
+    """Allowed and denied, answered by the app with all kinds of statuses."""
+    person = site.person()
+    paths = [site.rule(f"/{site.word()}", site.policies(n)) for n in (1, 2, 3)]
+    statuses = [200, 200, 201, 204, 303, 404, 409, 422, 503]
+    denied = [None, None, None]
+    cases = [
+        site.case(
+            site.rng.choice(["GET", "POST", "PUT", "PATCH"]),
+            f"{rule['path']}/{site.token()}",
+            rule=rule,
+            person=person,
+            status=status or 200,
+            allowed=status is not None,
+        )
+        for status, rule in zip([*statuses, *denied], paths * 4, strict=True)
+    ]
+    for case in cases[::4]:  # whole numbers, nothing at all, and barely more than nothing
+        reset = case.decision["reset_s"]
+        for name in reset:
+            reset[name] = site.rng.choice([0.0, 0.25, float(ceil(reset[name]))])
+    return Group(cases, judge_fields)
+
+
+def judge_fields(case):
+    given = f"{tell_request(case)}; {tell_decision(case)}"
+    for name, members in members_due(case).items():
+        expect(
+            read_members(case, name, given) == members,
+            expected=f"every response to a limited request has {name}: {tell_members(members)}",
+            observed=tell_field(case, name),
+            given=given,
+        )
+
+
+@criterion(
+    "Every response to a limited request carries RateLimit-Policy and RateLimit",
+    task=3,
+    points=6,
+    hint="fields",
+)
+def test_fields(traffic):
+    traffic[fields].check()
+
+
+# -- 429
+
+
+def refusal(site):
+    person = site.person()
+    rules = [
+        site.rule(f"/{site.word()}", site.policies(n), cost=cost)
+        for n, cost in ((1, 1), (2, site.rng.randint(2, 5)), (3, site.rng.randint(2, 5)), (3, 1))
+    ]
+    cases = []
+    for rule in rules * 3:
+        method = site.rng.choice(["GET", "POST", "PATCH"])
+        body = b"" if method == "GET" else site.token().encode()
+        path = f"{rule['path']}/{site.token()}"
+        allowed = site.rng.random() < 0.3
+        cases.append(site.case(method, path, rule=rule, person=person, body=body, allowed=allowed))
+        for name in cases[-1].policies[:1]:  # exactly as many left as a hit costs: not violated
+            remaining = cases[-1].decision["remaining"]
+            if not allowed and remaining[name[0]] >= rule["cost"]:
+                remaining[name[0]] = rule["cost"]
+    return Group(cases, judge_refusal)
+
+
+def judge_refusal(case):
+    given = f"{tell_request(case)}; cost {case.cost}; {tell_decision(case)}"
+    if case.allowed:
+        expect(
+            case.reply.status == case.answer["status"] and len(case.visits) == 1,
+            expected="what the limiter allows reaches the app, and its answer the client",
+            observed=f"{tell_reply(case)}, {tell_visits(case)}",
+            given=given,
+        )
+        return
+    expect(
+        case.reply.status == 429 and not case.visits,
+        expected="what the limiter denies is answered with 429, and the app is not called",
+        observed=f"{tell_reply(case)}, {tell_visits(case)}",
+        given=given,
+    )
+    expect(
+        case.reply.header("Retry-After") == str(case.decision["retry_after"]),
+        expected=f"Retry-After: {case.decision['retry_after']}, as the limiter says",
+        observed=tell_field(case, "Retry-After"),
+        given=given,
+    )
+    violated = [n for n, *_ in case.policies if case.decision["remaining"][n] < case.cost]
+    body = read_problem(case, given)
+    seen = {k: body.get(k) for k in ("type", "status", "violated-policies")}
+    due = {"type": QUOTA_EXCEEDED, "status": 429, "violated-policies": violated}
+    assert_same(seen, due, says="the body says which policies are violated", given=given)
+    expect(
+        isinstance(body.get("title"), str),
+        expected="the body has a title",
+        observed=f"title is {short(body.get('title'))}",
+        given=given,
+    )
+
+
+@criterion(
+    "A denied request gets 429 with Retry-After and problem details, and never reaches the app",
+    task=3,
+    points=5,
+    hint="refusal",
+)
+def test_refusal(traffic):
+    traffic[refusal].check()
+
+
+# -- whose window
+
+
+def principal(site):
+    """Credentials of all kinds; each hit must name whom identify() knows, or the address."""
+    path = f"/{site.word()}"
+    rule = site.rule(path, site.policies())
+    one, other, third = (site.person(header=h) for h in ("Authorization", "Authorization", ""))
+    again = site.person(header="Authorization")  # the same person with another token
+    site.people[-1] = again = type(again)(one.id, one.tier, again.header)
+    keyed = site.person(header="X-Api-Key")
+    key, token = keyed.header, one.header[1].partition(" ")[2]
+    junk = [("Authorization", f"Bearer {site.token()}") for _ in range(3)]
+    home = site.address()
+    known = [(p, [p.header]) for p in (one, again, other, third, keyed, one)]
+    known += [(keyed, [junk[0], key]), (keyed, [key, ("Authorization", "")])]
+    unknown = [[header] for header in junk]
+    unknown += [[("Authorization", f"Basic {token}")], [("Authorization", "")], []]
+    unknown += [[("Authorization", one.id)], [junk[1], ("X-Api-Key", site.token())]]
+    cases = [
+        site.case("GET", f"{path}/{site.token()}", rule=rule, headers=h, ident=f"user:{p.id}")
+        for p, h in known
+    ]
+    for headers in unknown:
+        peer = site.rng.choice([home, site.address()])
+        cases.append(
+            site.case(
+                "GET",
+                f"{path}/{site.token()}",
+                rule=rule,
+                headers=headers,
+                peer=peer,
+                ident=f"ip:{peer}",
+            )
+        )
+    for case in cases:
+        case.note = (
+            "identify() knows who this is: the hit counts for user:<id>"
+            if case.ident.startswith("user:")
+            else "identify() knows nobody here: the hit counts for ip:<address>"
+        )
+    return Group(cases, judge_ident)
+
+
+def judge_ident(case):
+    expect(
+        [hit.ident for hit in case.hits] == [case.ident],
+        expected=f"{case.note}. Here: hit({case.ident!r}, …)",
+        observed=tell_idents(case),
+        given=tell_request(case),
+    )
+
+
+@criterion(
+    "Limits belong to whom identify() knows, whatever Authorization says, else to the address",
+    task=3,
+    points=4,
+    hint="principal",
+)
+def test_principal(traffic):
+    traffic[principal].check()
+
+
+def forwarded(site):
+    cases = forwarded_cases(site)
+
+    def judge(case):
+        expect(
+            [hit.ident for hit in case.hits] == [case.ident],
+            expected=f"{case.note}. Here: hit({case.ident!r}, …)",
+            observed=tell_idents(case),
+            given=f"trusted_proxies: {', '.join(site.trusted)}\n{tell_request(case)}",
+        )
+
+    return Group(cases, judge)
+
+
+@criterion(
+    "The client's address comes from X-Forwarded-For only as far as trusted proxies vouch for it",
+    task=3,
+    points=4,
+    hint="forwarded",
+)
+def test_forwarded(traffic):
+    traffic[forwarded].check()
+
+
+# -- which rule
+
+
+def rules(site):
+    """Rules that overlap, exempt, or apply to some methods; the last one is for all paths."""
+    draw = site.rng.randint
+    person, before = site.person(), len(site.rules)
+    a, b, c, d, e, deep, part = (f"/{site.word()}" for _ in range(7))
+    inner = site.rule(f"{a}{deep}", site.policies(), cost=draw(2, 5))
+    outer = site.rule(a, site.policies())
+    wide = site.rule(b, site.policies(), cost=draw(1, 3))
+    site.rule(f"{b}{part}", site.policies(), cost=draw(4, 6))  # never reached
+    site.rule(c, site.rng.choice([{}, {"default": []}]))
+    write = site.rule(d, site.policies(), {"POST", "PUT"}, draw(2, 6))
+    read = site.rule(d, site.policies(), {"GET", "OPTIONS"})
+    last = site.rule("/", site.policies(), {"DELETE"}, draw(1, 4))
+    preflight = [("Origin", "https://example.org"), ("Access-Control-Request-Method", "POST")]
+    under = lambda path: f"{path}/{site.token()}"  # noqa: E731
+    plan = [
+        ("GET", a, outer),
+        ("POST", under(a), outer),
+        ("GET", f"{a}{deep}", inner),
+        ("PUT", under(f"{a}{deep}"), inner),
+        ("GET", f"{a}{deep}s", outer),
+        ("GET", f"{a}s", None),
+        ("GET", f"{a}s{deep}", None),
+        ("GET", f"{e}{a}", None),
+        ("GET", f"{e}?next={a}", None),
+        ("GET", f"{a}?page={draw(2, 9)}", outer),
+        ("GET", b, wide),
+        ("GET", f"{b}{part}", wide),
+        ("DELETE", under(f"{b}{part}"), wide),
+        ("GET", c, None),
+        ("DELETE", under(c), None),
+        ("POST", d, write),
+        ("PUT", under(d), write),
+        ("GET", under(d), read),
+        ("PATCH", under(d), None),
+        ("DELETE", d, last),
+        ("DELETE", under(e), last),
+        ("DELETE", "/", last),
+        ("GET", "/", None),
+        ("GET", under(e), None),
+        ("OPTIONS", a, None),
+        ("OPTIONS", under(d), None),
+        ("OPTIONS", under(e), None),
+    ]
+    cases = [site.case(method, path, rule=r, person=person) for method, path, r in plan]
+    cases += [site.case("OPTIONS", p, person=person, headers=preflight) for p in (b, under(d))]
+    own = site.rules[before:]
+
+    def judge(case):
+        judge_rule(case, f"{tell_rules(own)}\n{tell_request(case)}")
+
+    return Group(cases, judge)
+
+
+@criterion(
+    "The first rule that matches path and method decides; OPTIONS and exempt paths are free",
+    task=3,
+    points=3,
+    hint="rules",
+)
+def test_rules(traffic):
+    traffic[rules].check()
