@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import archprep
 from archprep import catalog
 from archprep.model import Exercise
 
@@ -133,6 +135,44 @@ def theirs(user: OrdinaryUser, content: Path, monkeypatch: pytest.MonkeyPatch) -
     shutil.copytree(content, user.folder / "content")
     monkeypatch.setenv("ARCHPREP_CONTENT", str(user.folder / "content"))
     return catalog.get("q1")
+
+
+ORDINARY_UID = 54321
+
+
+def as_ordinary(python: str, home: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python as a user with no rights, who sees our code and libraries."""
+    paths = [Path(archprep.__file__).parents[1], sysconfig.get_path("purelib")]
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(home),
+        "ARCHPREP_HOME": str(home),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    ids = ["--reuid", str(ORDINARY_UID), "--regid", str(ORDINARY_UID), "--clear-groups"]
+    return subprocess.run(
+        ["setpriv", *ids, "--", python, *args],
+        env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+USABLE = """
+import os, sys
+import archprep.selftest, psutil, msgspec
+sys.exit(not os.access(os.path.realpath(sys.executable), os.X_OK))
+"""
+
+
+def python_for_all() -> str | None:
+    """This Python, or the system's of the same version, if an ordinary user can use it."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    if shutil.which("setpriv") is None:
+        return None
+    for found in (os.path.realpath(sys.executable), shutil.which(version, path="/usr/bin:/bin")):
+        if found and as_ordinary(found, Path("/tmp"), "-c", USABLE).returncode == 0:
+            return found
+    return None
 
 
 # ------------------------------------------------------------------ the commands, run for real

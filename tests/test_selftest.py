@@ -9,19 +9,16 @@ import shutil
 import stat
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
+from conftest import ORDINARY_UID, as_ordinary, python_for_all
 
-import archprep
 from archprep import isolation, processes, seccomp, selftest
 from archprep.errors import UsageError
 from archprep.model import Limits, Submission
 from archprep.sandbox import Boot, Sandbox
 from archprep.selftest import BLOCKED, NOT_TESTED
-
-ORDINARY_UID = 54321
 
 pytestmark = [
     pytest.mark.usefixtures("content", "home"),
@@ -75,41 +72,6 @@ def test_level_a_holds_for_an_ordinary_user(bwrap, tmp_path_factory):
     uid, level, results = json.loads(done.stdout)
     assert (uid, level) == (ORDINARY_UID, "A")
     assert results == dict.fromkeys(selftest._ATTEMPTS, BLOCKED)
-
-
-def as_ordinary(python: str, home: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python as a user with no rights, who sees our code and libraries."""
-    paths = [Path(archprep.__file__).parents[1], sysconfig.get_path("purelib")]
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(home),
-        "ARCHPREP_HOME": str(home),
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    ids = ["--reuid", str(ORDINARY_UID), "--regid", str(ORDINARY_UID), "--clear-groups"]
-    return subprocess.run(
-        ["setpriv", *ids, "--", python, *args],
-        env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
-USABLE = """
-import os, sys
-import archprep.selftest, psutil, msgspec
-sys.exit(not os.access(os.path.realpath(sys.executable), os.X_OK))
-"""
-
-
-def python_for_all() -> str | None:
-    """This Python, or the system's of the same version, if an ordinary user can use it."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    if shutil.which("setpriv") is None:
-        return None
-    for found in (os.path.realpath(sys.executable), shutil.which(version, path="/usr/bin:/bin")):
-        if found and as_ordinary(found, Path("/tmp"), "-c", USABLE).returncode == 0:
-            return found
-    return None
 
 
 # -- it finds what is open --------------------------------------------------------------------

@@ -244,6 +244,7 @@ def _client(path: Path, secret: str) -> redis.Redis:
 
 
 def _failed(why: str) -> ContentError:
+    why = why.strip(" .\n")
     return ContentError(
-        f"The Redis server failed: {why.strip(' .')}.", tip="`archprep doctor` looks for the cause."
+        f"The Redis server failed: {why}.", tip="`archprep doctor` looks for the cause."
     )
