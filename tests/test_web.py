@@ -306,7 +306,7 @@ OK = "HTTP/1.1 200 OK\r\n"
         (
             {"chunks": ["HTTP/1.1 103 Early Hints\r\n\r\n" * 1000], "endless": True},
             Reason.OUTPUT,
-            "than 2 MB",
+            "than 100 interim",
         ),
         ({"chunks": ["SSH-2.0-OpenSSH\r\n"]}, Reason.PROTOCOL, "no valid HTTP"),
         ({"chunks": [OK + "Content-Length: 9\r\n\r\nx"]}, Reason.PROTOCOL, "no valid HTTP"),

@@ -25,6 +25,7 @@ from archprep.worker import protocol
 REQUEST_SECONDS = 5.0
 MOST_BYTES = 2 << 20  # of one reply, with all its headers
 MOST_HEADER_BYTES = 64 << 10
+MOST_HINTS = 100  # responses 1xx: each is quick to send and slow to read
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 # What became of the scenario, waiting for it at most so many seconds.
@@ -171,6 +172,7 @@ class _Call:
     _response: h11.Response | None = None
     _body: bytearray = field(default_factory=bytearray)
     _received: int = 0
+    _hints: int = 0
 
     def begin(self, path: Path) -> None:
         """Connect and send."""
@@ -232,10 +234,16 @@ class _Call:
                 self._finish()
                 return False
             case h11.InformationalResponse():
-                pass
+                self._hint()
             case _:
                 return False
         return True
+
+    def _hint(self) -> None:
+        self._hints += 1
+        if self._hints > MOST_HINTS:
+            text = f"answered {self.request.name} with more than {MOST_HINTS} interim responses"
+            raise CandidateError(Reason.OUTPUT, text)
 
     def _finish(self) -> None:
         if self._response is None:
