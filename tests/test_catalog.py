@@ -10,7 +10,7 @@ from conftest import write_exercise, write_tree
 
 from archprep import catalog
 from archprep.errors import ContentError, UsageError
-from archprep.model import Exercise, Limits, Task
+from archprep.model import Exercise, Limits, Runnable, Task
 
 Q1 = "q01_event_bus"
 
@@ -43,6 +43,20 @@ def test_optional_keys_are_read(content: Path) -> None:
     exercise = catalog.get("q1")
     assert (exercise.packages, exercise.preload) == (("httpx",), ("asyncio",))
     assert exercise.limits == Limits(seconds=2.5, memory_mb=256)
+    assert exercise.run is None
+
+
+@pytest.mark.parametrize(
+    ("text", "run"),
+    [
+        ("{app: 'answer:app'}", Runnable(app="answer:app")),
+        ("{dag: some.id-7}", Runnable(dag="some.id-7")),
+    ],
+)
+def test_what_can_be_run_is_an_app_or_a_dag(content: Path, text: str, run: Runnable) -> None:
+    manifest = content / "exercises" / Q1 / "exercise.yaml"
+    manifest.write_text(f"{manifest.read_text()}run: {text}\n")
+    assert catalog.get("q1").run == run
 
 
 def test_sections_come_in_the_order_of_their_first_exercise(content: Path) -> None:
@@ -128,6 +142,13 @@ def test_one_exercise_does_not_break_another(content: Path) -> None:
         ("", "limits: {seconds: 0}\n", "`limits.seconds` must be a number"),
         ("", "limits: {memory_mb: 1.5}\n", "`limits.memory_mb` must be a whole"),
         ("", "limits: 4\n", "`limits` must be a mapping."),
+        ("", "run: answer:app\n", "`run` must be a mapping."),
+        ("", "run: {script: x}\n", "`run.script` is not a known key."),
+        ("", "run: {}\n", "`run` names either an app or a dag."),
+        ("", "run: {app: 'answer:app', dag: x}\n", "`run` names either an app or a dag."),
+        ("", "run: {app: answer.py}\n", "`run.app` is written like service:app."),
+        ("", "run: {app: 'other:app'}\n", f"exercises/{Q1}/starter/other.py is missing"),
+        ("", "run: {dag: 'a b'}\n", "`run.dag` must be the id of a DAG."),
         ("*", "[", "is not valid YAML"),
         ("*", "- id", "must be a mapping."),
         ("*", "", "must be a mapping."),

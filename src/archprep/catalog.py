@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from archprep.errors import ContentError, UsageError
-from archprep.model import Exercise, Limits, Task
+from archprep.model import Exercise, Limits, Runnable, Task
 from archprep.reading import Reader, place, read_text, read_yaml
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 DIFFICULTIES = ("easy", "medium", "hard")
 _FOLDER = re.compile(r"q(\d\d+)_([a-z0-9]+(?:_[a-z0-9]+)*)")
 _ID = re.compile(r"q[1-9]\d*")
+_APP = re.compile(r"[a-z_]\w*(?:\.[a-z_]\w*)*:[A-Za-z_][\w.]*")
+_DAG = re.compile(r"[\w.-]+")
 _MANIFEST = "exercise.yaml"
 _REQUIRED = {
     "id", "title", "section", "difficulty", "minutes", "version", "summary", "entry", "tasks",
 }  # fmt: skip
-_OPTIONAL = {"packages", "preload", "limits"}
+_OPTIONAL = {"packages", "preload", "limits", "run"}
 _TASK_COUNT = range(2, 6)
 _HOUR = 3600
 _LITTER = ("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache")
@@ -138,7 +140,7 @@ def _load(root: Path, folder: str) -> Exercise:
             raise ContentError(f"{path.parent.name}/{folder} is missing.")
     brief_dir, solution_dir, grader_dir = places
     exercise = _exercise(Reader(brief_dir / _MANIFEST), brief_dir, solution_dir, grader_dir)
-    for name in exercise.entry:
+    for name in (*exercise.entry, *_served(exercise.run)):
         if not (brief_dir / "starter" / name).is_file():
             raise ContentError(
                 f"exercises/{folder}/starter/{name} is missing: {_MANIFEST} names it."
@@ -169,6 +171,7 @@ def _exercise(read: Reader, brief_dir: Path, solution_dir: Path, grader_dir: Pat
         packages=read.strings("packages"),
         preload=read.strings("preload"),
         limits=_limits(read),
+        run=_run(read),
         folder=brief_dir.name,
         brief_dir=brief_dir,
         solution_dir=solution_dir,
@@ -214,6 +217,31 @@ def _limits(read: Reader) -> Limits:
     if type(seconds) not in (int, float) or not 0 < seconds <= _HOUR:
         raise inner.wrong("seconds", "must be a number between 0 and 3600")
     return Limits(seconds=float(seconds), **whole)
+
+
+def _run(read: Reader) -> Runnable | None:
+    if "run" not in read.data:
+        return None
+    inner = Reader(read.path, read.get("run", dict), "run.")
+    inner.keys(set(), {"app", "dag"})
+    if len(inner.data) != 1:
+        raise read.wrong("run", "names either an app or a dag")
+    if "dag" in inner.data:
+        return Runnable(dag=_matching(inner, "dag", _DAG, "must be the id of a DAG"))
+    return Runnable(app=_matching(inner, "app", _APP, "is written like service:app"))
+
+
+def _served(run: Runnable | None) -> tuple[str, ...]:
+    """The file of the app that is run: given in the starter, or written by the candidate."""
+    if run is None or run.app is None:
+        return ()
+    return (run.app.partition(":")[0].replace(".", "/") + ".py",)
+
+
+def _matching(read: Reader, key: str, form: re.Pattern[str], problem: str) -> str:
+    if not form.fullmatch(value := read.get(key, str)):
+        raise read.wrong(key, problem)
+    return value
 
 
 def _is_plain_path(name: str) -> bool:

@@ -6,18 +6,15 @@ passes only by an explicit record made here; totals come from what the graders d
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
-import shlex
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import archprep
-from archprep import selftest, verdict
+from archprep import packages, selftest, verdict
 from archprep.candidate import Candidate
-from archprep.errors import UsageError
 from archprep.model import Exercise, Scorecard, Submission
 from archprep.run import ALL, Progress, Run, Wanted
 from archprep.sandbox import Boot, Sandbox
@@ -58,7 +55,7 @@ def opened(
 
     UsageError when packages that the exercise needs are not installed.
     """
-    _require_packages(exercise)
+    packages.require(exercise)
     with selftest.sandbox(exercise, first, level, _boot(exercise), stage) as (sandbox, isolation):
         yield Session(exercise, sandbox, isolation)
 
@@ -101,15 +98,6 @@ class Session:
             tasks=verdict.by_task(self._exercise, criteria),
             criteria=criteria,
             partial=wanted.partial,
-        )
-
-
-def _require_packages(exercise: Exercise) -> None:
-    modules = dict.fromkeys(name.partition(".")[0] for name in exercise.preload)
-    if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
-        raise UsageError(
-            f"{exercise.id} needs packages that are not installed here ({', '.join(missing)}).",
-            tip=f"Install them: {shlex.join(['pip', 'install', *exercise.packages])}",
         )
 
 

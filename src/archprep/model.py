@@ -51,6 +51,14 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Runnable:
+    """What `archprep run` starts: an ASGI app, e.g. service:app, or a DAG, by its id."""
+
+    app: str | None = None
+    dag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Exercise:
     """One question: its manifest and its three folders."""
 
@@ -66,6 +74,7 @@ class Exercise:
     packages: tuple[str, ...]  # what a candidate installs to run the starter
     preload: tuple[str, ...]  # modules the warm parent imports
     limits: Limits
+    run: Runnable | None  # None: there is nothing to try it on but the examples
     folder: str  # e.g. q01_event_bus
     brief_dir: Path = field(repr=False)
     solution_dir: Path = field(repr=False)
