@@ -41,7 +41,8 @@ level_a = pytest.mark.skipif(
 )
 
 PROBES = r"""
-import ctypes, json, os, resource, signal, socket, struct, sys, tempfile, threading, time
+import contextlib, ctypes, faulthandler, json, os, resource, signal, socket, struct, sys, tempfile
+import threading, time
 
 def frame(body):
     return struct.pack(">I", len(body)) + body
@@ -249,6 +250,32 @@ def families():
         except OSError:
             pass
     return made
+
+def sends_out_of_band():
+    with socket.socket(fileno=3) as channel:
+        channel.send(b"x", socket.MSG_OOB)
+        time.sleep(60)
+
+def takes_back_its_prints(told, asked, oracle):
+    faulthandler.cancel_dump_traceback_later()  # it would print, too
+    told, asked = frame(told.encode()) * 500, frame(asked.encode())
+    try:
+        log = os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+        channel = socket.socket(fileno=3)
+        channel.settimeout(0.3)
+        for number in range(40):
+            channel.sendall(told)
+            time.sleep(0.002)
+            channel.sendall(told)  # while the judge reads this, it believes that there are prints
+            os.write(1, b"x")
+            time.sleep(number % 10 / 500)
+            with contextlib.suppress(BlockingIOError):
+                os.read(log, 65536)
+            channel.sendall(asked)
+            channel.recv(65536)  # until it answers no more
+    except OSError:
+        pass
+    time.sleep(60)
 
 def forges_a_dump():
     print("Timeout (0:00:00)!\nThread 0x1 (most recent call first):")
@@ -569,14 +596,24 @@ def test_what_a_fake_keeps_is_bounded(box):
         ("drips", {}),
         ("floods", {"text": '{"imported": true}'}),
         ("signals_itself", {"number": 19}),
+        ("sends_out_of_band", {}),
     ],
-    ids=["sleep", "half a frame", "slow drip", "frames without end", "stopped"],
+    ids=["sleep", "half a frame", "slow drip", "frames without end", "stopped", "out of band"],
 )
 def test_an_overdue_scenario_is_ended_at_its_deadline(box, probe, inputs):
     """Whatever it does meanwhile, the judge's clock decides, and the next one plays."""
     error = failed(box, probe, **inputs)
     assert error.reason in {Reason.TIMEOUT, Reason.OUTPUT}
     assert play(box, "give", value=[1]) == [1]
+
+
+def test_prints_that_are_taken_back_do_not_hold_the_judge_up(any_box):
+    """Whoever is the same user may open the other end of the pipe, and read what they printed."""
+    call = {"call": 0, "fake": "oracle", "method": "double", "args": [1], "kwargs": {}}
+    told, asked = (json.dumps(call | {"call": number}) for number in (0, 1))
+    inputs = {"told": told, "asked": asked, "oracle": Oracle()}
+    error = failed(any_box, "takes_back_its_prints", **inputs)
+    assert error.reason in {Reason.TIMEOUT, Reason.OUTPUT}
 
 
 def test_a_time_out_names_the_place_where_it_hangs(tmp_path):

@@ -6,6 +6,7 @@ scenario fails to read, may hold the judge up or fill its memory.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -60,6 +61,7 @@ class Exchange:
     """One scenario's frames. `imported` and `answer` are what it has said so far."""
 
     def __init__(self, channel: socket.socket, fakes: dict[str, Any], deadline: float) -> None:
+        channel.setblocking(False)  # `read` never waits; `send` sets its own deadline
         self._channel = channel
         self._fakes = fakes
         self.deadline = deadline
@@ -92,7 +94,10 @@ class Exchange:
     def read(self) -> bool:
         """Read what has come and act on each whole frame; False when the scenario has hung up."""
         try:
-            data = self._channel.recv(65536)
+            # Not recv(): it would wait, for one byte sent out of band announces what never comes.
+            data = os.read(self._channel.fileno(), 65536)
+        except BlockingIOError:
+            return True
         except ConnectionResetError:
             data = b""
         self._buffer += data

@@ -114,6 +114,7 @@ class WarmParent:
         assert self._control is not None
         channel, theirs = socket.socketpair()
         log, log_writer = os.pipe()
+        os.set_blocking(log, False)  # its reader may find that somebody else has read it
         worker = Worker(channel, log, limits)
         # Before it is sent: Ctrl-C may come in between, and the answer must find its worker.
         self._ordered.append(worker)
