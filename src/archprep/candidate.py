@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,16 @@ class Candidate:
         self._sandbox = sandbox
         self._import_failure: CandidateError | None = None
         self.prints: dict[str, str] = {}  # of each criterion or scenario that observed
-        self.playing = ""  # the criterion or scenario that observes now
+        self._thread = threading.local()
+
+    @property
+    def playing(self) -> str:
+        """The criterion or scenario that observes now, in this thread."""
+        return getattr(self._thread, "playing", "")
+
+    @playing.setter
+    def playing(self, name: str) -> None:
+        self._thread.playing = name
 
     @property
     def profile(self) -> Profile:
@@ -45,16 +55,19 @@ class Candidate:
         returns: Any = None,
         seconds: float | None = None,
         given: str | None = None,
+        warmed: bool = False,
         **inputs: Any,
     ) -> Any:
         """Play `probe` in a fresh process and return the plain data it returned: a claim.
 
         Inputs wrapped by `fake` stay here. `returns` is a type the data must have, checked
         strictly. `given` tells the drawn input in words, for the case that no answer comes.
+        `warmed`: the exercise's stack has been used once; without it the probe starts earlier.
         Raises CandidateError, which the judge turns into the verdict.
         """
         with self._blaming(given):
-            seen = self._sandbox.run(self._scenario(probe, inputs, seconds))
+            scenario = replace(self._scenario(probe, inputs, seconds), warmed=warmed)
+            seen = self._sandbox.run(scenario)
             self._keep_prints(seen)
             return seen.value if returns is None else _typed(seen, returns)
 

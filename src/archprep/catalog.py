@@ -29,7 +29,8 @@ _MANIFEST = "exercise.yaml"
 _REQUIRED = {
     "id", "title", "section", "difficulty", "minutes", "version", "summary", "entry", "tasks",
 }  # fmt: skip
-_OPTIONAL = {"packages", "preload", "limits", "run"}
+_OPTIONAL = {"packages", "preload", "limits", "run", "stack", "at_once"}
+STACKS = ("airflow",)
 _TASK_COUNT = range(2, 6)
 _HOUR = 3600
 _LITTER = ("__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache")
@@ -172,6 +173,8 @@ def _exercise(read: Reader, brief_dir: Path, solution_dir: Path, grader_dir: Pat
         preload=read.strings("preload"),
         limits=_limits(read),
         run=_run(read),
+        stack=_stack(read),
+        at_once=read.positive("at_once") if "at_once" in read.data else 1,
         folder=brief_dir.name,
         brief_dir=brief_dir,
         solution_dir=solution_dir,
@@ -205,6 +208,13 @@ def _task(read: Reader, part: object, number: int) -> Task:
     if any(type(n) is not int or not 1 <= n < number for n in needs):
         raise inner.wrong("needs", "must list numbers of earlier tasks")
     return Task(number, inner.get("title", str), tuple(needs))
+
+
+def _stack(read: Reader) -> str | None:
+    name = read.get("stack", str, "")
+    if name and name not in STACKS:
+        raise read.wrong("stack", f"must be one of {', '.join(STACKS)}")
+    return name or None
 
 
 def _limits(read: Reader) -> Limits:

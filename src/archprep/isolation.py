@@ -18,18 +18,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archprep import processes
 from archprep.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 SANDBOX_RUNTIME = "/runtime"
 SANDBOX_SUBMISSION = Path("/submission")
+SANDBOX_FILES = "/runtime/files"
+SANDBOX_HOME = "/tmp/stack"  # noqa: S108 - of a stack's libraries; each scenario has its own /tmp
 SERVICE_ROOM = Path("/room")
 UNPRIVILEGED = 65534
 FIRST_FREE_UID = 61000  # above those of people, below those of systemd's dynamic users
 SERVICE_UID = 60800
 LEVELS = ("A", "D")
 
+_STACK_BYTES = 64 << 20
 _PACKAGE = Path(__file__).parent
 _TMP = "/tmp"  # noqa: S108 - the sandbox's own
 # The tool's own can be read in the sandbox (/proc/1/environ). Without the last one glibc reserves
@@ -110,10 +117,17 @@ def runtime_dir(profile: Profile) -> str:
     return SANDBOX_RUNTIME if profile.contained else str(_PACKAGE.parent)
 
 
-def command(profile: Profile, stage: Path, secret: tuple[Path, ...], control_fd: int) -> list[str]:
+def command(
+    profile: Profile,
+    stage: Path,
+    secret: tuple[Path, ...],
+    control_fd: int,
+    files: Mapping[Path, str],
+) -> list[str]:
     """Return the command that starts the warm parent under this profile.
 
-    `secret` are folders that must not be seen even where a library folder contains them.
+    `secret` are folders that must not be seen even where a library folder contains them;
+    `files` are shown at these places.
     """
     start = f"import sys; sys.path.insert(0, {runtime_dir(profile)!r}); "
     start += f"from archprep.worker.parent import main; main({control_fd})"
@@ -121,7 +135,7 @@ def command(profile: Profile, stage: Path, secret: tuple[Path, ...], control_fd:
     python = [_python(), "-I", "-S", "-B", "-c", start]
     if not profile.contained:
         return python
-    contain = [profile.tool, *_namespaces(profile), *_mounts(profile, stage, secret), "--"]
+    contain = [profile.tool, *_namespaces(profile), *_mounts(profile, stage, secret, files), "--"]
     return [*contain, *_drop(profile), *python]
 
 
@@ -209,7 +223,9 @@ def _shut_in(profile: Profile) -> list[str]:
     return [*ids, *shared, *always, "--as-pid-1", "--cap-drop", "ALL"]
 
 
-def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str]:
+def _mounts(
+    profile: Profile, stage: Path, secret: tuple[Path, ...], files: Mapping[Path, str]
+) -> list[str]:
     args: list[str] = []
     places = [Path("/usr"), *_system_libraries(args), Path(os.path.realpath(sys.base_prefix))]
     places = [p for p in dict.fromkeys(places) if not any(q in p.parents for q in places)]
@@ -221,6 +237,8 @@ def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str
     args += _hidden(secret, shown)
     args += ["--perms", "0755", "--dir", f"{SANDBOX_RUNTIME}/archprep"]
     args += ["--ro-bind", str(_PACKAGE / "worker"), f"{SANDBOX_RUNTIME}/archprep/worker"]
+    for path, place in files.items():
+        args += [*_parents(Path(place)), "--ro-bind", str(path), place]
     args += ["--ro-bind", str(stage), str(SANDBOX_SUBMISSION)]
     args += ["--proc", "/proc", "--dev", "/dev"]
     # /dev/zero, mapped and shared, is memory that no watch counts; see seccomp.py.
@@ -228,8 +246,9 @@ def _mounts(profile: Profile, stage: Path, secret: tuple[Path, ...]) -> list[str
     # Scenarios would see each other's terminals: there are none.
     args += ["--size", "4096", "--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts"]
     args += ["--size", "4096", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
-    # Each scenario mounts its own /tmp over this one, which stays empty.
-    args += ["--perms", "1777", "--size", "4096", "--tmpfs", _TMP, "--chdir", _TMP]
+    # Each scenario mounts its own /tmp over this one, which is for a stack's first use alone.
+    size = str(_STACK_BYTES if files else 4096)
+    args += ["--perms", "1777", "--size", size, "--tmpfs", _TMP, "--chdir", _TMP]
     return [*args, "--remount-ro", "/"]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archprep.model import Isolation
+    from archprep.warm import Stack
 
 __all__ = ["Candidate", "Progress", "Session", "Wanted", "draw_seed", "grade", "opened"]
 
@@ -101,7 +102,16 @@ class Session:
         )
 
 
+def _stack(exercise: Exercise) -> Stack | None:
+    if exercise.stack is None:
+        return None
+    from archprep import airflow_home
+
+    return airflow_home.stack()
+
+
 def _boot(exercise: Exercise) -> Boot:
     probes = (exercise.grader_dir / "probes.py").read_text()
     modules = tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry)
-    return Boot(probes, modules, exercise.preload, selftest.secret_folders())
+    secret = selftest.secret_folders()
+    return Boot(probes, modules, exercise.preload, secret, _stack(exercise))

@@ -75,6 +75,8 @@ class Exercise:
     preload: tuple[str, ...]  # modules the warm parent imports
     limits: Limits
     run: Runnable | None  # None: there is nothing to try it on but the examples
+    stack: str | None  # libraries that need more than an import: "airflow"
+    at_once: int  # scenarios that may play at the same time
     folder: str  # e.g. q01_event_bus
     brief_dir: Path = field(repr=False)
     solution_dir: Path = field(repr=False)

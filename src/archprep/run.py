@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from archprep import catalog, criteria, verdict
 from archprep.clean import clean
@@ -73,6 +74,8 @@ class Run:
         self._broken: list[str] = []
         self._unknown: UsageError | None = None
         self._hints = catalog.hints(exercise)
+        self._pool: ThreadPoolExecutor | None = None
+        self._ahead: dict[tuple[str, str], Future[Any]] = {}
 
     def execute(self) -> None:
         """Collect and run; ContentError when the graders do not add up."""
@@ -86,7 +89,7 @@ class Run:
         # root: a workspace that holds the virtual environment is such a place.
         args += ["--noconftest", "--assert=plain"]
         args += [a for name in _PLUGINS_NOT_NEEDED for a in ("-p", f"no:{name}")]
-        with _quiet_pytest(), _forgotten_modules(folder):
+        with _quiet_pytest(), _forgotten_modules(folder), self._several_at_once():
             code = pytest.main([*args, str(folder)], plugins=[self, grading])
         if code == pytest.ExitCode.INTERRUPTED and not self._broken:
             raise KeyboardInterrupt
@@ -111,6 +114,7 @@ class Run:
         """Give the fixtures of `grading` what they hand out."""
         config.archprep_seed = self._seed  # type: ignore[attr-defined]
         config.archprep_candidate = self._candidate  # type: ignore[attr-defined]
+        config.archprep_ahead = self._ahead  # type: ignore[attr-defined]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Remember that a grader cannot even be imported."""
@@ -133,6 +137,20 @@ class Run:
         if not items and not self._broken:
             self._unknown = self._nothing_wanted()
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the scenarios of what is wanted in their order, where several play at once."""
+        from archprep.grading import AHEAD
+
+        if self._pool is None:
+            return
+        for item in session.items:
+            module = item.module.__name__  # type: ignore[attr-defined]
+            for name in getattr(item, "fixturenames", ()):
+                key = (module, name)
+                if key in AHEAD and key not in self._ahead:
+                    inputs = {"candidate": self._candidate}
+                    self._ahead[key] = self._pool.submit(AHEAD[key], self._seed, inputs)
+
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport:
@@ -147,6 +165,17 @@ class Run:
         outcome: Literal["passed", "failed"] = "passed" if error is None else "failed"
         when = "setup" if call.when == "collect" else call.when
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when)
+
+    @contextmanager
+    def _several_at_once(self) -> Iterator[None]:
+        if self._exercise.at_once == 1:
+            yield
+            return
+        self._pool = ThreadPoolExecutor(self._exercise.at_once)
+        try:
+            yield
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _record(self, item: pytest.Item, error: BaseException | None, duration: float) -> None:
         from archprep.grading import Tally

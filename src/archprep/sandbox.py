@@ -19,7 +19,8 @@ from archprep.clean import clean
 from archprep.errors import CandidateError
 from archprep.exchange import Exchange, OutOfTimeError, Refuse
 from archprep.model import Limits, Reason, Submission
-from archprep.warm import Boot, BrokenError, WarmParent, Worker
+from archprep.line import BrokenError, Worker
+from archprep.warm import Boot, WarmParent
 from archprep.worker import protocol
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Scenario:
     # Sockets the judge made: their descriptors go with the request, and the judge keeps none.
     listeners: list[socket.socket] = field(default_factory=list)
     doors: dict[str, Door] = field(default_factory=dict)
+    warmed: bool = False  # after the first use of the exercise's stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,11 @@ class Playing:
 
 
 class Sandbox:
-    """What runs a submission. One scenario at a time; use as a context manager.
+    """What runs a submission; use as a context manager.
 
     `stage` is the folder that is shown inside: the submission's own, or one above it in which
-    later submissions of the same candidate will lie (`renew`).
+    later submissions of the same candidate will lie (`renew`). `at_once` threads may play
+    scenarios at the same time.
     """
 
     def __init__(
@@ -96,8 +99,10 @@ class Sandbox:
         submission: Submission,
         seccomp: bytes,
         stage: Path | None = None,
+        at_once: int = 1,
     ) -> None:
         self.profile = profile
+        self._at_once = at_once
         self._submission = submission
         self._parent = WarmParent(profile, boot, stage or submission.root, seccomp)
         self._spare: Worker | None = None
@@ -121,7 +126,7 @@ class Sandbox:
     def prepare(self, limits: Limits) -> None:
         """Have a process with these limits ready for the first scenario; does not wait."""
         self._dismiss_spare()
-        self._spare = self._parent.order(limits, self._submission)
+        self._order_spare(limits)
 
     def renew(self, submission: Submission) -> None:
         """Go on with another submission of the same candidate, in the same stage."""
@@ -159,7 +164,7 @@ class Sandbox:
     @contextmanager
     def _worker(self, scenario: Scenario) -> Iterator[tuple[Worker, Exchange]]:
         try:
-            worker = self._take(scenario.limits)
+            worker = self._take(scenario)
             deadline = time.monotonic() + scenario.limits.seconds
             try:
                 yield worker, Exchange(worker.channel, scenario.fakes, deadline)
@@ -168,16 +173,22 @@ class Sandbox:
         except BrokenError as e:
             raise self._parent.failure(str(e)) from None
 
-    def _take(self, limits: Limits) -> Worker:
+    def _take(self, scenario: Scenario) -> Worker:
         """Return a waiting process with these limits: the spare one, or a new one."""
-        self._parent.make_ready()
+        warmed, limits = scenario.warmed, scenario.limits
+        self._parent.make_ready(warmed=warmed)
         spare = self._spare
-        if spare is not None and spare.limits == limits and not (spare.lost or spare.refused):
+        fits = spare is not None and spare.limits == limits and not warmed
+        if spare is not None and fits and not (spare.lost or spare.refused):
             self._spare = None
             return spare
         self._dismiss_spare()
-        self._parent.make_ready()
-        return self._parent.order(limits, self._submission)
+        self._parent.make_ready(warmed=warmed)
+        return self._parent.order(limits, self._submission, warmed=warmed)
+
+    def _order_spare(self, limits: Limits) -> None:
+        if self._at_once == 1:  # else the processors are busy with the others
+            self._spare = self._parent.order(limits, self._submission)
 
     def _dismiss_spare(self) -> None:
         spare, self._spare = self._spare, None
@@ -211,7 +222,7 @@ class Sandbox:
         try:
             _ask(scenario, exchange)
             # The next one starts and imports on the other core while this one plays.
-            self._spare = self._parent.order(scenario.limits, self._submission)
+            self._order_spare(scenario.limits)
             self._pump(worker, exchange)
         except OutOfTimeError:
             seconds = scenario.limits.seconds
@@ -239,9 +250,10 @@ class Sandbox:
 
     def _check_memory(self, limits: Limits) -> None:
         allowed = limits.memory_mb << 20
-        # Two scenarios' processes are there: the one that plays and the one that waits.
-        total = processes.memory(processes.below(self.pid), 2 * allowed)
-        if total > 2 * allowed:
+        # Beside those that play there is one that waits, or what a stack has used at first.
+        most = allowed * (self._at_once + 1)
+        total = processes.memory(processes.below(self.pid), most)
+        if total > most:
             raise CandidateError(
                 Reason.MEMORY,
                 f"used more than {limits.memory_mb:,} MB of memory in all its processes",

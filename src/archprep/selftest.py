@@ -34,6 +34,7 @@ _PROBES = Path(__file__).with_name("selftest_probes.py")
 _BOUNDARY = (
     "exchange",
     "isolation",
+    "line",
     "processes",
     "sandbox",
     "seccomp",
@@ -65,7 +66,10 @@ def sandbox(
 ) -> Iterator[tuple[Sandbox, Isolation]]:
     """Give a sandbox for a submission under a tested profile, and the isolation in force."""
     tested = inspect(level)
-    with Sandbox(tested.profile, boot, submission, tested.seccomp, stage) as running:
+    at_once = exercise.at_once
+    with Sandbox(
+        tested.profile, boot, submission, tested.seccomp, stage, at_once
+    ) as running:
         yield running, describe(tested, exercise.limits)
 
 

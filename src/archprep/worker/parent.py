@@ -9,6 +9,10 @@ exists. A child that kills it costs that scenario; the judge starts another one.
 
 Killing init kills all of the scenario's processes at once, whatever they have done.
 Level D has no namespaces: the scenario is the parent's child, in a session of its own.
+
+Some libraries are slow at their first use as well as at import. For these the judge asks for a
+branch: a fork of the warm parent that uses them once and then forks scenarios, too. Meanwhile
+the trunk serves scenarios that do not need that.
 """
 
 from __future__ import annotations
@@ -33,14 +37,18 @@ MOST_GENERATIONS = 100  # of processes that fork faster than they are killed
 def main(control_fd: int) -> None:
     """Boot, then serve the judge until it hangs up."""
     control = socket.socket(fileno=control_fd)
+    boot = (protocol.receive(control) or {})["boot"]
+    if sys.platform.startswith("linux"):
+        confine.harden_parent()
+    os.environ.update(boot["environment"])
+    _serve_all(control, boot, _prepare(boot))
+
+
+def _serve_all(control: socket.socket, boot: dict[str, Any], probes: ModuleType) -> None:
     woken, waker = socket.socketpair()
     waker.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waker.fileno())
-    boot = (protocol.receive(control) or {})["boot"]
-    if sys.platform.startswith("linux"):
-        confine.harden_parent()
-    probes = _prepare(boot)
     leaders: set[int] = set()
     protocol.send(control, {"ready": True})
     while True:
@@ -72,6 +80,9 @@ def _serve(
         _kill(request["kill"], boot)
         return True
     _, fds, _, _ = socket.recv_fds(control, 1, 2)
+    if "branch" in request:
+        leaders.add(_branch(boot, probes, fds[0]))
+        return True
     try:
         pid = _spawn(boot | request["spawn"], probes, fds)
         leaders.add(pid)
@@ -82,6 +93,23 @@ def _serve(
         for fd in fds:
             os.close(fd)
     return True
+
+
+def _branch(boot: dict[str, Any], probes: ModuleType, control_fd: int) -> int:
+    """Fork a second warm parent, which listens to the judge on a channel of its own."""
+    pid = os.fork()
+    if pid == 0:
+        _run(lambda: _be_branch(boot, probes, control_fd))
+    os.close(control_fd)
+    return pid
+
+
+def _be_branch(boot: dict[str, Any], probes: ModuleType, control_fd: int) -> None:
+    signal.set_wakeup_fd(-1)
+    if sys.platform.startswith("linux"):
+        confine.harden_parent()
+    importlib.import_module(boot["warm_up"]).warm_up()
+    _serve_all(socket.socket(fileno=control_fd), boot, probes)
 
 
 def _report_exits(control: socket.socket, boot: dict[str, Any], leaders: set[int]) -> None:

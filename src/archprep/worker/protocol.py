@@ -5,7 +5,8 @@ A scenario imports the candidate's modules, says so, and then waits to be asked.
 the format ends the scenario (fail closed). Never pickle, marshal or YAML: a frame is data, not
 instructions.
 
-Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid}
+Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid},
+                       {"branch": true} followed by one, on which another warm parent listens
 Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text},
                        {"exited": pid, "status": n}
 Judge -> scenario      {"probe": …, "inputs": …, "fakes": […], "listeners": n, "doors": […]},

@@ -25,19 +25,22 @@ MAX_TEXT = 20_000  # of an exception's message; the judge cuts and cleans again
 MAX_NAME = 200
 MAX_FRAMES = 12
 
+root = ""  # the folder of the candidate's files, for whoever tells whose frame it is
+
 
 def play(
     sock: socket.socket, probes: ModuleType, submission: str, entry: list[str], seconds: float
 ) -> None:
     """Import the candidate's modules, serve the one request on this channel; never raises."""
-    channel = Channel(sock)
+    global root  # noqa: PLW0603 - this process is one scenario's
+    channel, root = Channel(sock), submission
     phase = "import"
     try:
         _say_where_it_hangs(seconds)
         # Last on the path: a candidate's random.py must not replace the library's.
         sys.path.append(submission)
         for module in entry:
-            importlib.import_module(module)
+            _import(module, submission)
         channel.send({"imported": True})
         phase = "probe"
         faulthandler.cancel_dump_traceback_later()
@@ -51,6 +54,13 @@ def play(
     except BaseException as e:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the candidate's too
         _flush()
         channel.send({"raised": _describe(e, phase, submission)})
+
+
+def _import(module: str, submission: str) -> None:
+    """Import a module of the candidate's; what lies beside it in its folder can be imported, too."""
+    if folder := module.rpartition(".")[0]:
+        sys.path.append(os.path.join(submission, folder.replace(".", "/")))
+    importlib.import_module(module)
 
 
 def _sockets(sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:

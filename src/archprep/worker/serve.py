@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import scenario
+
 if TYPE_CHECKING:
     import socket
 
@@ -98,9 +100,9 @@ class _Brief(logging.Formatter):
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         _, error, trace = ei
         own = [
-            f"  {os.path.basename(frame.f_code.co_filename)}:{line} in {frame.f_code.co_name}"
+            f"  {os.path.relpath(path, scenario.root)}:{line} in {frame.f_code.co_name}"
             for frame, line in traceback.walk_tb(trace)
-            if os.path.dirname(frame.f_code.co_filename) == sys.path[-1]
+            if (path := frame.f_code.co_filename).startswith(scenario.root)
         ]
         return "\n".join([*own, f"  {type(error).__name__}: {error}"])
 
