@@ -211,10 +211,12 @@ def _task(read: Reader, part: object, number: int) -> Task:
 
 
 def _stack(read: Reader) -> str | None:
-    name = read.get("stack", str, "")
-    if name and name not in STACKS:
+    if "stack" not in read.data:
+        return None
+    name = read.get("stack", str)
+    if name not in STACKS:
         raise read.wrong("stack", f"must be one of {', '.join(STACKS)}")
-    return name or None
+    return name
 
 
 def _limits(read: Reader) -> Limits:

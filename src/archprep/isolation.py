@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from archprep import processes
@@ -122,7 +123,7 @@ def command(
     stage: Path,
     secret: tuple[Path, ...],
     control_fd: int,
-    files: Mapping[Path, str],
+    files: Mapping[Path, str] = MappingProxyType({}),
 ) -> list[str]:
     """Return the command that starts the warm parent under this profile.
 
