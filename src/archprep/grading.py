@@ -25,8 +25,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from archprep.clean import clean
 from archprep.doors import silent_door
+from archprep.errors import CandidateError
 from archprep.exchange import Held, Refuse
+from archprep.model import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,11 +66,20 @@ def __getattr__(name: str) -> Any:
 
 @contextmanager
 def redis_server(candidate: Candidate) -> Iterator[RedisServer]:
-    """Run a real server, in a sandbox of its own, as long as the block lasts."""
+    """Run a real server, in a sandbox of its own, as long as the block lasts.
+
+    What the judge's connection cannot do any more is the candidate's doing: CandidateError.
+    """
+    from redis import RedisError
+
     from archprep import redis_server
 
     with redis_server.running(candidate.profile) as server:
-        yield server
+        try:
+            yield server
+        except RedisError as e:
+            text = f"left a server that no longer answers the judge ({clean(str(e), 200)})"
+            raise CandidateError(Reason.PROTOCOL, text) from None
 
 
 @dataclass(frozen=True, slots=True)
