@@ -106,8 +106,11 @@ def _stack(exercise: Exercise) -> Stack | None:
     if exercise.stack is None:
         return None
     from archprep import airflow_home
+    from archprep.warm import Stack
 
-    return airflow_home.stack()
+    template = airflow_home.template(lambda _: None)
+    files = {"ARCHPREP_AIRFLOW_TEMPLATE": template}
+    return Stack(airflow_home.environment, files, "archprep.worker.airflow")
 
 
 def _boot(exercise: Exercise) -> Boot:

@@ -18,8 +18,8 @@ from archprep import account, isolation, processes
 from archprep.clean import clean
 from archprep.errors import CandidateError
 from archprep.exchange import Exchange, OutOfTimeError, Refuse
-from archprep.model import Limits, Reason, Submission
 from archprep.line import BrokenError, Worker
+from archprep.model import Limits, Reason, Submission
 from archprep.warm import Boot, WarmParent
 from archprep.worker import protocol
 

@@ -32,7 +32,7 @@ def play(
     sock: socket.socket, probes: ModuleType, submission: str, entry: list[str], seconds: float
 ) -> None:
     """Import the candidate's modules, serve the one request on this channel; never raises."""
-    global root  # noqa: PLW0603 - this process is one scenario's
+    global root
     channel, root = Channel(sock), submission
     phase = "import"
     try:
