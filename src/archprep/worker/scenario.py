@@ -57,7 +57,7 @@ def play(
 
 
 def _import(module: str, submission: str) -> None:
-    """Import a module of the candidate's; what lies beside it in its folder can be imported, too."""
+    """Import a module of the candidate's; what lies beside it can be imported, too."""
     if folder := module.rpartition(".")[0]:
         sys.path.append(os.path.join(submission, folder.replace(".", "/")))
     importlib.import_module(module)
