@@ -15,13 +15,21 @@ if TYPE_CHECKING:
 PARAMETERS = {"RateLimit-Policy": "qw", "RateLimit": "rt"}  # those the brief names
 
 
-def members_due(case: Case) -> dict[str, list[Any]]:
-    """The members of both fields, by what the judge's limiter has decided."""
-    remaining, reset = case.decision["remaining"], case.decision["reset_s"]
+def members_due(case: Case, *, first: bool = False) -> dict[str, list[Any]]:
+    """The members of both fields, by what the judge's limiter has decided; `first`: at the hit."""
+    decided = case.decision if first else latest(case)
+    remaining, reset = decided["remaining"], decided["reset_s"]
     return {
         "RateLimit-Policy": [[n, {"q": q, "w": w}] for n, q, w, _ in case.policies],
         "RateLimit": [[n, {"r": remaining[n], "t": ceil(reset[n])}] for n, *_ in case.policies],
     }
+
+
+def latest(case: Case) -> dict[str, Any]:
+    """The last decision: whether it is the right one to tell of is another criterion's matter."""
+    names = {name for name, *_ in case.policies}
+    whole = [told for told in case.decided if names == told.get("remaining", {}).keys()]
+    return whole[-1] if whole else case.decision
 
 
 def read_members(case: Case, name: str, given: str) -> list[Any] | None:

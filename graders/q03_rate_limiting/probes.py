@@ -289,38 +289,49 @@ def pass_scopes(wire, calls, guards, known):
 
 async def pass_scope(wire, number, scope, steps, known, settings):
     """One call: server and app tell the judge what comes to them."""
-    scope = as_sent(scope)
-    incoming = iter([message for verb, message in steps if verb == "receives"])
-    arrived = asyncio.Semaphore(0)
-
-    async def app(its_scope, receive, send):
-        wire.event(number, "the app is called with", as_told(its_scope))
-        for verb, what in steps:
-            if verb == "raises":
-                raise scripted_error({"raises": what, "text": ""})
-            if verb == "receives":
-                wire.event(number, "the app receives", as_told(await receive()))
-                continue
-            await send(as_sent(what))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(arrived.acquire(), 1.0)
-
-    async def receive():
-        return as_sent(next(incoming))
-
-    async def send(message):
-        wire.event(number, "the server gets", as_told(message))
-        arrived.release()
-
+    ends = Ends(lambda *what: wire.event(number, *what), steps)
     limiter = Remote(lambda _, policies, __: wire.hit(number, policies))
+    called = protect(ends.app, limiter, known, **settings)
     try:
-        await protect(app, limiter, known, **settings)(scope, receive, send)
+        await called(as_sent(scope), ends.receive, ends.send)
     except Exception as error:
         if not scripted(error):
             raise
-        wire.event(number, "it raises", type(error).__name__)
+        ends.note("it raises", type(error).__name__)
     else:
-        wire.event(number, "it returns", None)
+        ends.note("it returns", None)
+
+
+class Ends:
+    """Both ends of an ASGI call: the app, and what a server gives it."""
+
+    def __init__(self, note, steps):
+        self.note, self._steps = note, steps
+        self._incoming = iter([message for verb, message in steps if verb == "receives"])
+        self._arrived = asyncio.Semaphore(0)
+        self._called = False
+
+    async def app(self, scope, receive, send):
+        self._called = True
+        self.note("the app is called with", as_told(scope))
+        for verb, what in self._steps:
+            if verb == "raises":
+                raise scripted_error({"raises": what, "text": ""})
+            if verb == "receives":
+                self.note("the app receives", as_told(await receive()))
+                continue
+            await send(as_sent(what))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._arrived.acquire(), 1.0)
+
+    async def receive(self):
+        if not self._called:
+            self.note("something is received before the app is called", None)
+        return as_sent(next(self._incoming, {"type": "http.disconnect"}))
+
+    async def send(self, message):
+        self.note("the server gets", as_told(message))
+        self._arrived.release()
 
 
 def as_sent(message):

@@ -64,6 +64,7 @@ class Case:
     note: str = ""  # what this case is about, in words
     kind: str = ""
     hits: list[Hit] = field(default_factory=list)
+    decided: list[dict[str, Any]] = field(default_factory=list)  # what each hit was told
     visits: list[list[Any]] = field(default_factory=list)
     broke: str = ""  # what the middleware raised
     reply: Any = None
@@ -74,7 +75,7 @@ class Case:
 
     def fresh(self) -> Case:
         """Forget what came of it."""
-        self.hits, self.visits, self.broke, self.reply = [], [], "", None
+        self.hits, self.decided, self.visits, self.broke, self.reply = [], [], [], "", None
         return self
 
 
@@ -93,7 +94,8 @@ class World:
         """The limiter decides."""
         case = self._case(lambda c: [c.policies[0][0]] == [p[0] for p in policies][:1])
         case.hits.append(Hit(ident, policies, cost))
-        return self._reply(case, decide(case, policies), self.hold_hits)
+        case.decided.append(decide(case, policies))
+        return self._reply(case, case.decided[-1], self.hold_hits)
 
     def visit(self, path: Any, method: Any, length: Any, digest: Any) -> Any:
         """The app answers."""
@@ -105,6 +107,15 @@ class World:
         """The middleware has raised: only for the words of a failure."""
         self._case(lambda c: c.request.path == path).broke = str(text)
 
+    def release(self, *kinds: str) -> None:
+        """Let what was held back go, and hold nothing of these kinds any more."""
+        with self._changed:
+            self.hold_hits -= {*kinds}
+            self.hold_visits -= {*kinds}
+            held = {case: held for case, held in self.held.items() if case.kind in kinds}
+        for case, reply in held.items():
+            reply.release(case.answer if case.visits else case.decided[-1])
+
     def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until something is true, at most so long."""
         with self._changed:
@@ -113,7 +124,8 @@ class World:
     def _case(self, belongs: Callable[[Case], bool]) -> Case:
         if self.now is not None:
             return self.now
-        return next(filter(belongs, self.at_once))
+        found = [case for case in self.at_once if belongs(case)]
+        return found[0]
 
     def _reply(self, case: Case, value: Any, held_kinds: set[str]) -> Any:
         with self._changed:
@@ -125,14 +137,21 @@ class World:
 
 
 def decide(case: Case, policies: Any) -> dict[str, Any]:
-    """The decision drawn for a case, for the policies that the limiter was in fact asked for."""
+    """The decision drawn for a case; a later one on the same request has other numbers.
+
+    It is for the policies that the limiter was in fact asked for, and not in their order.
+    """
     if "raises" in case.decision:
         return case.decision
-    remaining, reset = case.decision["remaining"], case.decision["reset_s"]
+    remaining, reset, later = (
+        case.decision["remaining"],
+        case.decision["reset_s"],
+        len(case.decided),
+    )
     names = [str(name) for name, *_ in policies]
     return case.decision | {
-        "remaining": {name: remaining.get(name, 0) for name in sorted(names)},
-        "reset_s": {name: reset.get(name, 1.0) for name in sorted(names, reverse=True)},
+        "remaining": {name: remaining.get(name, 0) + 3 * later for name in sorted(names)},
+        "reset_s": {name: reset.get(name, 1.0) + 5 * later for name in sorted(names, reverse=True)},
     }
 
 
@@ -162,8 +181,10 @@ class Site:
             return f"{self.rng.choice(v4)}.{self.rng.randint(1, 254)}"
         return f"2001:db8:{self.rng.randint(1, 9)}::{self.rng.randint(16, 255):x}"
 
-    def policies(self, count: int | None = None) -> list[Wire]:
-        names = self.rng.sample(POLICIES, count or self.rng.choice([1, 2, 2, 3]))
+    def policies(self, count: int = 2) -> list[Wire]:
+        names = self.rng.sample(POLICIES, count)
+        while count > 2 and names in (sorted(names), sorted(names, reverse=True)):
+            self.rng.shuffle(names)
         return [
             [n, self.rng.randint(9, 5000), self.rng.choice(WINDOWS) + self.rng.randint(0, 9), None]
             for n in names
@@ -187,9 +208,8 @@ class Site:
         self.rules.append(made)
         return made
 
-    def person(self, tier: str = "default", header: str = "") -> Person:
+    def person(self, tier: str = "default", header: str = "Authorization") -> Person:
         """Somebody with credentials that identify() knows."""
-        header = header or self.rng.choice(["Authorization", "X-Api-Key"])
         scheme = "Bearer " if header == "Authorization" else ""
         name = f"{self.rng.choice('acmpx')}{self.rng.randint(100, 99999)}"
         self.people.append(Person(name, tier, (header, scheme + self.token())))
@@ -235,9 +255,8 @@ class Site:
     def decision(self, policies: list[Wire], cost: int, *, allowed: bool) -> dict[str, Any]:
         """What the limiter says: numbers that follow from nothing else."""
         names = [p[0] for p in policies]
-        full: list[str] = []
-        if names and not allowed:
-            full = self.rng.sample(names, self.rng.randint(1, max(1, len(names) - 1)))
+        full = self.rng.sample(names, self.rng.randint(1, len(names))) if names else []
+        full = [] if allowed else full
         remaining = {
             name: self.rng.randint(0, cost - 1)
             if name in full

@@ -18,7 +18,7 @@ from .telling import short, tell_policies
 AT_ONCE = 64
 WORKERS = 2
 ROUNDS = 3
-PATIENCE = 10.0  # seconds for all of them: whoever retries under contention needs some
+PATIENCE = 15.0  # seconds for all at once: whoever retries under contention needs some
 DENIED = 8  # times
 FEW_KEYS = 2000  # more are not looked at
 NO_TTL = -1
@@ -87,33 +87,53 @@ def draw_policy(rng, name, limit):
 @scenario
 def at_once(candidate, rng):
     """Sixty-four hits at the same time, over two processes; again for other identities."""
-    rounds = []
-    for _ in range(ROUNDS):
-        names, limit = rng.sample(POLICIES, 2), rng.randint(12, 40)
-        policies = [
-            draw_policy(rng, names[0], limit),
-            draw_policy(rng, names[1], limit + rng.randint(1, 99)),
-        ]
-        rng.shuffle(policies)
-        ident = f"user:{rng.randrange(10**6)}"
-        apps = [n % WORKERS for n in range(AT_ONCE)]
-        rng.shuffle(apps)
-        rounds.append((limit, policies, [Ask("limits", ident, policies, app=a) for a in apps]))
+    rounds = [equal_hits(rng), mixed_hits(rng), equal_hits(rng)]
     with (
         redis_server(candidate) as server,
         candidate.serve(
             "shared",
             apps=WORKERS,
-            seconds=35,
+            seconds=2 * PATIENCE,
             given=f"{AT_ONCE} hits at the same time, over {WORKERS} processes",
             store=server.door,
             offsets=[0] * WORKERS,
         ) as web,
     ):
-        replies = [
-            web.all([ask.request() for ask in asks], seconds=PATIENCE) for _, _, asks in rounds
-        ]
+        replies = [web.all([ask.request() for ask in asks], seconds=PATIENCE) for asks, _ in rounds]
     return [(*drawn, came) for drawn, came in zip(rounds, replies, strict=True)]
+
+
+def equal_hits(rng):
+    """All ask for the same; the first of two policies, or the second, lets some through."""
+    names, limit = rng.sample(POLICIES, 2), rng.randint(10, 22)
+    policies = [
+        draw_policy(rng, names[0], limit),
+        draw_policy(rng, names[1], limit + rng.randint(1, 99)),
+    ]
+    rng.shuffle(policies)
+    asks = draw_asks(rng, [(policies, 1)] * AT_ONCE)
+    return asks, [(policies, 1, limit)]
+
+
+def mixed_hits(rng):
+    """Half of them have room for certain, unless a denied one takes it, even for a moment."""
+    names, few, cost = rng.sample(POLICIES, 2), rng.randint(2, 4), rng.randint(4, 6)
+    cheap = draw_policy(rng, names[0], AT_ONCE // 2 + few * cost)
+    dear = draw_policy(rng, names[1], few * cost + rng.randint(0, cost - 1))
+    kinds = [([cheap], 1, AT_ONCE // 2), ([cheap, dear], cost, few)]
+    asks = draw_asks(rng, [(policies, cost) for policies, cost, _ in kinds] * (AT_ONCE // 2))
+    return asks, kinds
+
+
+def draw_asks(rng, kinds):
+    """Hits of one identity, the kinds alike in both processes, in any order."""
+    ident = f"user:{rng.randrange(10**6)}"
+    asks = [
+        Ask("limits", ident, policies, cost, app=number // (len(kinds) // WORKERS))
+        for number, (policies, cost) in enumerate(kinds)
+    ]
+    rng.shuffle(asks)
+    return asks
 
 
 @criterion(
@@ -123,36 +143,52 @@ def at_once(candidate, rng):
     hint="atomic",
 )
 def test_atomic(at_once):
-    for limit, policies, asks, replies in at_once:
+    for asks, kinds, replies in at_once:
+        told = [
+            f"{len(asks) // len(kinds)} of cost {cost} under {tell_policies(policies)}"
+            for policies, cost, _ in kinds
+        ]
         given = (
             f"{len(asks)} hits of {asks[0].ident} at the same time, half of them in each of "
-            f"{WORKERS} processes; policies {tell_policies(policies)}"
+            f"{WORKERS} processes: {' and '.join(told)}"
         )
         seen = decisions(replies, given)
-        admitted = [d for d in seen if d["allowed"] is True]
-        expect(
-            len(admitted) == limit,
-            expected=f"exactly {limit} hits are admitted",
-            observed=f"{len(admitted)} were",
-            given=given,
-        )
-        for name, most, *_ in policies:
-            remaining = sorted((left_of(d, name) for d in admitted), key=repr_key, reverse=True)
-            assert_same(
-                remaining,
-                list(range(most - 1, most - 1 - limit, -1)),
-                says=f"`remaining` of {name} in the admitted ones is every number once",
+        admitted = [(a, d) for a, d in zip(asks, seen, strict=True) if d["allowed"] is True]
+        for policies, cost, due in kinds:
+            count = sum(ask.policies == policies for ask, _ in admitted)
+            expect(
+                count == due,
+                expected=f"exactly {due} of those of cost {cost} are admitted",
+                observed=f"{count} were",
                 given=given,
             )
+        for name, limit in {p[0]: p[1] for policies, _, _ in kinds for p in policies}.items():
+            judge_remaining(name, limit, admitted, given)
+
+
+def judge_remaining(name, limit, admitted, given):
+    """One admitted hit after another takes its cost: what remains tells their order."""
+    found = [
+        (left, ask.cost)
+        for ask, decision in admitted
+        if type(left := left_of(decision, name)) is int
+    ]
+    asked = sum(name in {p[0] for p in ask.policies} for ask, _ in admitted)
+    due, seen = [], [left for left, _ in sorted(found, reverse=True)]
+    for _, cost in sorted(found, reverse=True):
+        limit -= cost
+        due.append(limit)
+    expect(
+        seen == due and len(seen) == asked,
+        expected=f"`remaining` of {name} falls with each admitted hit by its cost: {due}",
+        observed=f"it was, in falling order: {seen}",
+        given=given,
+    )
 
 
 def left_of(decision, name):
     remaining = decision["remaining"]
     return remaining.get(name) if isinstance(remaining, dict) else None
-
-
-def repr_key(value):
-    return (type(value) is int, value if type(value) is int else 0)
 
 
 # -- clocks apart

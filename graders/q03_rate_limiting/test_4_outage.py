@@ -23,6 +23,8 @@ from .telling import (
 )
 
 GUARDS = {"open": {"on_store_error": "open"}, "closed": {"on_store_error": "closed"}}
+SILENT = {"hangs": "the limiter", "store hangs": "the server behind a RedisWindow"}
+BRIEF = {"store_timeout_s": 0.25}
 STORE_ERRORS = "ConnectionError TimeoutError OSError RuntimeError ValueError KeyError".split()
 APP_ERRORS = "ConnectionError TimeoutError RuntimeError".split()
 ANSWERED = 2.0  # seconds, by the judge's clock, at a limit of 0.25
@@ -31,7 +33,7 @@ SLOW = 0.6  # seconds that something takes which must not be cut short
 
 @scenario
 def outages(candidate, rng):
-    return play_all(candidate, Site(rng, guards=dict(GUARDS)), tiers, store_fails)
+    return play_all(candidate, Site(rng, guards={"main": {}, **GUARDS}), tiers, store_fails)
 
 
 # -- tiers
@@ -55,9 +57,7 @@ def tiers(site):
     cases = []
     for rule in rules:
         for person in (*people, None):
-            where = f"{rule['path']}/{site.token()}"
-            guard = site.rng.choice([*GUARDS])
-            case = site.case("GET", where, rule=rule, person=person, guard=guard)
+            case = site.case("GET", f"{rule['path']}/{site.token()}", rule=rule, person=person)
             case.note = f'tier "{person.tier}"' if person else "identify() knows nobody"
             cases.append(case)
     assert unlisted not in {tier for rule in own for tier in rule["policies"]}
@@ -86,14 +86,13 @@ def store_fails(site):
     person, rule = site.person(), site.rule(f"/{site.word()}", site.policies())
     cases = []
     for guard in GUARDS:
-        for kind in ["store"] * 6 + ["app"] * 3 + ["both"] * 2 + ["allowed"] * 3 + ["denied"] * 2:
+        for kind in ["store"] * 6 + ["app"] * 3 + ["both"] * 2 + ["allowed"] * 4:
             case = site.case(
                 site.rng.choice(["GET", "POST"]),
                 f"{rule['path']}/{site.token()}",
                 rule=rule,
                 person=person,
                 guard=guard,
-                allowed=kind != "denied",
                 status=site.rng.choice([200, 201, 404]),
                 kind=kind,
             )
@@ -110,34 +109,39 @@ def store_fails(site):
 def judge_outage(case):
     """What the client gets, and how often limiter and app were called."""
     given = tell_outage(case)
+    away = "raises" in case.decision or case.kind == "hangs"
     expect(
-        len(case.hits) == 1 or case.kind == "store hangs",  # there the limiter is the candidate's
-        expected="one request is one hit, whatever comes of it",
+        len(case.hits) == 1 if away else bool(case.hits),
+        expected="one request is one hit, also when there is no decision",
         observed=f"the limiter was called {len(case.hits)} times; {tell_reply(case)}",
         given=given,
     )
-    away = "raises" in case.decision or case.kind in {"hangs", "store hangs"}
     if away and case.guard == "closed":
         judge_closed(case, given)
-        return
-    app_called = away or case.allowed
-    status = (500 if "raises" in case.answer else case.answer["status"]) if app_called else 429
-    because = "no decision, and open: it goes to the app" if away else "the limiter has decided"
+    else:
+        judge_served(case, given, away=away)
+
+
+def judge_served(case, given, *, away):
+    """The app answers, once; without a decision there is none to tell of."""
+    status = 500 if "raises" in case.answer else case.answer["status"]
+    because = "no decision, and open" if away else "the limiter allows it"
     expect(
-        case.reply.status == status and len(case.visits) == app_called,
-        expected=f"{because}. Here: status {status}, the app is called "
-        + ("once" if app_called else "not at all"),
+        case.reply.status == status and len(case.visits) == 1,
+        expected=f"{because}: the app is called once, and its answer reaches the client. Here: a "
+        f"{status}",
         observed=f"{tell_reply(case)}, {tell_visits(case)}",
         given=given,
     )
-    if "body" in case.answer and app_called:
+    if "body" in case.answer:
         expect(
             case.reply.body.decode("latin-1") == case.answer["body"],
             expected="the body is the app's",
             observed=f"the body is {short(case.reply.body)}",
             given=given,
         )
-    judge_fields(case, given, there=not away)
+    if away:
+        judge_no_fields(case, given)
 
 
 def judge_closed(case, given):
@@ -162,17 +166,14 @@ def judge_closed(case, given):
         observed=f"status is {short(status)}",
         given=given,
     )
-    judge_fields(case, given, there=False)
+    judge_no_fields(case, given)
 
 
-def judge_fields(case, given, *, there):
-    """Whether the two fields are there: they tell of a decision, and of nothing else."""
+def judge_no_fields(case, given):
     for name in FIELDS:
         expect(
-            (case.reply.header(name) is not None) == there,
-            expected=f"{name} is there, as the limiter has decided"
-            if there
-            else f"without a decision there is no {name}",
+            case.reply.header(name) is None,
+            expected=f"without a decision there is no {name}",
             observed=tell_field(case, name),
             given=given,
         )
@@ -206,49 +207,43 @@ def test_store_fails(outages):
 @scenario
 def hangs(candidate, rng):
     """Limiters without an answer, slow ones within their time, and an app that takes its time."""
-    settings = {
-        "open": GUARDS["open"] | {"store_timeout_s": 0.25},
-        "closed": GUARDS["closed"] | {"store_timeout_s": 0.25},
-        "patient": GUARDS["closed"] | {"store_timeout_s": 30.0},
+    patient = {"store_timeout_s": 30.0}
+    plan = {  # by guard: what it meets, how often, and its settings
+        "open": ("hangs", 2, BRIEF),
+        "closed": ("hangs", 2, BRIEF),
+        "open app": ("slow app", 1, BRIEF),
+        "closed app": ("slow app", 1, BRIEF),
+        "open patient": ("slow", 1, patient),
+        "closed patient": ("slow", 1, patient),
+        "open store": ("store hangs", 1, {**BRIEF, "store_limiter": True}),
+        "closed store": ("store hangs", 1, {**BRIEF, "store_limiter": True}),
     }
-    for mode in ("open", "closed"):
-        settings[f"{mode} store"] = settings[mode] | {"store_limiter": True}
-    site, world = Site(rng, guards=settings), World()
-    person, cases = site.person(), world.at_once
-    for kind, guard in (
-        *[("hangs", mode) for mode in ("open", "open", "closed", "closed")],
-        *[("store hangs", f"{mode} store") for mode in ("open", "closed")],
-        *[("slow", "patient")] * 2,
-        *[("slow app", mode) for mode in ("open", "closed")],
-    ):
-        limit = rng.randint(50, 5000)
-        rule = site.rule(f"/{site.word()}", [[f"p{len(cases)}", limit, 60, None]])
-        path = f"{rule['path']}/{site.token()}"
-        allowed = kind == "slow app" or not cases[-1:] or cases[-1].kind != kind
-        cases.append(
-            site.case(
-                "GET", path, rule=rule, person=person, guard=guard, kind=kind, allowed=allowed
-            )
-        )
+    modes = {name: GUARDS[name.partition(" ")[0]] for name in plan}
+    site = Site(rng, guards={name: modes[name] | plan[name][2] for name in plan})
+    person, world = site.person(), World()
+    for guard, (kind, times, _) in plan.items():
+        for number in range(times):
+            limit, where = rng.randint(50, 5000), f"/{site.word()}"
+            rule = site.rule(where, [[f"{guard.replace(' ', '-')}{number}", limit, 60, None]])
+            case = site.case("GET", where, rule=rule, person=person, guard=guard, kind=kind)
+            world.at_once.append(case)
     world.hold_hits, world.hold_visits = {"hangs", "store hangs", "slow"}, {"slow app"}
-    order, late = rng.sample(cases, len(cases)), None
+    cases, late, replies = rng.sample(world.at_once, len(world.at_once)), None, []
     with (
         silent_door() as door,
         candidate.serve("guard", seconds=20, world=fake(world), store=door, **site.inputs()) as web,
     ):
-        calls = web.begin([case.request for case in order], seconds=ANSWERED)
+        calls = web.begin([case.request for case in cases], seconds=ANSWERED)
         time.sleep(SLOW)
-        for case, held in list(world.held.items()):
-            if case.kind != "hangs":
-                held.release(case.decision if case.kind == "slow" else case.answer)
+        world.release("slow", "slow app")
         try:
             replies = calls.replies()
         except CandidateError as error:
             if error.reason is not Reason.TIMEOUT:
                 raise
-            late, replies = error.message, []
-    for case, reply in zip(order, replies, strict=False):
-        case.reply = reply
+            late = error.message
+    for case, reply in zip(cases, replies, strict=False):
+        case.reply, case.guard = reply, case.guard.partition(" ")[0]
     return cases, late
 
 
@@ -262,11 +257,21 @@ def test_store_hangs(hangs):
     cases, late = hangs
     expect(
         late is None,
-        expected=f"an answer within {ANSWERED:g} s, with store_timeout_s=0.25, while the limiter, "
+        expected=f"an answer within {ANSWERED:g} s, with store_timeout_s=0.25, while the limiter "
         "or the server behind a RedisWindow, does not answer at all",
         observed=f"{late}",
         given="\n".join(map(tell_outage, cases)),
     )
     for case in cases:
-        case.guard = case.guard.removesuffix(" store")
-        judge_outage(case)
+        if case.kind != "store hangs":
+            judge_outage(case)
+        elif all(case.reply.header(name) is None for name in FIELDS):  # else it has decided
+            judge_store(case)
+
+
+def judge_store(case):
+    """The limiter is the candidate's own, its server the judge's."""
+    if case.guard == "closed":
+        judge_closed(case, tell_outage(case))
+    else:
+        judge_served(case, tell_outage(case), away=True)
