@@ -25,15 +25,17 @@ MAX_TEXT = 20_000  # of an exception's message; the judge cuts and cleans again
 MAX_NAME = 200
 MAX_FRAMES = 12
 
-root = ""  # the folder of the candidate's files, for whoever tells whose frame it is
+# This process is one scenario's: a folder of the candidate's files, a channel to the judge.
+root = ""
+channel: Channel
 
 
 def play(
     sock: socket.socket, probes: ModuleType, submission: str, entry: list[str], seconds: float
 ) -> None:
     """Import the candidate's modules, serve the one request on this channel; never raises."""
-    global root
-    channel, root = Channel(sock), submission
+    global root, channel
+    root, channel = submission, Channel(sock)
     phase = "import"
     try:
         _say_where_it_hangs(seconds)
@@ -52,8 +54,13 @@ def play(
         _flush()
         channel.send({"result": result})
     except BaseException as e:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the candidate's too
-        _flush()
-        channel.send({"raised": _describe(e, phase, submission)})
+        report(e, phase)
+
+
+def report(error: BaseException, phase: str = "probe") -> None:
+    """End the scenario with this exception, from whichever process of it."""
+    _flush()
+    channel.send({"raised": _describe(error, phase, root)})
 
 
 def _import(module: str, submission: str) -> None:

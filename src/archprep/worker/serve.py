@@ -51,8 +51,9 @@ def serve_each(make_app: Callable[[int], Any], listeners: list[socket.socket]) -
         if os.fork() == 0:
             try:
                 serve(make_app(number), listener)
-            finally:
-                os._exit(1)
+            except BaseException as e:  # noqa: BLE001 - all of it is the candidate's doing
+                scenario.report(e)
+            os._exit(1)
     for listener in listeners[1:]:
         listener.close()
     serve(make_app(0), listeners[0])
