@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,7 +25,7 @@ from archprep.exchange import Held
 from archprep.grading import fake
 from archprep.model import Exercise, Limits, Reason, Submission
 from archprep.sandbox import Boot, Sandbox
-from archprep.web import MOST_BYTES, Request
+from archprep.web import MOST_BYTES, MOST_HEADERS, Request
 
 pytest.importorskip("uvicorn")
 
@@ -32,7 +33,7 @@ LIMITS = Limits(seconds=8.0, memory_mb=400, processes=32, output_kb=64, files_mb
 SLACK = 2.0
 
 PROBES = r"""
-import asyncio, contextvars, os, socket, sys, threading, time
+import asyncio, contextlib, contextvars, os, socket, sys, threading, time
 from archprep.worker.serve import serve, serve_each
 
 async def answer(send, status, body, headers=()):
@@ -94,6 +95,38 @@ def raw(listeners, chunks, pause=0.0, endless=False, close=True, times=1):
             pass
         if close:
             link.close()
+
+def floods_all(listeners, head, piece):
+    links, piece = [], piece.encode() * (65536 // len(piece))
+    listeners[0].setblocking(False)
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            link, _ = listeners[0].accept()
+            link.sendall(head.encode())
+            link.setblocking(False)
+            links.append([link, piece])
+        for entry in links:
+            with contextlib.suppress(BlockingIOError):
+                entry[1] = entry[1][entry[0].send(entry[1]):] or piece
+
+def sends_out_of_band(listeners):
+    link, _ = listeners[0].accept()
+    time.sleep(0.5)
+    link.send(b"x", socket.MSG_OOB)
+    time.sleep(60)
+
+def breaks_off(listeners):
+    link, _ = listeners[0].accept()
+    link.recv(65536)
+    link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
+    link.close()
+    time.sleep(0.2)
+    os._exit(3)
+
+def accepts_nothing(listeners, oracle):
+    listeners[0].listen(1)
+    oracle.ask("ready")
+    time.sleep(60)
 
 def never_listens(listeners):
     time.sleep(60)
@@ -366,6 +399,66 @@ def test_body_that_is_json(candidate: Candidate) -> None:
     """A sound body is what it says."""
     with candidate.serve("raw", chunks=[OK + 'Content-Length: 8\r\n\r\n{"a": 1}']) as web:
         assert web.get("/").json() == {"a": 1}
+
+
+def test_more_than_all_replies_may_have(candidate: Candidate) -> None:
+    """The replies of one scenario have a cap, too: there may be many at the same time."""
+    size = MOST_BYTES - 1024
+    head, piece = OK + f"Content-Length: {size}\r\n\r\n", "x" * (size // 8)
+    with candidate.serve("raw", chunks=[head, piece], times=8) as web:
+        assert [len(reply.body) for reply in web.all([Request("GET", "/")] * 4)] == [size] * 4
+        with pytest.raises(CandidateError, match="more than 8 MB in one scenario") as error:
+            web.get("/")
+    assert error.value.reason is Reason.OUTPUT
+
+
+@pytest.mark.parametrize("count", [MOST_HEADERS, MOST_HEADERS + 1])
+def test_header_fields_are_counted(candidate: Candidate, count: int) -> None:
+    """As many as an honest app may send; one more is refused."""
+    head = OK + "a: b\r\n" * (count - 1) + "Content-Length: 0\r\n\r\n"
+    with suppress(CandidateError), candidate.serve("raw", chunks=[head]) as web:
+        assert len(web.get("/").headers) == count == MOST_HEADERS
+
+
+def test_small_pieces_on_many_connections(candidate: Candidate) -> None:
+    """They are slow to read; the deadline holds all the same."""
+    head = OK + "Transfer-Encoding: chunked\r\n\r\n"
+    started = time.monotonic()
+    with (
+        pytest.raises(CandidateError, match="GET / after 1 s") as error,
+        candidate.serve("floods_all", head=head, piece="1\r\nx\r\n") as web,
+    ):
+        web.all([Request("GET", "/")] * 64, seconds=1)
+    assert error.value.reason is Reason.TIMEOUT
+    assert time.monotonic() - started < 1 + 2 * SLACK
+
+
+def test_byte_out_of_band(candidate: Candidate) -> None:
+    """It announces data that never comes: the judge does not wait for them."""
+    started = time.monotonic()
+    with (
+        pytest.raises(CandidateError, match="GET / after 1 s") as error,
+        candidate.serve("sends_out_of_band") as web,
+    ):
+        web.send(Request("GET", "/"), seconds=1)
+    assert error.value.reason is Reason.TIMEOUT
+    assert time.monotonic() - started < 1 + SLACK
+
+
+def test_app_that_dies_in_the_middle_of_a_reply(candidate: Candidate) -> None:
+    """Its end is told, not the reply that broke off before it."""
+    with pytest.raises(CandidateError, match="status 3"), candidate.serve("breaks_off") as web:
+        web.get("/")
+
+
+def test_app_that_accepts_no_connections(candidate: Candidate) -> None:
+    """Its queue is full: the next request is not even sent, and nothing waits."""
+    oracle = Oracle({"ready": 1})
+    with candidate.serve("accepts_nothing", oracle=fake(oracle)) as web:
+        oracle.wait_for(1)
+        with pytest.raises(CandidateError, match="accepts no more connections") as error:
+            web.all([Request("GET", "/")] * 4)
+    assert error.value.reason is Reason.TIMEOUT
 
 
 def test_prints_are_kept(candidate: Candidate) -> None:

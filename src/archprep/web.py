@@ -24,7 +24,9 @@ from archprep.worker import protocol
 
 REQUEST_SECONDS = 5.0
 MOST_BYTES = 2 << 20  # of one reply, with all its headers
+MOST_BYTES_IN_ALL = 8 << 20  # of the replies of one scenario: parsed, they take 25 times as much
 MOST_HEADER_BYTES = 64 << 10
+MOST_HEADERS = 100  # as in http.client
 MOST_HINTS = 100  # responses 1xx: each is quick to send and slow to read
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -32,6 +34,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 Fate = Callable[[float], CandidateError | None]
 
 LAST_WORDS = 1.0  # seconds for a scenario that has hung up to be known as ended
+READING = 0.5  # seconds beyond a deadline for what has come before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Web:
     def __init__(self, paths: Sequence[Path], fate: Fate) -> None:
         self._paths = paths
         self._fate = fate
+        self._received = 0
 
     def get(self, path: str, headers: Headers = (), *, app: int = 0) -> Reply:
         """Send a GET request and wait for its reply."""
@@ -99,19 +103,26 @@ class Web:
         calls: list[_Call] = []
         try:
             for request in requests:
-                calls.append(_Call(request, time.monotonic() + seconds, seconds))
+                calls.append(_Call(request, time.monotonic() + seconds, seconds, self._count))
                 calls[-1].begin(self._paths[request.app])
         except (CandidateError, OSError) as e:
             raise self._blame(calls, calls[-1], e) from None
         return Calls(calls, self._blame)
+
+    def _count(self, size: int) -> None:
+        self._received += size
+        if self._received > MOST_BYTES_IN_ALL:
+            text = f"answered with more than {MOST_BYTES_IN_ALL >> 20} MB in one scenario"
+            raise CandidateError(Reason.OUTPUT, text)
 
     def _blame(
         self, calls: list[_Call], broken: _Call, error: CandidateError | OSError
     ) -> CandidateError:
         for call in calls:
             call.close()
-        told = isinstance(error, CandidateError)
-        if found := self._fate(0.0 if told else LAST_WORDS):
+        # What has ended an app that hung up says more than that it did.
+        over = broken.hung_up or isinstance(error, OSError)
+        if found := self._fate(LAST_WORDS if over else 0.0):
             return found
         if isinstance(error, CandidateError):
             return error
@@ -144,12 +155,16 @@ class Calls:
         first = min(waiting, key=lambda call: call.deadline)
         call = first
         try:
-            for key, _ in selector.select(max(0.0, first.deadline - time.monotonic())):
+            ready = selector.select(max(0.0, first.deadline - time.monotonic()))
+            until = max(first.deadline, time.monotonic()) + READING
+            for key, _ in ready:
                 call = key.data
                 call.read()
                 if call.reply:
                     selector.unregister(call.link)
                     call.close()
+                if time.monotonic() > until:
+                    break  # many small pieces on many connections take long to read
             if first.reply is None and time.monotonic() > first.deadline:
                 call = first
                 raise first.too_late()
@@ -164,7 +179,9 @@ class _Call:
     request: Request
     deadline: float
     seconds: float
+    count: Callable[[int], None]  # what comes in
     reply: Reply | None = None
+    hung_up: bool = False
     link: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_UNIX))
     _http: h11.Connection = field(
         default_factory=lambda: h11.Connection(h11.CLIENT, MOST_HEADER_BYTES)
@@ -176,19 +193,29 @@ class _Call:
 
     def begin(self, path: Path) -> None:
         """Connect and send."""
-        self.link.settimeout(max(0.001, self.deadline - time.monotonic()))
         try:
+            self.link.settimeout(self._left())
             self.link.connect(str(path))
+            self.link.settimeout(self._left())
             self.link.sendall(self._encoded())
-        except (TimeoutError, BlockingIOError):
+        except BlockingIOError:
+            text = f"your app accepts no more connections, so {self.request.name} was not sent"
+            raise CandidateError(Reason.TIMEOUT, text) from None
+        except TimeoutError:
             raise self.too_late() from None
         except (BrokenPipeError, ConnectionResetError):
-            return  # it may have answered before it read all; reading will tell
+            pass  # it may have answered before it read all; reading will tell
+        self.link.setblocking(False)
 
     def read(self) -> None:
-        """Read what has come; sets `reply` when it is complete."""
-        data = self.link.recv(65536)
+        """Read what has come, and never wait; sets `reply` when it is complete."""
+        try:
+            data = self.link.recv(65536)
+        except BlockingIOError:
+            return  # one byte sent out of band announces what never comes
+        self.hung_up = not data
         self._received += len(data)
+        self.count(len(data))
         if self._received > MOST_BYTES:
             text = f"answered {self.request.name} with more than {MOST_BYTES >> 20} MB"
             raise CandidateError(Reason.OUTPUT, text)
@@ -198,12 +225,17 @@ class _Call:
                 pass
         except h11.RemoteProtocolError as e:
             raise self._broken(e) from None
+        if self.hung_up and self.reply is None:
+            raise ConnectionResetError
 
     def too_late(self) -> CandidateError:
         """The deadline is over."""
         begun = "finished answering" if self._received else "answered"
         text = f"your app had not {begun} {self.request.name} after {self.seconds:g} s"
         return CandidateError(Reason.TIMEOUT, text)
+
+    def _left(self) -> float:
+        return max(0.001, self.deadline - time.monotonic())
 
     def close(self) -> None:
         """Hang up."""
@@ -227,7 +259,7 @@ class _Call:
         """Take one event; False when there is nothing more to take now."""
         match event:
             case h11.Response():
-                self._response = event
+                self._begin_reply(event)
             case h11.Data():
                 self._body += event.data
             case h11.EndOfMessage() | h11.ConnectionClosed():
@@ -238,6 +270,12 @@ class _Call:
             case _:
                 return False
         return True
+
+    def _begin_reply(self, response: h11.Response) -> None:
+        if len(response.headers) > MOST_HEADERS:
+            text = f"answered {self.request.name} with more than {MOST_HEADERS} header fields"
+            raise CandidateError(Reason.OUTPUT, text)
+        self._response = response
 
     def _hint(self) -> None:
         self._hints += 1
