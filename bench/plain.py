@@ -14,6 +14,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -58,7 +59,7 @@ class InProcess:
             paths = [Path(listener.getsockname()) for listener in sockets]
             served = functools.partial(getattr(self._probes, probe), listeners=sockets)
             threading.Thread(target=served, kwargs=_given(inputs), daemon=True).start()
-            yield Web(paths, lambda _: None)
+            yield Web(paths, time.sleep)
             for child in psutil.Process().children():  # one for each app but the first
                 with suppress(psutil.Error):
                     child.kill() if child.name() == psutil.Process().name() else None

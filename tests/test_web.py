@@ -56,6 +56,9 @@ def echo(number=0):
             raise ValueError("no such luck")
         if path == "/exits":
             os._exit(3)
+        if path == "/ends":
+            asyncio.get_running_loop().call_soon(sys.exit, 3)
+            await asyncio.sleep(60)
         if path == "/blocks":
             time.sleep(60)
         if path == "/unavailable":
@@ -277,6 +280,19 @@ def test_unwritten_code_is_told_as_such(candidate: Candidate) -> None:
         web.get("/unwritten")
     assert error.value.exception == "NotImplementedError"
     assert error.value.given == "one request"
+
+
+@pytest.mark.parametrize("path", ["/unwritten", "/ends"])
+def test_an_app_in_a_process_of_its_own_that_ends(candidate: Candidate, path: str) -> None:
+    """It ends the scenario at once, for its own reason."""
+    started = time.monotonic()
+    with (
+        pytest.raises(CandidateError) as error,
+        candidate.serve("serves_each", apps=2) as web,
+    ):
+        web.send(Request("GET", path, app=1))
+    assert error.value.exception in ("NotImplementedError", "SystemExit")
+    assert time.monotonic() - started < 2
 
 
 def test_exception_in_the_app(candidate: Candidate) -> None:
@@ -546,3 +562,18 @@ def test_door_leads_where_it_led(candidate: Candidate, tmp_path: Path) -> None:
     with pytest.raises(BlockingIOError):
         other.accept()
     other.close()
+
+
+def test_waiting_for_what_an_app_does(candidate: Candidate) -> None:
+    """A barrier waits for calls, at most so long, and not at all for an app that has ended."""
+    oracle = Oracle({"/": 1, "/b": 2})
+    with candidate.serve("counts", oracle=fake(oracle)) as web:
+        calls = web.begin([Request("GET", "/")])
+        assert web.wait_until(lambda: oracle.asked == ["/"])
+        assert not web.wait_until(lambda: oracle.asked == ["/", "/b"], seconds=0.1)
+        calls.replies()
+    started = time.monotonic()
+    with pytest.raises(CandidateError, match="exit status"), candidate.serve("serves") as web:
+        web.begin([Request("GET", "/exits")])
+        web.wait_until(lambda: False)
+    assert time.monotonic() - started < 3

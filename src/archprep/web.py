@@ -33,6 +33,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 # What became of the scenario, waiting for it at most so many seconds.
 Fate = Callable[[float], CandidateError | None]
 
+LOOK_EVERY = 0.002
 LAST_WORDS = 1.0  # seconds for a scenario that has hung up to be known as ended
 READING = 0.5  # seconds beyond a deadline for what has come before it
 
@@ -108,6 +109,21 @@ class Web:
         except (CandidateError, OSError) as e:
             raise self._blame(calls, calls[-1], e) from None
         return Calls(calls, self._blame)
+
+    def wait_until(
+        self, condition: Callable[[], bool], *, seconds: float = REQUEST_SECONDS
+    ) -> bool:
+        """Wait for what the app's calls bring about in the judge; False when it does not come.
+
+        CandidateError as soon as the scenario has ended: nothing will come any more.
+        """
+        until = time.monotonic() + seconds
+        while not condition():
+            if found := self._fate(LOOK_EVERY):
+                raise found
+            if time.monotonic() > until:
+                return False
+        return True
 
     def _count(self, size: int) -> None:
         self._received += size

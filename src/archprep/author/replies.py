@@ -7,6 +7,7 @@ import random
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -56,8 +57,9 @@ class Forgery:
 class Playing:
     """A scenario that never ends by itself."""
 
-    def fate(self, _patience: float) -> None:
-        """Nothing has become of it."""
+    def fate(self, patience: float) -> None:
+        """Nothing has become of it, and nothing will."""
+        time.sleep(min(patience, 0.01))
 
     def result(self) -> Observation:
         """Nothing was returned and nothing printed."""
