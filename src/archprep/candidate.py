@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,8 +93,11 @@ class Candidate:
         with self._blaming(given), listeners(apps) as sockets:
             paths = [Path(listener.getsockname()) for listener in sockets]
             scenario = self._scenario(probe, inputs, seconds, sockets)
-            with self._sandbox.playing(scenario) as playing:
-                yield Web(paths, playing.fate)
+            with (
+                self._sandbox.playing(scenario) as playing,
+                closing(Web(paths, playing.fate)) as web,
+            ):
+                yield web
                 self._keep_prints(playing.result())
 
     def _scenario(

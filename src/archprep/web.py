@@ -86,6 +86,7 @@ class Web:
         self._paths = paths
         self._fate = fate
         self._received = 0
+        self._begun: list[_Call] = []
 
     def get(self, path: str, headers: Headers = (), *, app: int = 0) -> Reply:
         """Send a GET request and wait for its reply."""
@@ -108,7 +109,13 @@ class Web:
                 calls[-1].begin(self._paths[request.app])
         except (CandidateError, OSError) as e:
             raise self._blame(calls, calls[-1], e) from None
+        self._begun += calls
         return Calls(calls, self._blame)
+
+    def close(self) -> None:
+        """Hang up on whatever has not been waited for."""
+        for call in self._begun:
+            call.close()
 
     def wait_until(
         self, condition: Callable[[], bool], *, seconds: float = REQUEST_SECONDS
