@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -41,8 +42,8 @@ level_a = pytest.mark.skipif(
 )
 
 PROBES = r"""
-import contextlib, ctypes, faulthandler, json, os, resource, signal, socket, struct, sys, tempfile
-import threading, time
+import contextlib, ctypes, faulthandler, fcntl, json, os, resource, signal, socket, struct, sys
+import tempfile, threading, time
 
 def frame(body):
     return struct.pack(">I", len(body)) + body
@@ -240,6 +241,26 @@ def system_calls():
     libc.mmap.restype = ctypes.c_long
     tried("mmap", None, ctypes.c_size_t(4096), 3, 0x21, -1, ctypes.c_long(0))
     return nothing
+
+def uses_the_judges_socket(name):
+    done, channel = [], socket.socket(fileno=3)
+    def tried(what, call, *args):
+        try:
+            call(*args)
+            done.append(what)
+        except OSError:
+            pass
+    def signal_peer():
+        pidfd = channel.getsockopt(socket.SOL_SOCKET, 77, 4)  # SO_PEERPIDFD: Linux 6.5
+        signal.pidfd_send_signal(*struct.unpack("i", pidfd), 0)
+    tried("signal", signal_peer)
+    tried("name", channel.bind, name)
+    tried("listen", channel.listen)
+    tried("connect", channel.connect, name)
+    for request in (0x8912, 0x8910, 0x8927, 0x894C, 0x89E0):
+        tried(hex(request), fcntl.ioctl, channel, request, bytes(64))
+    channel.detach()
+    return done
 
 def families():
     made = []
@@ -701,6 +722,19 @@ def test_settings_of_the_kernel_are_closed(box):
 def test_the_system_call_filter_is_loaded(box):
     """Namespaces, mounts, tracing and memory that no watch counts are denied."""
     assert play(box, "system_calls") == []
+
+
+def test_the_judges_socket_is_good_for_frames_only(box):
+    """It is of the judge's network: through it one could look around there, and take names."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("")
+        listener.listen()
+        name = listener.getsockname().decode()
+        listener.setblocking(False)
+        assert play(box, "uses_the_judges_socket", name=name) == []
+        assert play(box, "uses_the_judges_socket", name=f"{name}-free") == []
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_only_plain_socket_families_can_be_had(box):

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from archprep import processes
 from archprep.worker import protocol
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Line:
     def order(self, limits: Limits, submission: str, scratch: str) -> Worker:
         """Ask for a process; it is confirmed later, in order."""
         channel, theirs = socket.socketpair()
+        if processes.is_linux():
+            theirs.bind("")  # gets a free number: a scenario could give it any name of this machine
         log, log_writer = os.pipe()
         os.set_blocking(log, False)  # its reader may find that somebody else has read it
         worker = Worker(channel, log, limits, self)

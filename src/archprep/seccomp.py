@@ -29,6 +29,7 @@ OTHER_FAMILIES = (*range(3, 10), *range(11, AF_NETLINK))  # but for UNIX, INET a
 SHARED_ANONYMOUS = 0x21  # MAP_SHARED | MAP_ANONYMOUS
 SOL_SOCKET, BUFFER_SIZES = 1, (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and their FORCE
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+SOCKET_REQUESTS = 0x8900  # and the 255 after it: interfaces, routes, ARP, timestamps
 
 
 @cache
@@ -57,6 +58,9 @@ def program() -> bytes:
     for request in (TIOCSTI, TIOCLINUX):
         # Masked: the kernel looks at 32 bits only, so must the rule.
         rules.add_rule(s.ERRNO(errno.EPERM), "ioctl", s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, request))
+    # The sockets that the judge has made are of its network: they would tell its addresses.
+    request = s.Arg(1, s.MASKED_EQ, 0xFFFFFF00, SOCKET_REQUESTS)
+    rules.add_rule(s.ERRNO(errno.EPERM), "ioctl", request)
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         file.seek(0)
