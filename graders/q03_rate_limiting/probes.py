@@ -95,8 +95,8 @@ async def crowded(clock, policies, rounds):
         now = []
         for at, ident in hits:
             it.now = it.wall = clock + at
-            ident = ident[:1] + ident[1:]  # a text of its own: to keep it takes memory
-            now.append((await hit(limiter, policies, ident, range(len(policies)), 1))[0])
+            own = ident[:1] + ident[1:]  # a text of its own: to keep it takes memory
+            now.append((await hit(limiter, policies, own, range(len(policies)), 1))[0])
         allowed.append(now)
     return {"allowed": allowed[:-1], "used": used}
 

@@ -1,0 +1,73 @@
+"""Task 4: the token bucket, on a server whose clock the plan moves."""
+
+from __future__ import annotations
+
+from archprep.grading import criterion, scenario
+
+from .plays import Play, play_all, quarters
+
+SLOW = ((4, 8), (6, 12), (3, 6), (3, 12), (5, 20))  # limit in window_s: 1/4 or 1/2 a second
+FAST = ((5, 5), (8, 8), (4, 2), (6, 3))  # 1 or 2
+
+
+@scenario
+def bucket(candidate, rng):
+    return play_all(candidate, rng, burst)
+
+
+def burst(rng):
+    play = Play(rng, "TokenBucket")
+    slow, fast = rng.sample(SLOW, 3), rng.sample(FAST, 2)
+    small, plain, large = (play.policy(*rate) for rate in rng.sample([*slow[:2], fast[0]], 3))
+    small = small._replace(burst=rng.randint(2, small.limit - 1))
+    large = large._replace(burst=large.limit + rng.randint(1, 6))
+    quick = play.policy(*fast[1], burst=rng.randint(2, 5))
+    pair = (quick, play.policy(*slow[2], burst=rng.randint(6, 9)))
+    for policies in ((small,), (plain,), (large,), pair, pair[::-1]):
+        caller = play.caller()
+        for _ in range(2):
+            empty(caller, policies)
+            trickle(caller, policies)
+            fills = max(p.size / p.rate for p in policies)
+            caller.now += int(fills) + quarters(rng, 1, 10)
+    return play
+
+
+def empty(caller, policies):
+    """From full to empty at one instant, all of them; then one who was told to wait comes back."""
+    for some in (policies, *((p,) for p in policies[1:] + policies[:-1])):
+        while caller.hit(*some).allowed:
+            pass
+    due = caller.hit(*policies)
+    fairly(caller, policies, due.retry_after, 1)
+
+
+def trickle(caller, policies):
+    rng = caller.play.rng
+    for _ in range(5):
+        after = quarters(rng, 0.25, 2 / min(p.rate for p in policies))
+        cost = rng.choice([1, 1, 1, 2])
+        fairly(caller, policies, after, cost)
+
+
+def fairly(caller, policies, after, cost):
+    """Hit after so many seconds, or a little later where the last bit would decide."""
+    while not caller.model.fair(caller.now + after, policies, cost):
+        after += 0.25
+    caller.hit(*policies, after=after, cost=cost)
+
+
+@criterion(
+    "A bucket starts full, is refilled steadily and never overflows",
+    task=4,
+    points=5,
+    hint="burst",
+)
+def test_burst(bucket):
+    says = (
+        "a bucket holds at most `burst` tokens, is full at first and gets limit / window_s tokens "
+        "a second; a hit takes its cost from every bucket or from none; remaining is what is left "
+        "in whole tokens, reset_s the time until it is full, retry_after the smallest n >= 1 "
+        "after which the same hit is admitted"
+    )
+    bucket[burst].same(says=says)
