@@ -6,6 +6,7 @@ ASGI apps under uvicorn.
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -59,6 +60,8 @@ def echo(number=0):
         if path == "/ends":
             asyncio.get_running_loop().call_soon(sys.exit, 3)
             await asyncio.sleep(60)
+        if path.startswith("/kills/"):
+            os.kill(int(path.removeprefix("/kills/")), 9)
         if path == "/blocks":
             time.sleep(60)
         if path == "/unavailable":
@@ -125,6 +128,14 @@ def breaks_off(listeners):
     link.close()
     time.sleep(0.2)
     os._exit(3)
+
+def tells_names(listeners):
+    link, _ = listeners[0].accept()
+    link.recv(65536)
+    names = [listeners[0].getsockname(), link.getsockname(), link.getpeername()]
+    link.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + " ".join(names).encode())
+    link.close()
+    time.sleep(60)
 
 def accepts_nothing(listeners, oracle):
     listeners[0].listen(1)
@@ -415,6 +426,26 @@ def test_body_that_is_json(candidate: Candidate) -> None:
     """A sound body is what it says."""
     with candidate.serve("raw", chunks=[OK + 'Content-Length: 8\r\n\r\n{"a": 1}']) as web:
         assert web.get("/").json() == {"a": 1}
+
+
+def test_process_of_an_app_that_is_killed(candidate: Candidate) -> None:
+    """Nobody holds its socket open: who asks it does not wait for a time-out."""
+    with candidate.serve("serves_each", apps=3) as web:
+        pid = web.get("/", app=1).body.split()[1].decode()
+        assert web.get(f"/kills/{pid}", app=2).status == 200
+        with pytest.raises(CandidateError, match="closed the connection") as error:
+            web.get("/", app=1)
+        assert web.get("/", app=0).status == 200
+    assert error.value.reason is Reason.PROTOCOL
+
+
+def test_names_of_sockets_are_no_paths(candidate: Candidate) -> None:
+    """Whoever has a socket learns nothing about the judge's folders."""
+    with candidate.serve("tells_names") as web:
+        names = web.get("/").body.decode()
+    if not processes.is_linux():
+        pytest.skip("elsewhere it has a path of its own")
+    assert set(re.sub(r"\d+", "N", names).split()) == {"/proc/self/fd/N/N"}
 
 
 def test_more_than_all_replies_may_have(candidate: Candidate) -> None:

@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from archprep import processes
+
 BACKLOG = 1024
 
 
@@ -33,8 +35,15 @@ def listeners(count: int) -> Iterator[list[socket.socket]]:
     """Give sockets that listen, each named by its path in a folder that is the judge's alone."""
     with tempfile.TemporaryDirectory(prefix="archprep-") as folder, ExitStack() as opened:
         found = [opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
+        place = folder
+        if processes.is_linux():
+            # Whoever has a socket can ask for its name, which would be a path of this machine;
+            # and a name has at most 107 bytes.
+            descriptor = os.open(folder, os.O_PATH)
+            opened.callback(os.close, descriptor)
+            place = f"/proc/self/fd/{descriptor}"
         for number, listener in enumerate(found):
-            listener.bind(f"{folder}/{number}")
+            listener.bind(f"{place}/{number}")
             Path(folder, str(number)).chmod(0o777)  # the sandbox's user is another one
             listener.listen(BACKLOG)
         try:

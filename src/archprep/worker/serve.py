@@ -50,13 +50,20 @@ def serve_each(make_app: Callable[[int], Any], listeners: list[socket.socket]) -
     for number, listener in enumerate(listeners[1:], 1):
         if os.fork() == 0:
             try:
+                _close_all_but(listener, listeners)
                 serve(make_app(number), listener)
             except BaseException as e:  # noqa: BLE001 - all of it is the candidate's doing
                 scenario.report(e)
             os._exit(1)
-    for listener in listeners[1:]:
-        listener.close()
+    _close_all_but(listeners[0], listeners)
     serve(make_app(0), listeners[0])
+
+
+def _close_all_but(own: socket.socket, listeners: list[socket.socket]) -> None:
+    """Close those of the other processes: what has ended must not seem to listen."""
+    for listener in listeners:
+        if listener is not own:
+            listener.close()
 
 
 class _Unwritten(SystemExit):
