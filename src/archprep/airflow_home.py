@@ -1,0 +1,200 @@
+"""What Airflow needs around it: its environment, a migrated database, the right version.
+
+Airflow itself is never imported here: it takes seconds, and it belongs into the sandbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from archprep import isolation, store
+from archprep.clean import clean
+from archprep.errors import ContentError
+
+VERSION = "3.3.2"
+INSTALL = "pip install 'archprep[airflow]'"
+BUILD_SECONDS = 300.0  # it takes 3; without compiled files and beside other work ten times that
+
+# Imported by the warm parent: enough to parse DAG files.
+PRELOAD = ("airflow.sdk", "airflow.dag_processing.dagbag")
+
+# Their own requirements are what a newer library of another exercise may break.
+_DISTRIBUTIONS = ("apache-airflow-core", "apache-airflow-task-sdk")
+_BUILD = """
+from airflow import settings
+from airflow.utils.db import initdb
+initdb()
+settings.engine.dispose()
+"""
+
+
+def environment(home: str) -> dict[str, str]:
+    """Airflow's settings for a home: nothing of the user's own, nothing random, silent."""
+    database, logs = f"sqlite:///{home}/airflow.db", f"{home}/logs"
+    settings = {
+        "CORE__DAGS_FOLDER": f"{home}/dags",
+        "CORE__PLUGINS_FOLDER": f"{home}/plugins",
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__LAZY_LOAD_PLUGINS": "True",
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # or no asset event queues anything
+        "CORE__DAGBAG_IMPORT_TIMEOUT": "0",  # the judge's clock decides
+        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # no name server to ask
+        # They protect nothing: each scenario's database is its own, and gone with it.
+        "CORE__FERNET_KEY": "YXJjaHByZXAtbm90LWEtc2VjcmV0LWtleS0wMTIzNDU=",
+        "API_AUTH__JWT_SECRET": "archprep-is-not-a-secret-" + "0" * 40,
+        "DATABASE__SQL_ALCHEMY_CONN": database,
+        "LOGGING__BASE_LOG_FOLDER": logs,
+        "LOGGING__LOGGING_LEVEL": "CRITICAL",
+        "LOGGING__COLORED_CONSOLE_LOG": "False",
+        "SCHEDULER__CREATE_CRON_DATA_INTERVALS": "False",
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    return {
+        "AIRFLOW_HOME": home,
+        "AIRFLOW_CONFIG": os.devnull,  # else a file of 120 KB is written, and then read
+        "LOGNAME": "airflow",  # who runs tasks; the sandbox knows no user names
+        **{f"AIRFLOW__{name}": value for name, value in settings.items()},
+    }
+
+
+def template(progress: Callable[[str], None]) -> Path:
+    """Return a migrated, empty metadata database, to be copied; built once and kept.
+
+    ContentError when it cannot be built.
+    """
+    cache = store.cache_dir()
+    for kept in sorted(cache.glob(f"airflow-{VERSION}-*.db")):
+        if _is_whole(kept):
+            return kept
+        with suppress(OSError):
+            kept.unlink()
+    progress(f"Preparing Airflow {VERSION}: once, a few seconds ...")
+    return _build(cache)
+
+
+def problems() -> list[tuple[str, str]]:
+    """What keeps Airflow from working here, each with the command that mends it."""
+    found = version()
+    if found is None:
+        return [("Airflow is not installed", _install(INSTALL))]
+    if found != VERSION:
+        why = f"Airflow is {found}; archprep works with {VERSION}"
+        return [(why, _install(INSTALL))]
+    return list(dict.fromkeys(_misfits()))
+
+
+def version() -> str | None:
+    """The version of Airflow that is installed here."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("apache-airflow")
+    return None
+
+
+def is_compiled() -> bool:
+    """Whether Airflow's modules are compiled: where nobody may write they never will be."""
+    from importlib.util import cache_from_source
+
+    with suppress(importlib.metadata.PackageNotFoundError):
+        core = importlib.metadata.distribution("apache-airflow-core")
+        source = Path(str(core.locate_file("airflow/settings.py")))
+        return Path(cache_from_source(str(source))).exists()
+    return False
+
+
+# -- requirements -----------------------------------------------------------------------------
+
+
+def _misfits() -> Iterator[tuple[str, str]]:
+    """What Airflow asks for and does not find: an installer that was asked later need not care."""
+    from packaging.requirements import Requirement
+
+    for distribution in _DISTRIBUTIONS:
+        try:
+            needs = importlib.metadata.requires(distribution) or []
+        except importlib.metadata.PackageNotFoundError:
+            yield f"{distribution} is missing", _install(INSTALL)
+            continue
+        for need in map(Requirement, needs):
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                yield from _misfit(need.name, str(need.specifier))
+
+
+def _misfit(name: str, wanted: str) -> Iterator[tuple[str, str]]:
+    from packaging.specifiers import SpecifierSet
+
+    try:
+        found = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        yield f"{name} is missing, which Airflow needs", _install(f"pip install '{name}{wanted}'")
+        return
+    if not SpecifierSet(wanted).contains(found, prereleases=True):
+        why = f"{name} is {found}, and Airflow {VERSION} needs {name}{wanted}"
+        yield why, _install(f"pip install '{name}{wanted}'")
+
+
+def _install(command: str) -> str:
+    return f"{sys.executable} -m {command}"
+
+
+# -- the database -----------------------------------------------------------------------------
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether it is what was built: its name holds the digest, so that both come at once."""
+    with suppress(OSError):
+        return path.stem.endswith(_digest(path))
+    return False
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _build(cache: Path) -> Path:
+    cache.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="airflow-", dir=cache))
+    try:
+        _migrate(home)
+        built = home / "airflow.db"
+        path = cache / f"airflow-{VERSION}-{_digest(built)}.db"
+        built.replace(path)
+    except OSError as e:
+        raise _failed(str(e.strerror)) from None
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    path.chmod(0o444)
+    return path
+
+
+def _migrate(home: Path) -> None:
+    """Let Airflow make its database, in a process of its own."""
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [sys.executable, "-I", "-c", _BUILD],
+            env=isolation.BARE_ENVIRONMENT | environment(str(home)),
+            cwd=home,
+            capture_output=True,
+            timeout=BUILD_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _failed(f"it is not ready after {BUILD_SECONDS:.0f} s") from None
+    if done.returncode != 0 or not (home / "airflow.db").exists():
+        raise _failed(clean(done.stderr[-600:], 600))
+
+
+def _failed(why: str) -> ContentError:
+    return ContentError(
+        f"Airflow's database cannot be prepared: {why.strip(' .')}.",
+        tip="`archprep doctor` looks for the cause.",
+    )

@@ -1,0 +1,111 @@
+"""Small changes to Airflow, in the sandbox: what `dag.test()` cannot do, and what makes it quick.
+
+Each says why. They hold for the version that archprep names; the tests run them for real.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+QUIET_SECONDS = 10.0  # for threads to end
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Let `owner.name` be `value` as long as the block lasts."""
+    old = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, old)
+
+
+@contextmanager
+def adapted(dag: Any, interval: tuple[str, str] | None) -> Iterator[None]:
+    """Let retries be due at once, drop deadlines, which a test run cannot store, set the interval.
+
+    Delays are not set on the tasks: a retry policy's own counts, too, and facts stay what they are.
+    """
+    from airflow.models import dagrun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.sdk import timezone
+    from airflow.sdk.execution_time import supervisor
+
+    create = dagrun.get_or_create_dagrun
+
+    def create_for_interval(**given: Any) -> Any:
+        if interval is not None:
+            given["data_interval"] = tuple(timezone.parse(date) for date in interval)
+        return create(**given)
+
+    with (
+        replaced(TaskInstance, "next_retry_datetime", lambda ti: ti.end_date),
+        replaced(dag, "deadline", None),
+        replaced(dagrun, "get_or_create_dagrun", create_for_interval),
+        # It looks itself up in /proc, which may be that of other processes; nothing comes of it.
+        replaced(supervisor, "psutil", SimpleNamespace(Process=lambda: None)),
+    ):
+        yield
+
+
+def offer_one_api_version() -> None:
+    """Offer the API that tasks talk to in its newest version alone: nine take 3 s more."""
+    from airflow.api_fastapi.execution_api import routes, versions
+    from cadwyn import HeadVersion, Version, VersionBundle
+    from cadwyn.route_generation import _DELETED_ROUTE_TAG
+
+    router = routes.execution_api_router
+    router.routes[:] = [r for r in router.routes if _DELETED_ROUTE_TAG not in r.tags]
+    versions.bundle = VersionBundle(HeadVersion(), Version(versions.bundle.versions[0].value))
+
+
+def remember_dependencies() -> None:
+    """Let FastAPI analyse once what the API depends on: an eighth of a run's time.
+
+    Where a dependency is overridden, as it is here, FastAPI does so at every request.
+    """
+    from fastapi.dependencies import utils
+
+    analyse = utils.get_dependant
+    known: dict[Any, Any] = {}
+
+    def remembered(**given: Any) -> Any:
+        key = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in given.items())
+        if key not in known:
+            known[key] = analyse(**given)
+        return known[key]
+
+    utils.get_dependant = remembered
+
+
+@contextmanager
+def without_idle_threads() -> Iterator[None]:
+    """Start no threads that wait a second for subprocesses of tasks: there will be none."""
+    from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor
+
+    with replaced(InProcessTestSupervisor, "_handle_socket_comms", lambda _: None):
+        yield
+
+
+def come_to_rest() -> None:
+    """Stop the API's thread and let go of the database, for a fork; what is cached stays."""
+    from airflow import settings
+    from airflow.sdk.execution_time.supervisor import in_process_api_server
+
+    del in_process_api_server().transport  # its finalizer ends the thread
+    gc.collect()
+    settings.Session.remove()
+    settings.engine.dispose()
+    settings.async_engine.sync_engine.dispose()
+    deadline = time.monotonic() + QUIET_SECONDS
+    while threading.active_count() > 1:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"threads are left: {threading.enumerate()}")
+        time.sleep(0.005)

@@ -1,0 +1,138 @@
+"""What a DAG says of itself before it runs, and what became of a run, as plain data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+_SAME = """
+task_id retries pool pool_slots max_active_tis_per_dag max_active_tis_per_dagrun owner
+is_setup is_teardown depends_on_past
+""".split()
+_DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout")
+
+
+def of_dag(dag: Any) -> dict[str, Any]:
+    """Tell a parsed DAG; nothing of it is run."""
+    return {
+        "dag_id": dag.dag_id,
+        "timetable": _timetable(dag.timetable),
+        "start_date": _iso(dag.start_date),
+        "end_date": _iso(dag.end_date),
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "max_active_tasks": dag.max_active_tasks,
+        "dagrun_timeout": _seconds(dag.dagrun_timeout),
+        "has_deadline": bool(dag.deadline),
+        "tags": sorted(map(str, dag.tags)),
+        "tasks": [_task(task) for task in sorted(dag.tasks, key=lambda task: task.task_id)],
+    }
+
+
+def serialised(dag: Any) -> str:
+    """Return a DAG as Airflow keeps it, in a stable order: what parsing made of the file."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return json.dumps(DagSerialization.to_dict(dag), sort_keys=True, default=str)
+
+
+def schedule(dag: Any, earliest: str, latest: str) -> list[dict[str, Any]]:
+    """Tell the runs that a scheduler would make due between two logical dates, at most 100."""
+    from itertools import islice
+
+    from airflow.sdk import timezone
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    kept = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    due = kept.iter_dagrun_infos_between(timezone.parse(earliest), timezone.parse(latest))
+    return [
+        {
+            "logical_date": _iso(info.logical_date),
+            "run_after": _iso(info.run_after),
+            "interval": [_iso(date) for date in info.data_interval or (None, None)],
+        }
+        for info in islice(due, 100)
+    ]
+
+
+def of_run(run: Any) -> dict[str, Any]:
+    """Tell a run that has ended: its state, its task instances, what they left behind."""
+    return {
+        "state": str(run.state),
+        "run_id": run.run_id,
+        "logical_date": _iso(run.logical_date),
+        "run_after": _iso(run.run_after),
+        "interval": [_iso(run.data_interval_start), _iso(run.data_interval_end)],
+        "tasks": [_instance(ti) for ti in sorted(run.get_task_instances(), key=_order)],
+        "xcoms": _xcoms(run),
+    }
+
+
+def _timetable(timetable: Any) -> dict[str, Any]:
+    from airflow.serialization.encoders import encode_timetable
+
+    name = type(timetable).__name__
+    try:
+        told = encode_timetable(timetable)["__var"]
+    except Exception:  # noqa: BLE001 - one of the candidate's own, which Airflow does not know
+        return {"type": name}
+    return {"type": name, **json.loads(json.dumps(told, default=str))}
+
+
+def _task(task: Any) -> dict[str, Any]:
+    mapped_group = task.get_closest_mapped_task_group()
+    told = {name: getattr(task, name) for name in _SAME}
+    told |= {name: _seconds(getattr(task, name)) for name in _DURATIONS}
+    return told | {
+        "operator": task.task_type,
+        "retry_exponential_backoff": float(task.retry_exponential_backoff),
+        "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
+        "upstream": sorted(task.upstream_task_ids),
+        "is_mapped": bool(task.is_mapped),
+        "mapped_group": mapped_group.group_id if mapped_group else None,
+        "map_index_template": getattr(task, "map_index_template", None),
+    }
+
+
+def _instance(ti: Any) -> dict[str, Any]:
+    return {
+        "task": ti.task_id,
+        "map_index": ti.map_index,
+        "label": ti.rendered_map_index,
+        "state": None if ti.state is None else str(getattr(ti.state, "value", ti.state)),
+        "tries": ti.try_number,
+    }
+
+
+def _order(ti: Any) -> tuple[str, int]:
+    return ti.task_id, ti.map_index
+
+
+def _xcoms(run: Any) -> list[dict[str, Any]]:
+    """What tasks handed on, as the database holds it: whose, under which key, how many bytes."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import LargeBinary, cast, func, select
+
+    size = func.length(cast(XComModel.value, LargeBinary))
+    columns = (XComModel.task_id, XComModel.map_index, XComModel.key, size)
+    wanted = select(*columns).where(XComModel.dag_id == run.dag_id, XComModel.run_id == run.run_id)
+    with create_session() as session:
+        rows = sorted(map(tuple, session.execute(wanted)))
+    return [
+        {"task": task, "map_index": index, "key": key, "bytes": length or 0}
+        for task, index, key, length in rows
+    ]
+
+
+def _iso(date: datetime | None) -> str | None:
+    return date.isoformat() if date else None
+
+
+def _seconds(duration: timedelta | float | None) -> float | None:
+    if duration is None or isinstance(duration, int | float):
+        return duration
+    return duration.total_seconds()
