@@ -12,6 +12,8 @@ from .telling import FIELDS, short
 if TYPE_CHECKING:
     from .site import Person, Site
 
+ADDED = {str([name]) for name in FIELDS}
+
 Step = list[Any]  # of the app: ["receives", message], ["sends", message], ["raises", name]
 
 
@@ -75,7 +77,8 @@ def without_fields(start: dict[str, Any]) -> dict[str, Any]:
     pairs = start.get("headers")
     if not isinstance(pairs, list):
         return start
-    left = [pair for pair in pairs if not (pair and str(pair[0]).lower() in FIELDS)]
+    added = [pair for pair in pairs if isinstance(pair, list) and str(pair[:1]).lower() in ADDED]
+    left = [pair for pair in pairs if pair not in added]
     return {"type": start["type"], "status": start.get("status"), "headers": left}
 
 

@@ -61,7 +61,7 @@ def forwarded_cases(site: Site) -> list[Case]:
     """Requests whose `ident` is the client that the brief's rule finds."""
     proxies = Proxies(site)
     trusted, outside = proxies.trusted, proxies.outside
-    path, person = f"/{site.word()}", site.person()
+    path, person = f"/{site.word()}", site.person(header="X-Api-Key")
     rule = site.rule(path, site.policies())
     cases: list[Case] = []
 

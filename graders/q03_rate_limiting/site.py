@@ -26,7 +26,7 @@ WORDS = (
 POLICIES = "minute hour day burst steady short long peak base bulk-read bulk_write slow".split()
 WINDOWS = (1, 10, 30, 60, 90, 600, 900, 3600, 86400)
 AGENTS = ("curl/8.5.0", "python-httpx/0.28.1", "okhttp/4.12.0", "Mozilla/5.0", "Go-http-client/2.0")
-PATIENCE = 3.0  # seconds for one reply; an answer takes some milliseconds
+PATIENCE = 5.0  # seconds for one reply, which takes some milliseconds
 
 Wire = list[Any]  # a policy as it travels: name, limit, window_s, burst
 
