@@ -23,7 +23,7 @@ from archprep.candidate import Candidate
 from archprep.doors import Door, listeners, silent_door
 from archprep.errors import CandidateError
 from archprep.exchange import Held
-from archprep.grading import fake
+from archprep.grading import Unmet, expect, fake
 from archprep.model import Exercise, Limits, Reason, Submission
 from archprep.sandbox import Boot, Sandbox
 from archprep.web import MOST_BYTES, MOST_HEADERS, Request
@@ -524,6 +524,36 @@ def test_flood_of_prints(candidate: Candidate) -> None:
     ):
         web.get("/")
     assert error.value.reason is Reason.OUTPUT
+
+
+def test_prints_of_an_app_that_did_not_answer(candidate: Candidate) -> None:
+    """They may tell why, whoever has noticed: the judge as client, or the grader."""
+    with (
+        pytest.raises(CandidateError) as error,
+        candidate.serve("prints_and_serves", megabytes=0) as web,
+    ):
+        web.send(Request("GET", "/blocks"), seconds=0.5)
+    assert "hello from the app" in error.value.output
+    candidate.playing = "failed"
+    with pytest.raises(Unmet), candidate.serve("prints_and_serves", megabytes=0) as web:
+        expect(web.get("/").status == 404, expected="404", observed="200")
+    assert "hello from the app" in candidate.prints["failed"]
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(5, Reason.IMPORT), (0.5, Reason.TIMEOUT)])
+def test_import_that_hangs(submission: Submission, seconds: float, reason: Reason) -> None:
+    """Case 40: it is told as such, once for all scenarios; unless nobody has waited for it."""
+    (submission.root / "sleeps.py").write_text("import time\ntime.sleep(60)\n")
+    boot = Boot(PROBES, ("sleeps",), ("uvicorn",))
+    with Sandbox(isolation.plain(), boot, submission, b"") as box:
+        candidate = Candidate(cast("Exercise", SimpleNamespace(limits=LIMITS)), box)
+        with pytest.raises(CandidateError) as error, candidate.serve("serves") as web:
+            web.send(Request("GET", "/"), seconds=seconds)
+        assert error.value.reason is reason
+        started = time.monotonic()
+        with pytest.raises(CandidateError), candidate.serve("serves") as web:
+            web.send(Request("GET", "/"), seconds=0.5)
+        assert time.monotonic() - started < 2
 
 
 def test_error_of_the_grader_passes(candidate: Candidate) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from archprep import processes
 from archprep.clean import clean
 from archprep.errors import CandidateError
 from archprep.model import Reason
-from archprep.sandbox import Observation, Sandbox, Scenario
+from archprep.sandbox import Observation, Playing, Sandbox, Scenario
 
 if TYPE_CHECKING:
     import socket
@@ -97,8 +97,20 @@ class Candidate:
                 self._sandbox.playing(scenario) as playing,
                 closing(Web(paths, playing.fate)) as web,
             ):
-                yield web
+                try:
+                    yield web
+                except Exception as e:
+                    self._explain(e, playing)
+                    raise
                 self._keep_prints(playing.result())
+
+    def _explain(self, error: Exception, playing: Playing) -> None:
+        """End a scenario whose client has ended with an error, for its prints."""
+        with suppress(CandidateError):
+            seen = playing.result()
+            if isinstance(error, CandidateError):
+                error.output = error.output or seen.output
+            self._keep_prints(seen)
 
     def _scenario(
         self,

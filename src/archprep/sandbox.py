@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,7 @@ from archprep.worker import protocol
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from archprep.doors import Door
@@ -35,6 +35,7 @@ __all__ = ["Boot", "Observation", "Playing", "Refuse", "Sandbox", "Scenario"]
 
 LAST_WORDS = 0.3  # seconds for one that has hung up to end by itself
 WATCH_EVERY = 0.02
+IMPORT_SECONDS = 4.0  # after which a server that is still being imported will never serve
 SHOWN_OUTPUT = 4000  # characters of a candidate's prints that are kept
 
 
@@ -64,24 +65,31 @@ class Observation:
 class Playing:
     """A scenario under way in a thread, while the judge is a client of what it serves."""
 
-    def __init__(self, ending: Future[Observation], stop: Callable[[], None]) -> None:
+    def __init__(self, ending: Future[Observation], exchange: Exchange) -> None:
         self._ending = ending
-        self._stop = stop
+        self._exchange = exchange
+        self._began = time.monotonic()
 
     def fate(self, patience: float) -> CandidateError | None:
         """What it has ended with by itself, or does within so many seconds."""
+        if not wait([self._ending], patience).done:
+            return self._import_hangs()
         try:
-            self._ending.result(patience)
-        except TimeoutError:
-            return None
+            self._ending.result()
         except CandidateError as e:
             return e
         return CandidateError(Reason.CRASH, "the server ended by itself")
 
     def result(self) -> Observation:
         """End it, or raise what it has ended with by itself."""
-        self._stop()
+        self._exchange.stop()
         return self._ending.result()
+
+    def _import_hangs(self) -> CandidateError | None:
+        took = time.monotonic() - self._began
+        if self._exchange.imported or took < IMPORT_SECONDS:
+            return None
+        return account.too_long(round(took, 1), imported=False)
 
 
 class Sandbox:
@@ -157,7 +165,7 @@ class Sandbox:
         with self._worker(scenario) as (worker, exchange), ThreadPoolExecutor(1) as thread:
             ending = thread.submit(self._play, scenario, worker, exchange)
             try:
-                yield Playing(ending, exchange.stop)
+                yield Playing(ending, exchange)
             finally:
                 exchange.stop()
 
