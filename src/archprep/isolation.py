@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SANDBOX_RUNTIME = "/runtime"
 SANDBOX_SUBMISSION = Path("/submission")
 SANDBOX_FILES = "/runtime/files"
-SANDBOX_HOME = "/tmp/stack"  # noqa: S108 - of a stack's libraries; each scenario has its own /tmp
+SANDBOX_HOME = "/tmp/airflow"  # noqa: S108 - of a stack; a scenario has its own /tmp, and works there
 SERVICE_ROOM = Path("/room")
 UNPRIVILEGED = 65534
 FIRST_FREE_UID = 61000  # above those of people, below those of systemd's dynamic users

@@ -108,9 +108,12 @@ def _stack(exercise: Exercise) -> Stack | None:
     from archprep import airflow_home
     from archprep.warm import Stack
 
-    template = airflow_home.template(lambda _: None)
-    files = {"ARCHPREP_AIRFLOW_TEMPLATE": template}
-    return Stack(airflow_home.environment, files, "archprep.worker.airflow")
+    return Stack(
+        airflow_home.environment,
+        {"ARCHPREP_AIRFLOW_TEMPLATE": airflow_home.template(lambda _: None)},
+        "archprep.worker.airflow",
+        airflow_home.PRELOAD,
+    )
 
 
 def _boot(exercise: Exercise) -> Boot:

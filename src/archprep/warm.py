@@ -31,6 +31,7 @@ class Stack:
     environment: Callable[[str], dict[str, str]]  # by the folder that is theirs
     files: Mapping[str, Path]  # read-only in the sandbox; where, says the variable of that name
     warm_up: str  # a module whose warm_up() uses them once
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class WarmParent:
         return {
             "confinement": self.profile.confinement,
             "path": isolation.library_paths_inside(self.profile),
-            "preload": self._boot.preload,
+            "preload": (*(stack.preload if stack else ()), *self._boot.preload),
             "environment": self._environment(),
             "warm_up": stack.warm_up if stack else "",
             "probes": self._boot.probes,
@@ -189,7 +190,7 @@ class WarmParent:
         if stack is None:
             return {}
         if not self.profile.contained:
-            return stack.environment(f"{self._scratch}/stack") | {
+            return stack.environment(f"{self._scratch}/airflow") | {
                 name: str(path) for name, path in stack.files.items()
             }
         inside = self._files()
