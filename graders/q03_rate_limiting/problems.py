@@ -13,8 +13,8 @@ def judge_rule(case, given):
         added = [name for name in FIELDS if case.reply.header(name) is not None]
         expect(
             not case.hits and not added and len(case.visits) == 1,
-            expected="this request is not limited: the limiter is not called, the app answers, "
-            "no RateLimit fields",
+            expected=f"{case.note}: the limiter is not called, and the app answers, without "
+            "RateLimit fields",
             observed=tell_hits(case) + "".join(f"; with a {name} field" for name in added),
             given=given,
         )
@@ -22,8 +22,7 @@ def judge_rule(case, given):
     expect(
         bool(case.hits)
         and all([hit.policies, hit.cost] == [case.policies, case.cost] for hit in case.hits),
-        expected="a hit for the policies and the cost of the rule: "
-        f"hit(…, {tell_policies(case.policies)}, cost={case.cost})",
+        expected=f"{case.note}: hit(…, {tell_policies(case.policies)}, cost={case.cost})",
         observed=tell_hits(case),
         given=given,
     )

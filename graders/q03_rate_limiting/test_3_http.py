@@ -108,14 +108,14 @@ def judge_refusal(case):
         expect(
             case.reply.status == case.answer["status"] and len(case.visits) == 1,
             expected="what the limiter allows reaches the app, and its answer the client",
-            observed=f"{tell_reply(case)}, {tell_visits(case)}",
+            observed=f"{tell_reply(case)}; {tell_visits(case)}",
             given=given,
         )
         return
     expect(
         case.reply.status == 429 and not case.visits,
         expected="what the limiter denies is answered with 429, and the app is not called",
-        observed=f"{tell_reply(case)}, {tell_visits(case)}",
+        observed=f"{tell_reply(case)}; {tell_visits(case)}",
         given=given,
     )
     expect(
@@ -281,9 +281,17 @@ def rules(site):
     cases = [site.case(method, path, rule=r, person=person) for method, path, r in plan]
     cases += [site.case("OPTIONS", p, person=person, headers=preflight) for p in (b, under(d))]
     own = site.rules[before:]
+    for case in cases:
+        if case.request.method == "OPTIONS":
+            case.note = "OPTIONS is never limited"
+        elif case.request.path.startswith(c):
+            case.note = "the first rule that matches has no policies"
+        else:
+            case.note = "no rule matches" if not case.policies else "the first rule that matches"
 
     def judge(case):
-        judge_rule(case, f"{tell_rules(own)}\n{tell_request(case)}")
+        near = [rule for rule in own if rule["path"] in case.request.path]
+        judge_rule(case, f"{tell_rules(near)}\n{tell_request(case)}")
 
     return Group(cases, judge)
 

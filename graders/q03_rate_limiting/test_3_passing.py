@@ -49,8 +49,7 @@ def together(candidate, rng):
 )
 def test_concurrent(together):
     cases, arrived = together
-    given = "\n".join(f"{tell_request(case)}; {tell_decision(case)}" for case in cases)
-    given += "\nThe app answers when all of them have come to it."
+    given = f"{len(cases)} requests; the app answers when all of them have come to it"
     expect(
         arrived == len(cases),
         expected="requests are served at the same time",
@@ -59,6 +58,9 @@ def test_concurrent(together):
         given=given,
     )
     for case in cases:
+        given = (
+            f"{tell_request(case)}; {tell_decision(case)}; {len(cases) - 1} more at the same time"
+        )
         expect(
             len(case.hits) == 1,
             expected="a request is one hit: who asks again gets the numbers of a later moment",
@@ -105,7 +107,7 @@ def judge_passing(case):
         expect(
             case.reply.status == 500 and len(case.visits) == 1,
             expected="an error of the app is answered as without the middleware",
-            observed=f"{tell_reply(case)}, {tell_visits(case)}",
+            observed=f"{tell_reply(case)}; {tell_visits(case)}",
             given=given,
         )
         for name in FIELDS:

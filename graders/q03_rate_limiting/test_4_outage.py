@@ -43,10 +43,9 @@ def outages(candidate, rng):
 def tiers(site):
     """Rules with and without policies for a tier, and somebody of each tier."""
     names = site.rng.sample(["free", "pro", "gold", "staff", "partner", "trial"], 4)
-    known, exempt, other, unlisted = names
+    known, exempt, other, _ = names
     base = site.policies(2)
     bigger = [[name, limit + site.rng.randint(1, 999), s, None] for name, limit, s, _ in base]
-    before = len(site.rules)
     rules = [
         site.rule(f"/{site.word()}", {known: bigger, "default": base, exempt: []}, cost=2),
         site.rule(f"/{site.word()}", {"default": site.policies(1), other: site.policies(3)}),
@@ -54,19 +53,29 @@ def tiers(site):
         site.rule(f"/{site.word()}", {known: [], exempt: site.policies(1)}),
     ]
     people = [site.person(tier) for tier in (*names, "default")]
-    own = site.rules[before:]
     cases = []
     for rule in rules:
         for person in (*people, None):
             case = site.case("GET", f"{rule['path']}/{site.token()}", rule=rule, person=person)
-            case.note = f'tier "{person.tier}"' if person else "identify() knows nobody"
+            who = "nobody known" if person is None else f"{person.id}, {person.tier}"
+            case.note = f"{who}: {tell_tier(rule, person.tier if person else 'default')}"
             cases.append(case)
-    assert unlisted not in {tier for rule in own for tier in rule["policies"]}
 
     def judge(case):
-        judge_rule(case, f"{tell_rules(own)}\n{tell_request(case)}: {case.note}")
+        near = [rule for rule in rules if rule["path"] in case.request.path]
+        judge_rule(case, f"{tell_rules(near)}\n{tell_request(case)}")
 
     return Group(cases, judge)
+
+
+def tell_tier(rule, tier):
+    """Which policies apply, and why."""
+    policies = rule["policies"]
+    if tier in policies:
+        return f"the rule has policies for {tier}" + ("" if policies[tier] else ", none at all")
+    if "default" in policies:
+        return f"the rule has nothing for {tier}, so default applies"
+    return f"the rule has nothing for {tier}" + " and no default" * (tier != "default")
 
 
 @criterion(
@@ -131,7 +140,7 @@ def judge_served(case, given, *, away):
         case.reply.status == status and len(case.visits) == 1,
         expected=f"{because}: the app is called once, and its answer reaches the client. Here: a "
         f"{status}",
-        observed=f"{tell_reply(case)}, {tell_visits(case)}",
+        observed=f"{tell_reply(case)}; {tell_visits(case)}",
         given=given,
     )
     if "body" in case.answer:
@@ -150,7 +159,7 @@ def judge_closed(case, given):
     expect(
         case.reply.status == 503 and not case.visits,
         expected=says,
-        observed=f"{tell_reply(case)}, {tell_visits(case)}",
+        observed=f"{tell_reply(case)}; {tell_visits(case)}",
         given=given,
     )
     retry_after = case.reply.header("Retry-After") or ""
@@ -181,12 +190,9 @@ def judge_no_fields(case, given):
 
 
 def tell_outage(case):
-    told = [f'on_store_error="{case.guard}"', tell_request(case)]
-    away = {
-        "hangs": "the limiter does not answer",
-        "store hangs": "a RedisWindow's server does not",
-    }
-    told.append(away.get(case.kind) or tell_decision(case))
+    told = [f'on_store_error="{case.guard.partition(" ")[0]}"', tell_request(case)]
+    silent = SILENT.get(case.kind)
+    told.append(f"{silent} does not answer" if silent else tell_decision(case))
     if "raises" in case.answer:
         told.append(f"the app raises {case.answer['raises']}")
     return "; ".join(told)
@@ -259,10 +265,10 @@ def test_store_hangs(hangs):
     cases, late = hangs
     expect(
         late is None,
-        expected=f"an answer within {ANSWERED:g} s, with store_timeout_s=0.25, while the limiter "
+        expected=f"an answer within {ANSWERED:g} s, with store_timeout_s=0.25, while the limiter, "
         "or the server behind a RedisWindow, does not answer at all",
         observed=f"{late}",
-        given="\n".join(map(tell_outage, cases)),
+        given="\n".join(tell_outage(case) for case in cases if "hangs" in case.kind),
     )
     for case in cases:
         expect(
