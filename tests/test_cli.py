@@ -321,7 +321,8 @@ def test_ctrl_c_while_modules_are_imported(run: Run, seconds: float) -> None:
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:
     """`--help` shows how the command is used."""
-    for name in "list start check watch hint solution reset report progress doctor tour".split():
+    commands = "list start check watch run hint solution reset report progress doctor tour"
+    for name in commands.split():
         assert f"Example: archprep {name}" in run(name, "--help").stdout
     assert "Example: archprep author check" in run("author", "check", "--help").stdout
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -235,12 +236,26 @@ def _run(read: Reader) -> Runnable | None:
     if "run" not in read.data:
         return None
     inner = Reader(read.path, read.get("run", dict), "run.")
-    inner.keys(set(), {"app", "dag"})
-    if len(inner.data) != 1:
+    inner.keys(set(), {"app", "dag", "logical_date", "variables"})
+    if ("app" in inner.data) == ("dag" in inner.data):
         raise read.wrong("run", "names either an app or a dag")
-    if "dag" in inner.data:
-        return Runnable(dag=_matching(inner, "dag", _DAG, "must be the id of a DAG"))
-    return Runnable(app=_matching(inner, "app", _APP, "is written like service:app"))
+    if "app" in inner.data:
+        inner.keys({"app"}, set())
+        return Runnable(app=_matching(inner, "app", _APP, "is written like service:app"))
+    return Runnable(
+        dag=_matching(inner, "dag", _DAG, "must be the id of a DAG"),
+        logical_date=_logical_date(inner),
+        variables=inner.get("variables", dict, {}),
+    )
+
+
+def _logical_date(read: Reader) -> str | None:
+    if "logical_date" not in read.data:
+        return None
+    date = read.get("logical_date", datetime)
+    if date.tzinfo is None:
+        raise read.wrong("logical_date", "needs a time zone")
+    return date.isoformat()
 
 
 def _served(run: Runnable | None) -> tuple[str, ...]:

@@ -214,6 +214,39 @@ def watch(
         watching.watch(where, store, screen.console(), level=isolation)
 
 
+@app.command(epilog="Example: archprep run q3")
+def run(
+    exercise: MaybeExerciseId = None,
+    directory: Directory = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Run the reference instead of your code.")
+    ] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="End with the DAG's run; exit code 0 if it succeeded, else 1."),
+    ] = False,
+    date: Annotated[
+        str | None,
+        typer.Option(help="The DAG's first run from this date on, e.g. 2026-03-02.", metavar="DATE"),
+    ] = None,
+) -> None:
+    """Try your code for real: its service, or its DAG in a local Airflow. Ctrl-C ends it.
+
+    Only this machine can reach it. It runs with your rights: not for other people's code.
+    """
+    from archprep import live, practice
+    from archprep.store import Store
+
+    if reference and directory is not None:
+        raise UsageError("--reference and --dir both choose the code.", tip="Give one of the two.")
+    with Store.open() as store:
+        where = None if reference else practice.place(exercise, directory, store)
+        chosen = practice.about(exercise, store) if where is None else where.exercise
+        screen.warn(store)
+    workspace = None if where is None else where.directory
+    raise typer.Exit(live.run(chosen, workspace, screen.console(), once=once, date=date))
+
+
 @app.command(epilog="Example: archprep progress")
 def progress(as_json: AsJson = False) -> None:
     """Show scores, attempts and time by section, what is weakest, and what to do next."""

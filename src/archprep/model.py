@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 FORMAT = 1  # of the scorecard's JSON; see docs/result-format.md
 
@@ -56,6 +57,8 @@ class Runnable:
 
     app: str | None = None
     dag: str | None = None
+    logical_date: str | None = None  # of the DAG's run; None: what its schedule says
+    variables: dict[str, Any] = field(default_factory=dict)  # that the DAG reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 
 def require(exercise: Exercise) -> None:
-    """UsageError when packages that the exercise needs are missing here."""
+    """UsageError when packages that the exercise needs are missing here, or do not fit together."""
     modules = dict.fromkeys(name.partition(".")[0] for name in exercise.preload)
     if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
         raise UsageError(
             f"{exercise.id} needs packages that are not installed here ({', '.join(missing)}).",
             tip=f"Install them: {shlex.join(['pip', 'install', *exercise.packages])}",
         )
+    if exercise.stack == "airflow" or (exercise.run and exercise.run.dag):
+        from archprep import airflow_home
+
+        for what, command in airflow_home.problems():
+            raise UsageError(f"{what}.", tip=f"What mends it: {command}")

@@ -11,10 +11,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
+
+from archprep.errors import Exit
 
 PR_SET_CHILD_SUBREAPER = 36
 END_SECONDS = 2.0  # for killed processes to be gone
+_ENDINGS = (signal.SIGHUP, signal.SIGTERM)
 _HELD = ("RssAnon:", "RssShmem:", "VmSwap:")
 _HELD_EXACTLY = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 
@@ -76,7 +80,7 @@ def end_tree(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done.
+    """Hold Ctrl-C, and signals that are to end a command, back until the block is done.
 
     For the moments between a process or a folder that is made and the name that it is given:
     an exception in between would leave it behind.
@@ -84,14 +88,34 @@ def undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread is ever interrupted
         return
-    came: list[tuple[Any, ...]] = []
-    before = signal.signal(signal.SIGINT, lambda *signal_: came.append(signal_))
+    came: list[tuple[int, Any]] = []
+    before: dict[int, Any] = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
+    before |= {n: h for n in _ENDINGS if callable(h := signal.getsignal(n))}
+    for number in before:
+        signal.signal(number, lambda *signal_: came.append(signal_))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if came and callable(before):
-            before(*came[0])
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number, frame in came[:1]:
+            if callable(before[number]):
+                before[number](number, frame)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Clean up when the terminal dies or somebody ends the command, too."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(Exit.INTERRUPTED if number == signal.SIGHUP else 128 + number)
+
+    before = {number: signal.signal(number, end) for number in _ENDINGS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _gone(pid: int) -> bool:

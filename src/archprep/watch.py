@@ -6,16 +6,15 @@ played afresh each time, and nothing of it runs between two gradings.
 
 from __future__ import annotations
 
-import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Self
 
 from archprep import intake, judge, report
-from archprep.errors import ArchprepError, ContentError, Exit, UsageError
+from archprep.errors import ArchprepError, ContentError, UsageError
+from archprep.processes import ended_by_signals
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +30,7 @@ TICK_MS = 200
 
 def watch(where: Place, store: Store, console: Console, *, level: str | None = None) -> None:
     """Grade at once, and after each save, until interrupted."""
-    with tempfile.TemporaryDirectory(prefix="archprep-watch-") as folder, _ended_by_signals():
+    with tempfile.TemporaryDirectory(prefix="archprep-watch-") as folder, ended_by_signals():
         Path(folder).chmod(0o755)  # in the sandbox another user may be the one who reads it
         with _Watch(where, store, console, Path(folder), level) as running:
             for _ in _saves(where.directory):
@@ -131,18 +130,3 @@ class _Watch:
     def _close(self) -> None:
         self._session = None
         self._stack.close()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Clean up when the terminal dies or somebody ends the command, too."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(Exit.INTERRUPTED if number == signal.SIGHUP else 128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGHUP, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
