@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,12 +25,19 @@ VERSION = "3.3.2"
 INSTALL = "pip install 'archprep[airflow]'"
 BUILD_SECONDS = 300.0  # it takes 3; without compiled files and beside other work ten times that
 
-# Imported by the warm parent: enough to parse DAG files.
-PRELOAD = ("airflow.sdk", "airflow.dag_processing.dagbag")
+# Imported by the warm parent: what parsing DAG files takes.
+PRELOAD = (
+    "airflow.sdk",
+    "airflow.dag_processing.dagbag",
+    "airflow.models.dagbag",
+    "airflow.providers.standard.decorators.python",
+)
 
 # Their own requirements are what a newer library of another exercise may break.
-_DISTRIBUTIONS = ("apache-airflow-core", "apache-airflow-task-sdk")
+_DISTRIBUTIONS = ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk")
 _BUILD = """
+import sys
+sys.path += sys.argv[1:]
 from airflow import settings
 from airflow.utils.db import initdb
 initdb()
@@ -101,14 +109,17 @@ def version() -> str | None:
 
 
 def is_compiled() -> bool:
-    """Whether Airflow's modules are compiled: where nobody may write they never will be."""
-    from importlib.util import cache_from_source
-
+    """Whether Airflow's modules are compiled: the sandbox, which cannot write, never does it."""
     with suppress(importlib.metadata.PackageNotFoundError):
         core = importlib.metadata.distribution("apache-airflow-core")
-        source = Path(str(core.locate_file("airflow/settings.py")))
-        return Path(cache_from_source(str(source))).exists()
+        compiled = f"airflow/__pycache__/settings.{sys.implementation.cache_tag}.pyc"
+        return Path(str(core.locate_file(compiled))).exists()
     return False
+
+
+def compilation() -> str:
+    """Return the command that compiles it, and all that is beside it."""
+    return f"{sys.executable} -m compileall -q {shlex.join(isolation.library_paths())}"
 
 
 # -- requirements -----------------------------------------------------------------------------
@@ -161,26 +172,27 @@ def _digest(path: Path) -> str:
 
 
 def _build(cache: Path) -> Path:
-    cache.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix="airflow-", dir=cache))
+    home = None
     try:
+        cache.mkdir(parents=True, exist_ok=True)
+        home = Path(tempfile.mkdtemp(prefix="airflow-", dir=cache))
         _migrate(home)
         built = home / "airflow.db"
-        path = cache / f"airflow-{VERSION}-{_digest(built)}.db"
-        built.replace(path)
+        built.chmod(0o444)
+        # At once, and under a name that only these bytes have: others may be building, too.
+        return built.replace(cache / f"airflow-{VERSION}-{_digest(built)}.db")
     except OSError as e:
-        raise _failed(str(e.strerror)) from None
+        raise _failed(f"{cache}: {e.strerror}") from None
     finally:
-        shutil.rmtree(home, ignore_errors=True)
-    path.chmod(0o444)
-    return path
+        if home is not None:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _migrate(home: Path) -> None:
     """Let Airflow make its database, in a process of its own."""
     try:
         done = subprocess.run(  # noqa: S603 - our own command line
-            [sys.executable, "-I", "-c", _BUILD],
+            [sys.executable, "-I", "-c", _BUILD, *isolation.library_paths()],
             env=isolation.BARE_ENVIRONMENT | environment(str(home)),
             cwd=home,
             capture_output=True,
@@ -190,7 +202,8 @@ def _migrate(home: Path) -> None:
     except subprocess.TimeoutExpired:
         raise _failed(f"it is not ready after {BUILD_SECONDS:.0f} s") from None
     if done.returncode != 0 or not (home / "airflow.db").exists():
-        raise _failed(clean(done.stderr[-600:], 600))
+        last = done.stderr.strip().splitlines()[-1:] or [b"it is not there"]
+        raise _failed(clean(last[0], 600))  # of a traceback, the line that says it
 
 
 def _failed(why: str) -> ContentError:

@@ -11,7 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archprep import __version__, catalog, isolation, processes, redis_server, selftest, store
+from archprep import (
+    __version__,
+    airflow_home,
+    catalog,
+    isolation,
+    processes,
+    redis_server,
+    selftest,
+    store,
+)
 from archprep.errors import ArchprepError
 
 if TYPE_CHECKING:
@@ -34,7 +43,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything; the self-test is repeated, not recalled."""
-    return [*_versions(), *_isolation(), *_redis(), *_home(), *_content()]
+    return [*_versions(), *_isolation(), *_redis(), *_airflow(), *_home(), *_content()]
 
 
 def show(findings: list[Finding], console: Console) -> bool:
@@ -111,6 +120,25 @@ def _install_redis() -> str:
     if processes.is_linux() and platform.machine() == "x86_64":
         return f"{sys.executable} -m {redis_server.INSTALL}"
     return _install("redis-server")
+
+
+def _airflow() -> Iterator[Finding]:
+    found = airflow_home.version()
+    if found is None:
+        # Nothing is wrong, either.
+        ((_, fix),) = airflow_home.problems()
+        yield Finding("Airflow", "none; exercises with DAGs need it", fix=fix)
+        return
+    problems = airflow_home.problems()
+    for what, fix in problems:
+        yield Finding("Airflow", what, good=False, fix=fix)
+    if problems:
+        return
+    if not airflow_home.is_compiled():
+        found += ", not compiled: each check takes seconds longer"
+        yield Finding("Airflow", found, fix=airflow_home.compilation())
+        return
+    yield Finding("Airflow", found)
 
 
 def _mend_isolation(message: str) -> str:

@@ -111,7 +111,8 @@ def load(folder: str, *, tolerant: bool = False) -> dict[str, Any]:
     if errors and not tolerant:
         raise errors[0]
     if bag.import_errors and not tolerant:  # a cycle, or two DAGs of one name
-        raise ImportError("; ".join(bag.import_errors.values()))
+        said = "; ".join(bag.import_errors.values())
+        raise ImportError(said.replace(f"{os.path.dirname(folder)}/", ""))
     return dict(bag.dags)
 
 
@@ -179,7 +180,7 @@ def _play_warm_dag(folder: str) -> None:
         file.write(_WARM_DAG)
     known = set(sys.modules)
     done = run(load(folder)["warm"], logical_date=_WARM_DATE, run_after=_WARM_DATE)
-    if [failure["message"] for failure in done["failures"]] != ["once", "for good"]:
+    if {failure["message"] for failure in done["failures"]} != {"once", "for good"}:
         raise RuntimeError(f"Airflow does not work here: {done}")
     for name in set(sys.modules) - known:
         if name.startswith("unusual_prefix_"):  # the DAG's own module

@@ -88,7 +88,7 @@ def _task(task: Any) -> dict[str, Any]:
     told |= {name: _seconds(getattr(task, name)) for name in _DURATIONS}
     return told | {
         "operator": task.task_type,
-        "retry_exponential_backoff": float(task.retry_exponential_backoff),
+        "retry_exponential_backoff": _backoff(task.retry_exponential_backoff),
         "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
         "upstream": sorted(task.upstream_task_ids),
         "is_mapped": bool(task.is_mapped),
@@ -97,11 +97,15 @@ def _task(task: Any) -> dict[str, Any]:
     }
 
 
+def _backoff(multiplier: Any) -> float:
+    return 2.0 if multiplier is True else float(multiplier)  # as it is once it was serialised
+
+
 def _instance(ti: Any) -> dict[str, Any]:
     return {
         "task": ti.task_id,
         "map_index": ti.map_index,
-        "label": ti.rendered_map_index,
+        "label": ti._rendered_map_index,  # the public one falls back to the number  # noqa: SLF001
         "state": None if ti.state is None else str(getattr(ti.state, "value", ti.state)),
         "tries": ti.try_number,
     }

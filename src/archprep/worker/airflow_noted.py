@@ -75,7 +75,8 @@ class Failures:
         from airflow.sdk.execution_time import supervisor, task_runner
 
         around = {
-            (supervisor, "run_task_in_process"): self._around_task,
+            (supervisor, "run_task_in_process"): self._around_all,
+            (task_runner, "run"): self._around_task,
             (task_runner, "_run_task_state_change_callbacks"): self._around_callbacks,
             (dag, "on_success_callback"): self._around_dag_callbacks,
             (dag, "on_failure_callback"): self._around_dag_callbacks,
@@ -86,18 +87,24 @@ class Failures:
                     stack.enter_context(replaced(owner, name, wrap(original, name)))
             yield
 
-    def _around_task(self, run_task: Callable[..., Any], _: str) -> Callable[..., Any]:
+    def _around_all(self, run_task: Callable[..., Any], _: str) -> Callable[..., Any]:
         def run_noted(ti: Any, task: Any, **more: Any) -> Any:
             try:
-                result = run_task(ti=ti, task=task, **more)
-            except Exception as e:
+                return run_task(ti=ti, task=task, **more)
+            except Exception as e:  # before or after the task's own code
                 self._note(e, ti)
                 raise
-            if (error := result.error) is not None:
+
+        return run_noted
+
+    def _around_task(self, run_task: Callable[..., Any], _: str) -> Callable[..., Any]:
+        def run_noted(ti: Any, *args: Any) -> Any:
+            state, message, error = run_task(ti, *args)
+            if error is not None:
                 self._note(error, ti)
                 if _is_unwritten(error, self._submission):
                     raise UnwrittenError(error)
-            return result
+            return state, message, error
 
         return run_noted
 
