@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 
-from archprep import airflow_home
+from archprep import airflow_home, selftest
+from archprep.model import Limits, Submission
+from archprep.sandbox import Sandbox, Scenario
+from archprep.warm import Boot, Stack
 
 pytestmark = pytest.mark.skipif(bool(airflow_home.problems()), reason="Airflow is not installed")
 
@@ -29,8 +32,8 @@ class Zygote:
     """The warm parent in small, from this side."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        env = {"PATH": os.environ["PATH"], "ARCHPREP_HOME": str(folder / "home")}
+        self.home = folder / "home"
+        env = {"PATH": os.environ["PATH"], "ARCHPREP_HOME": str(self.home)}
         script = Path(__file__).with_name("airflow_zygote.py")
         self._errors = (folder / "errors").open("w+")
         self._process = subprocess.Popen(
@@ -659,3 +662,88 @@ def test_a_deadline_is_a_fact_and_does_not_stop_the_run(zygote, dags):
     ((facts, _),) = zygote.ask({"probe": "parse"}, folder=folder)[0]["told"]
     assert facts["has_deadline"]
     assert play(zygote, folder)[0]["state"] == "success"
+
+
+def test_a_run_that_is_stuck_is_told_before_the_time_is_over(zygote, dags):
+    text = """
+        with DAG("d", schedule=None, default_args={"depends_on_past": True}) as dag:
+
+            @task
+            def first(logical_date=None):
+                if logical_date.day == 1:
+                    raise ValueError("the first time")
+
+            @task
+            def after(): ...
+
+            first() >> after()
+    """
+    later = {name: date.replace("2025-03", "2025-04") for name, date in RUN.items()}
+    failed_run, stuck = play(zygote, dags(a=text), RUN, later)
+    assert failed_run["state"] == "failed"
+    assert (stuck["state"], instances(stuck, "first")) == ("running", [(-1, None, 0, None)])
+
+
+def test_a_sensor_that_waits_is_not_stuck(zygote, dags):
+    text = """
+        from airflow.sdk import PokeReturnValue
+
+        with DAG("d", schedule=None) as dag:
+
+            @task.sensor(mode="reschedule", poke_interval=1, timeout=60)
+            def there(ti=None):
+                import os
+
+                seen = os.path.exists("seen")
+                open("seen", "a").close()
+                return PokeReturnValue(is_done=seen, xcom_value="seen")
+
+            there()
+    """
+    (run,) = play(zygote, dags(a=text))
+    assert (run["state"], run["failures"]) == ("success", [])
+
+
+def test_frames_are_found_below_the_dag_folder_too(zygote, dags):
+    folder = Path(dags())
+    (folder / "deep").mkdir()
+    text = "with DAG('d') as dag:\n    task(lambda: 1 / 0).override(task_id='x')()\n"
+    (folder / "deep" / "a.py").write_text(START + text)
+    (run,) = play(zygote, str(folder))
+    assert failed(run)[0][4:] == (
+        "ZeroDivisionError", "division by zero", [["dags/deep/a.py", 3, "<lambda>"]],
+    )  # fmt: skip
+
+
+# -- through the boundary ---------------------------------------------------------------------
+
+PROBES = """
+import sys
+
+from archprep.worker import airflow
+
+
+def play(**given):
+    airflow.settle()
+    (dag,) = airflow.load(sys.path[-1] + "/dags").values()
+    return airflow.run(dag, **given)
+"""
+
+
+def test_it_runs_within_the_strongest_isolation_of_this_machine(zygote, dags, monkeypatch):
+    """With its limits, its filter of system calls, and process ids that /proc does not show."""
+    zygote.ask({"probe": "look"}, names=[])  # the database is there now
+    monkeypatch.setenv("ARCHPREP_HOME", str(zygote.home))
+    submission = Submission(Path(dags(a=TENANTS)).parent, "", ())
+    files = {"ARCHPREP_AIRFLOW_TEMPLATE": airflow_home.template(lambda _: None)}
+    stack = Stack(airflow_home.environment, files, "archprep.worker.airflow", airflow_home.PRELOAD)
+    submission.root.chmod(0o755)
+    inputs = RUN | {"variables": {"tenants": '["a1", "b"]'}}
+    limits = Limits(seconds=100, memory_mb=768, processes=64)
+    tested = selftest.inspect(None)
+    boot = Boot(PROBES, (), stack=stack)
+    with Sandbox(tested.profile, boot, submission, tested.seccomp) as sandbox:
+        seen = sandbox.run(Scenario("play", inputs, {}, limits, warmed=True))
+    assert seen.value["state"] == "success"
+    assert [label for *_, label in instances(seen.value, "each.extract")] == ["a1", "b"]
+    assert sorted(seen.output.splitlines()) == ["loaded a1", "loaded b"]

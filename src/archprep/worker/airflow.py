@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from . import airflow_changed, airflow_facts, airflow_noted
@@ -75,6 +75,7 @@ def warm_up() -> None:
     signals = (signal.SIGTERM, signal.SIGSEGV, signal.SIGALRM)
     handlers = [(number, signal.getsignal(number)) for number in signals]
     gc.disable()  # hardly anything of it is garbage
+    gc.freeze()  # nor of what was imported: the one collection to come need not look there
     _settle_in(home)
     airflow_changed.offer_one_api_version()
     airflow_changed.remember_dependencies()
@@ -129,16 +130,24 @@ def run(
 
     Dates are ISO 8601 with an offset. Without `interval` it is the one of a run that somebody
     triggers at `logical_date`. A variable's value is text, as one types it in. What a task
-    raises is told, but for a NotImplementedError of the candidate's: that one is raised.
+    raises is told, but for a NotImplementedError of the candidate's: that one is raised. A run
+    whose state is "running" got stuck.
     """
+    from airflow import settings
     from airflow.sdk import timezone
 
-    failures = airflow_noted.Failures(os.path.dirname(os.path.dirname(dag.fileloc)))
+    failures = airflow_noted.Failures(os.path.dirname(settings.DAGS_FOLDER))
     dates = {"logical_date": logical_date, "run_after": run_after}
     given = {name: timezone.parse(date) for name, date in dates.items()}
     try:
-        with _variables(variables or {}), failures.of(dag), airflow_changed.adapted(dag, interval):
+        with ExitStack() as stack:
+            stack.enter_context(_variables(variables or {}))
+            stack.enter_context(failures.of(dag))
+            stack.enter_context(airflow_changed.adapted(dag, interval))
+            stack.enter_context(airflow_changed.ending_when_stuck())
             done = dag.test(**given, run_conf=conf)
+    except airflow_changed.StuckError as e:
+        done = e.run
     except airflow_noted.UnwrittenError as e:
         raise e.error from None
     return airflow_facts.of_run(done) | {"failures": failures.told}

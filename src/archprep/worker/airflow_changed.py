@@ -14,6 +14,15 @@ from types import SimpleNamespace
 from typing import Any
 
 QUIET_SECONDS = 10.0  # for threads to end
+IDLE_ROUNDS = 3  # of the loop in `dag.test()`, which then sleeps for a second; some only mark tasks
+
+
+class StuckError(SystemExit):
+    """Ends a run whose tasks wait for what will not come: `dag.test()` would wait for ever."""
+
+    def __init__(self, run: Any) -> None:
+        super().__init__()
+        self.run = run
 
 
 @contextmanager
@@ -53,6 +62,33 @@ def adapted(dag: Any, interval: tuple[str, str] | None) -> Iterator[None]:
         replaced(supervisor, "psutil", SimpleNamespace(Process=lambda: None)),
     ):
         yield
+
+
+@contextmanager
+def ending_when_stuck() -> Iterator[None]:
+    """Raise StuckError when no task can run, nothing is waited for, and the run is not over."""
+    from airflow.models.dagrun import DagRun
+
+    update, idle = DagRun.update_state, 0
+
+    def update_and_look(run: Any, *args: Any, **given: Any) -> Any:
+        nonlocal idle
+        ready, callback = update(run, *args, **given)
+        idle = 0 if ready or _waits(run) else idle + 1
+        if idle == IDLE_ROUNDS:
+            raise StuckError(run)
+        return ready, callback
+
+    with replaced(DagRun, "update_state", update_and_look):
+        yield
+
+
+def _waits(run: Any) -> bool:
+    """Whether the run is over, or a task of it waits for a moment or an event."""
+    states = {str(ti.state) for ti in run.get_task_instances()}
+    return run.state != "running" or bool(
+        states & {"up_for_reschedule", "up_for_retry", "deferred"}
+    )
 
 
 def offer_one_api_version() -> None:
