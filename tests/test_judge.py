@@ -404,8 +404,9 @@ def test_an_unknown_task_gets_the_numbers(grade):
 
 def test_progress_is_told_for_each_criterion(grade):
     told = []
-    grade(progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    grade(progress=lambda *so_far: told.append(so_far))
+    names = ["adds", "adds-nothing", "second-task"]
+    assert told == [(n, 3, f"passed: {name}") for n, name in enumerate(names, 1)]
 
 
 def test_seeds_are_drawn_from_a_large_range():

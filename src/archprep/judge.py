@@ -44,20 +44,26 @@ def grade(
     progress: Progress | None = None,
 ) -> Scorecard:
     """Grade a frozen submission; ContentError when archprep or the exercise is at fault."""
-    with opened(exercise, submission, level=level) as session:
+    with opened(exercise, submission, level=level, progress=progress) as session:
         return session.grade(submission, seed=seed, wanted=wanted, progress=progress)
 
 
 @contextmanager
 def opened(
-    exercise: Exercise, first: Submission, *, level: str | None = None, stage: Path | None = None
+    exercise: Exercise,
+    first: Submission,
+    *,
+    level: str | None = None,
+    stage: Path | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Session]:
     """Open a sandbox for `first` and, where `stage` holds them, the same candidate's next ones.
 
     UsageError when packages that the exercise needs are not installed.
     """
     packages.require(exercise)
-    with selftest.sandbox(exercise, first, level, _boot(exercise), stage) as (sandbox, isolation):
+    boot = _boot(exercise, progress)
+    with selftest.sandbox(exercise, first, level, boot, stage) as (sandbox, isolation):
         yield Session(exercise, sandbox, isolation)
 
 
@@ -102,22 +108,26 @@ class Session:
         )
 
 
-def _stack(exercise: Exercise) -> Stack | None:
+def _stack(exercise: Exercise, progress: Progress | None) -> Stack | None:
     if exercise.stack is None:
         return None
     from archprep import airflow_home
     from archprep.warm import Stack
 
+    def say(sentence: str) -> None:
+        if progress is not None:
+            progress(0, 0, sentence)
+
     return Stack(
         airflow_home.environment,
-        {"ARCHPREP_AIRFLOW_TEMPLATE": airflow_home.template(lambda _: None)},
+        {"ARCHPREP_AIRFLOW_TEMPLATE": airflow_home.template(say)},
         "archprep.worker.airflow",
         airflow_home.PRELOAD,
     )
 
 
-def _boot(exercise: Exercise) -> Boot:
+def _boot(exercise: Exercise, progress: Progress | None) -> Boot:
     probes = (exercise.grader_dir / "probes.py").read_text()
     modules = tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry)
     secret = selftest.secret_folders()
-    return Boot(probes, modules, exercise.preload, secret, _stack(exercise))
+    return Boot(probes, modules, exercise.preload, secret, _stack(exercise, progress))

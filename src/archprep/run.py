@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from archprep.grading import Declared
 
 TOTAL = 100
-Progress = Callable[[int, int], None]  # criteria done, criteria in all
+# Criteria done, criteria in all, and what has just been found out, in words.
+Progress = Callable[[int, int, str], None]
 
 _INI = Path(__file__).with_name("grader.ini")
 _PLUGINS_NOT_NEEDED = (
@@ -186,7 +187,8 @@ class Run:
         result = verdict.of(blank, error, compared=compared, prints=self._prints_of(item))
         self._results[name] = result
         if self._progress is not None:
-            self._progress(len(self._results), len(self._selected))
+            said = f"{result.state.value.replace('_', ' ')}: {name}"
+            self._progress(len(self._results), len(self._selected), said)
 
     def pytest_runtest_call(self, item: pytest.Item) -> None:
         """Begin a criterion."""

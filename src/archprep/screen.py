@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -67,10 +68,11 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.clear()
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show how many of how many are done."""
+    def __call__(self, done: int, total: int, said: str) -> None:
+        """Show how many of how many are done, and what has just been found out."""
         if self._shown:
-            sys.stderr.write(f"\rGrading {done}/{total} ")
+            count = f"Grading {done}/{total}  " if total else ""
+            sys.stderr.write(f"\r\033[K{count}{said}"[: shutil.get_terminal_size().columns + 3])
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -16,7 +16,7 @@ from archprep.errors import ContentError, UsageError
 from archprep.model import Exercise
 from archprep.wrong import WrongAnswer, read_wrong_answer
 
-Progress = Callable[[int, int], None]  # jobs done, jobs in all
+Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, nothing more
 
 REFERENCE_SEEDS = 10
 THOROUGH_SEEDS = 3  # for each wrong answer
@@ -43,7 +43,7 @@ def check(
     isolation = selftest.inspect(None).profile.level  # tested once, for all processes
     plans = [_plan(exercise, chosen, thorough=thorough) for exercise in exercises]
     with Workers(cores() if jobs is None else jobs) as workers:
-        _carry_out(plans, workers, progress or (lambda _done, _total: None))
+        _carry_out(plans, workers, progress or (lambda *_: None))
     proven = tuple(plan.proven() for plan in plans)
     return Proof(proven, chosen, round(time.monotonic() - started, 1), isolation)
 
@@ -84,7 +84,7 @@ def _carry_out(plans: list[Plan], workers: Workers, progress: Progress) -> None:
     def done() -> None:
         nonlocal count
         count += 1
-        progress(count, total)
+        progress(count, total, "")
 
     _do(plans, [job for plan in plans for job in plan.first], workers, done)
     ready = [plan for plan in plans if plan.reference_passes]
