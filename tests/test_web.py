@@ -306,6 +306,14 @@ def test_an_app_in_a_process_of_its_own_that_ends(candidate: Candidate, path: st
     assert time.monotonic() - started < 2
 
 
+def test_apps_that_end_at_the_same_time(candidate: Candidate) -> None:
+    """One of them tells the judge why; the others are not heard after it."""
+    for _ in range(3):
+        with pytest.raises(CandidateError) as error, candidate.serve("serves_each", apps=3) as web:
+            web.all(Request("GET", "/unwritten", app=n) for n in range(3))
+        assert error.value.exception == "NotImplementedError"
+
+
 def test_exception_in_the_app(candidate: Candidate) -> None:
     """It is a response 500; its message is among the prints, without frames of libraries."""
     candidate.playing = "here"

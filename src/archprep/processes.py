@@ -173,7 +173,7 @@ def _held_without_leader(pid: int) -> int:
     """A process whose first thread has ended shows its memory only under another thread."""
     with suppress(OSError):
         threads = Path(f"/proc/{pid}/task").iterdir()
-        return max(_kilobytes(f"{thread}/status", _HELD) or 0 for thread in threads)
+        return max((_kilobytes(f"{thread}/status", _HELD) or 0 for thread in threads), default=0)
     return 0
 
 
