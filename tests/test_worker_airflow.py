@@ -245,13 +245,19 @@ def test_facts_of_a_dag(zygote, dags):
             max_active_runs=1,
             tags={"b", "a"},
             default_args={"owner": "me", "retries": 3, "retry_exponential_backoff": True},
+            on_failure_callback=print,
         ) as dag:
 
             @task(max_retry_delay=timedelta(minutes=30), execution_timeout=timedelta(hours=2))
             def first():
                 return [1]
 
-            @task(retry_delay=timedelta(seconds=7), pool="four", map_index_template="{{ x }}")
+            @task(
+                retry_delay=timedelta(seconds=7),
+                pool="four",
+                map_index_template="{{ x }}",
+                on_retry_callback=[print],
+            )
             def each(x): ...
 
             @task(max_active_tis_per_dagrun=4, trigger_rule="all_done")
@@ -283,6 +289,7 @@ def test_facts_of_a_dag(zygote, dags):
         "max_active_tasks": 16,
         "dagrun_timeout": None,
         "has_deadline": False,
+        "callbacks": ["failure"],
         "tags": ["a", "b"],
     }  # fmt: skip
     assert {task["owner"] for task in tasks.values()} == {"me"}
@@ -296,6 +303,10 @@ def test_facts_of_a_dag(zygote, dags):
     assert [each[n] for n in ("retry_delay", "pool", "is_mapped", "map_index_template")] == [
         7, "four", True, "{{ x }}",
     ]  # fmt: skip
+    assert {name: task["callbacks"] for name, task in tasks.items() if task["callbacks"]} == {
+        "each": ["retry"]
+    }
+    assert not any(task["has_retry_policy"] for task in tasks.values())
     assert each["upstream"] == inside["upstream"] == ["first"]
     assert (inside["mapped_group"], inside["is_mapped"], each["mapped_group"]) == (
         "group", False, None,

@@ -12,6 +12,7 @@ _SAME = """
 task_id retries pool pool_slots max_active_tis_per_dag max_active_tis_per_dagrun owner
 is_setup is_teardown depends_on_past
 """.split()
+_CALLBACKS = ("execute", "retry", "failure", "success", "skipped")
 _DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout")
 
 
@@ -27,6 +28,7 @@ def of_dag(dag: Any) -> dict[str, Any]:
         "max_active_tasks": dag.max_active_tasks,
         "dagrun_timeout": _seconds(dag.dagrun_timeout),
         "has_deadline": bool(dag.deadline),
+        "callbacks": _callbacks(dag),
         "tags": sorted(map(str, dag.tags)),
         "tasks": [_task(task) for task in sorted(dag.tasks, key=lambda task: task.task_id)],
     }
@@ -88,6 +90,8 @@ def _task(task: Any) -> dict[str, Any]:
     told |= {name: _seconds(getattr(task, name)) for name in _DURATIONS}
     return told | {
         "operator": task.task_type,
+        "callbacks": _callbacks(task),
+        "has_retry_policy": task.retry_policy is not None,
         "retry_exponential_backoff": _backoff(task.retry_exponential_backoff),
         "trigger_rule": str(getattr(task.trigger_rule, "value", task.trigger_rule)),
         "upstream": sorted(task.upstream_task_ids),
@@ -95,6 +99,10 @@ def _task(task: Any) -> dict[str, Any]:
         "mapped_group": mapped_group.group_id if mapped_group else None,
         "map_index_template": getattr(task, "map_index_template", None),
     }
+
+
+def _callbacks(owner: Any) -> list[str]:
+    return [kind for kind in _CALLBACKS if getattr(owner, f"on_{kind}_callback", None)]
 
 
 def _backoff(multiplier: Any) -> float:
