@@ -27,6 +27,7 @@ POLICIES = "minute hour day burst steady short long peak base bulk-read bulk_wri
 WINDOWS = (1, 10, 30, 60, 90, 600, 900, 3600, 86400)
 AGENTS = ("curl/8.5.0", "python-httpx/0.28.1", "okhttp/4.12.0", "Mozilla/5.0", "Go-http-client/2.0")
 PATIENCE = 5.0  # seconds for one reply, which takes some milliseconds
+LESS_PATIENCE = 2.5  # once it is known that something hangs
 
 Wire = list[Any]  # a policy as it travels: name, limit, window_s, burst
 
@@ -80,7 +81,10 @@ class Case:
 
 
 class World:
-    """The judge's half of a site. Finds the case of a call by what only its request leads to."""
+    """The judge's half of a site. Finds the case of a call by what only its request leads to.
+
+    The sandbox can call its public methods, so that what steers it stands outside.
+    """
 
     def __init__(self) -> None:
         self.now: Case | None = None  # the one under way, when they come one by one
@@ -88,7 +92,7 @@ class World:
         self.held: dict[Case, Held] = {}
         self.hold_hits: set[str] = set()  # kinds of cases whose hits are held back
         self.hold_visits: set[str] = set()
-        self._changed = threading.Condition()
+        self.changed = threading.Condition()
 
     def hit(self, ident: Any, policies: Any, cost: Any) -> Any:
         """The limiter decides."""
@@ -107,20 +111,6 @@ class World:
         """The middleware has raised: only for the words of a failure."""
         self._case(lambda c: c.request.path == path).broke = str(text)
 
-    def release(self, *kinds: str) -> None:
-        """Let what was held back go, and hold nothing of these kinds any more."""
-        with self._changed:
-            self.hold_hits -= {*kinds}
-            self.hold_visits -= {*kinds}
-            held = {case: held for case, held in self.held.items() if case.kind in kinds}
-        for case, reply in held.items():
-            reply.release(case.answer if case.visits else case.decided[-1])
-
-    def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until something is true, at most so long."""
-        with self._changed:
-            return self._changed.wait_for(condition, seconds)
-
     def _case(self, belongs: Callable[[Case], bool]) -> Case:
         if self.now is not None:
             return self.now
@@ -128,12 +118,29 @@ class World:
         return found[0]
 
     def _reply(self, case: Case, value: Any, held_kinds: set[str]) -> Any:
-        with self._changed:
-            self._changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
             if case.kind not in held_kinds:
                 return value
             self.held[case] = Held()
             return self.held[case]
+
+
+def await_held(world: World, count: int, seconds: float) -> list[Case]:
+    """Wait until so many replies are held back, at most so long; return their cases."""
+    with world.changed:
+        world.changed.wait_for(lambda: len(world.held) >= count, seconds)
+        return [*world.held]
+
+
+def release(world: World, *kinds: str) -> None:
+    """Let what is held back go, and hold nothing of these kinds any more."""
+    with world.changed:
+        world.hold_hits -= {*kinds}
+        world.hold_visits -= {*kinds}
+        held = {case: held for case, held in world.held.items() if case.kind in kinds}
+    for case, reply in held.items():
+        reply.release(case.answer if case.visits else case.decided[-1])
 
 
 def decide(case: Case, policies: Any) -> dict[str, Any]:
@@ -317,20 +324,21 @@ def play_all(candidate: Any, site: Site, *builders: Callable[[Site], Group]) -> 
             raise
         for group in groups.values():  # each on a site of its own: what hangs costs no other
             try:
-                send_all(candidate, site, [case.fresh() for case in group.cases])
+                fresh = [case.fresh() for case in group.cases]
+                send_all(candidate, site, fresh, seconds=LESS_PATIENCE)
             except CandidateError as its_own:
                 group.broke = its_own
     return groups
 
 
-def send_all(candidate: Any, site: Site, cases: Sequence[Case]) -> None:
+def send_all(candidate: Any, site: Site, cases: Sequence[Case], seconds: float = PATIENCE) -> None:
     """Send requests one after another."""
     world = World()
     try:
         with candidate.serve("guard", seconds=30, world=fake(world), **site.inputs()) as web:
             for case in cases:
                 world.now = case
-                case.reply = web.send(case.request, seconds=PATIENCE)
+                case.reply = web.send(case.request, seconds=seconds)
     except CandidateError as error:
         if world.now is not None:
             error.given = tell_request(world.now)

@@ -197,12 +197,12 @@ def left_of(decision, name):
 @scenario
 def apart(candidate, rng):
     """One hit after another, by processes whose clocks are minutes apart."""
-    offsets = [0, rng.randint(300, 4000), -rng.randint(300, 4000)]
+    offsets = [0, rng.randint(600, 4000), -rng.randint(600, 4000)]
     rng.shuffle(offsets)
     rounds = []
     for _ in range(ROUNDS):
         limit, ident = rng.randint(3, 6), f"ip:198.51.100.{rng.randint(1, 254)}"
-        policies = [[rng.choice(POLICIES), limit, rng.randint(60, 120), None]]
+        policies = [[rng.choice(POLICIES), limit, rng.randint(100, 300), None]]
         apps = [*range(len(offsets))] * limit
         rng.shuffle(apps)
         prefix = f"r{len(rounds)}"
@@ -288,7 +288,7 @@ def is_between(value, low, high):
 def leftovers(candidate, rng):
     """Identities that use up a limit, then a crowd of denied hits; the keys after both."""
     names = rng.sample(POLICIES, 3)
-    windows = [rng.randint(20, 60), rng.randint(20, 60), rng.randint(300, 900)]
+    windows = [rng.randint(120, 200), rng.randint(120, 200), rng.randint(500, 900)]
     limit = rng.randint(3, 5)
     calls = {
         f"one{rng.randint(10, 99)}": [[names[0], limit, windows[0], None]],
@@ -307,7 +307,7 @@ def leftovers(candidate, rng):
             seconds=20,
             given=f"{len(idents)} identities use up their limits; then they are denied",
             store=server.door,
-            offsets=[rng.choice([-1, 1]) * rng.randint(300, 4000)],
+            offsets=[rng.choice([-1, 1]) * rng.randint(2000, 4000)],
         ) as web,
     ):
         for times in (limit, DENIED):

@@ -8,7 +8,7 @@ from archprep.grading import assert_same, criterion, expect, fake, scenario
 
 from .channels import Wire
 from .fields import members_due, read_members, tell_members
-from .site import Group, Site, World, play_all
+from .site import Group, Site, World, await_held, play_all, release
 from .telling import FIELDS, short, tell_decision, tell_field, tell_reply, tell_request, tell_visits
 
 AT_ONCE = 5
@@ -31,11 +31,10 @@ def together(candidate, rng):
     world.hold_visits = {"held"}
     with candidate.serve("guard", seconds=20, world=fake(world), **site.inputs()) as web:
         calls = web.begin([case.request for case in cases])
-        world.wait_for(lambda: len(world.held) == AT_ONCE, 3.0)
-        arrived = [*world.held]
+        arrived = await_held(world, AT_ONCE, 3.0)
         for case in rng.sample(arrived, len(arrived)):
             world.held[case].release(case.answer)
-        world.release("held")
+        release(world, "held")
         for case, reply in zip(cases, calls.replies(), strict=True):
             case.reply = reply
     return cases, len(arrived)
