@@ -51,6 +51,10 @@ def test_optional_keys_are_read(content: Path) -> None:
     [
         ("{app: 'answer:app'}", Runnable(app="answer:app")),
         ("{dag: some.id-7}", Runnable(dag="some.id-7")),
+        (
+            "{dag: d, logical_date: 2026-03-02T02:00:00Z, variables: {names: [ann]}}",
+            Runnable(None, "d", "2026-03-02T02:00:00+00:00", {"names": ["ann"]}),
+        ),
     ],
 )
 def test_what_can_be_run_is_an_app_or_a_dag(content: Path, text: str, run: Runnable) -> None:
@@ -149,6 +153,9 @@ def test_one_exercise_does_not_break_another(content: Path) -> None:
         ("", "run: {app: answer.py}\n", "`run.app` is written like service:app."),
         ("", "run: {app: 'other:app'}\n", f"exercises/{Q1}/starter/other.py is missing"),
         ("", "run: {dag: 'a b'}\n", "`run.dag` must be the id of a DAG."),
+        ("", "run: {app: 'answer:app', variables: {}}\n", "`run.variables` is not a known key."),
+        ("", "run: {dag: d, logical_date: soon}\n", "`run.logical_date` must be datetime."),
+        ("", "run: {dag: d, logical_date: 2026-03-02T02:00:00}\n", "needs a time zone."),
         ("*", "[", "is not valid YAML"),
         ("*", "- id", "must be a mapping."),
         ("*", "", "must be a mapping."),

@@ -206,14 +206,11 @@ def test_ctrl_c_at_any_moment(service: Path, started: Start, seconds: float):
 @needs_uvicorn
 def test_an_app_that_does_not_want_to_end_is_made_to(service: Path, started: Start):
     """After a moment, or at once when somebody is in a hurry."""
-    deaf = "import signal\nsignal.signal = lambda *_: None\n"
-    write_tree(
-        service, {"answer.py": f"{deaf}import time, atexit\natexit.register(time.sleep, 60)"}
-    )
     running = started("q3")
     assert running.says("answers")
     app = running.below()[-1]
-    app.suspend()  # it hears nothing
+    app.suspend()
+    assert until(lambda: app.status() == psutil.STATUS_STOPPED)  # it hears nothing any more
     running.process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     assert alive(app)
@@ -370,6 +367,7 @@ def test_ctrl_c_while_airflow_starts(pipeline: Path, started: Start):
     ("old", "new", "says"),
     [
         ("start = ", "start = 1 / 0\n", "dags/greetings.py, line 7: ZeroDivisionError"),
+        ("start = ", "import os; os._exit(0)\n", "Parsing the DAG folder fails: "),
         ('"greetings"', '"meetings"', "There is no DAG greetings in"),
     ],
 )

@@ -33,8 +33,11 @@ def main(app: str, descriptor: str, told: str) -> None:
     except BaseException as e:  # noqa: BLE001 - SystemExit, too, is the candidate's
         Path(told).write_text(json.dumps(raised.describe(e, folder + os.sep)))
         sys.exit(NOT_IMPORTED)
+    chatter = {"uvicorn.error": {"level": "WARNING"}}  # but each request is shown
+    logging = uvicorn.config.LOGGING_CONFIG
     config = uvicorn.Config(
         imported,
+        log_config=logging | {"loggers": logging["loggers"] | chatter},
         proxy_headers=False,  # nobody stands in front of it, so nobody is to be believed
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
     )

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archprep import airflow_home
+from archprep import airflow_home, processes
 from archprep.clean import clean
 from archprep.errors import ContentError, UsageError
 from archprep.live.address import Question, url
@@ -45,6 +45,8 @@ _SETTINGS = {
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     "SCHEDULER__USE_JOB_SCHEDULE": "False",  # runs are made by whoever wants to see them
 }
+_PARSER = "parser"
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)\b")
 _WHERE = re.compile(r'^ *File "(.+?)", line (\d+)', re.MULTILINE)
 
 
@@ -63,7 +65,7 @@ class Stack:
         self._home = group.room / "airflow"
         self._home.mkdir()
         shutil.copyfile(template, self._home / "airflow.db")
-        self._environment = _environment(self._home, self._dags, self.address)
+        self._environment = _environment(self._home, self._folder, self._dags, self.address)
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a component of Airflow."""
@@ -79,9 +81,11 @@ class Stack:
             "date": date or target.logical_date,
             "variables": target.variables,
         }
-        self._start("parser", "archprep.live.dagfiles", json.dumps(order), str(told))
-        while not told.exists():
+        self._start(_PARSER, "archprep.live.dagfiles", json.dumps(order), str(told))
+        while _PARSER not in self._group.ended:
             self.wait(TICK_SECONDS)
+        if not told.exists():
+            raise UsageError(f"Parsing the DAG folder fails: {self._last_words(_PARSER)}")
         found = json.loads(told.read_bytes())
         if target.dag in found["dags"]:
             return dict(found["run"])
@@ -104,12 +108,9 @@ class Stack:
     def wait(self, seconds: float) -> None:
         """Wait; ContentError when a component has ended."""
         self._group.wait(seconds)
-        for name, code in self._group.ended.items():
-            if name != "parser" or code:
-                raise ContentError(
-                    f"Airflow's {name} has ended by itself (exit status {code}).",
-                    tip=f"It said last: {self._last_words(name)}",
-                )
+        for name in self._group.ended:
+            if name != _PARSER:
+                raise ContentError(f"Airflow's {name} fails: {self._last_words(name)}")
 
     def explain(self, file: str, trace: str) -> str:
         """An import error in one line: the candidate's own, and what was raised there."""
@@ -144,11 +145,14 @@ class Stack:
         )
 
     def _last_words(self, name: str) -> str:
-        text = (self._home / f"{name}.log").read_text(errors="replace").strip()
-        return clean(text[-LAST_WORDS:]) or "nothing"
+        """How a process ended, and the last exception or line in its log."""
+        text = (self._home / f"{name}.log").read_text(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        told = [line for line in lines if _RAISED.match(line)] or lines or ["it said nothing"]
+        return clean(f"{told[-1][:LAST_WORDS]} (exit status {self._group.ended[name]})")
 
 
-def _environment(home: Path, dags: Path, address: str) -> dict[str, str]:
+def _environment(home: Path, folder: Path, dags: Path, address: str) -> dict[str, str]:
     """The user's own, but for what Airflow would read there, and for proxies."""
     own = {
         name: value
@@ -164,4 +168,6 @@ def _environment(home: Path, dags: Path, address: str) -> dict[str, str]:
     }
     direct = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost")
     named = {f"AIRFLOW__{name}": value for name, value in settings.items()}
+    if not processes.is_linux():  # a task's process is no fork there: it must be told the path
+        own["PYTHONPATH"] = str(folder)
     return own | airflow_home.environment(str(home)) | named | direct
