@@ -181,6 +181,7 @@ def _settle_in(home: str) -> None:
         os.environ["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = f"{home}/logs"
         airflow.settings.configure_vars()
         airflow.settings.reconfigure_orm()
+    airflow_changed.forget_the_disk()
 
 
 def _play_warm_dag(folder: str) -> None:
