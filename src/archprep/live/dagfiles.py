@@ -31,7 +31,6 @@ def _parse() -> tuple[dict[str, str], list[str]]:
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
     from airflow.models.errors import ParseImportError
     from airflow.utils.session import create_session
-    from sqlalchemy import select
 
     manager = DagBundlesManager()
     manager.sync_bundles_to_db()
@@ -42,7 +41,7 @@ def _parse() -> tuple[dict[str, str], list[str]]:
         sync_bag_to_db(bag, bundle.name, bundle_version=None)
         dags += bag.dag_ids
     with create_session() as session:  # there, faults of serializing it are as well
-        found = session.scalars(select(ParseImportError)).all()
+        found = session.query(ParseImportError).all()
         return {str(error.filename): str(error.stacktrace) for error in found}, dags
 
 
@@ -58,12 +57,12 @@ def _next_run(dag_id: str, date: str | None) -> dict[str, str]:
 
     Triggered without one, a DAG would get an interval that no scheduled run ever has.
     """
-    import pendulum
     from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.sdk import timezone
     from airflow.timetables.base import TimeRestriction
 
     dag = SerializedDagModel.get_dag(dag_id)
-    at = None if date is None else pendulum.parse(date, tz=dag.timezone)
+    at = None if date is None else timezone.parse(date, timezone=dag.timezone)
     if at is None:
         info = dag.next_dagrun_info(last_automated_run_info=None)
     else:
