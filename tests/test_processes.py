@@ -36,6 +36,22 @@ def test_ctrl_c_is_not_lost_when_the_block_fails():
         block()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 130)])
+def test_what_else_ends_a_command_is_held_back_as_well(number: int, code: int):
+    done = []
+
+    def block() -> None:
+        with processes.ended_by_signals(), processes.undisturbed():
+            signal.raise_signal(number)
+            done.append("all")
+
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as ended:
+        block()
+    assert (done, ended.value.code) == (["all"], code)
+    assert signal.getsignal(number) is before
+
+
 def test_in_another_thread_there_is_nothing_to_hold_back():
     ran = []
 
