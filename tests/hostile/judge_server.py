@@ -17,11 +17,16 @@ def peak_mb() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) >> 10
 
 
-def graded(folder: str, seed: int, cwd: str) -> dict:
+def descriptors() -> int:
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+def graded(name: str, folder: str, seed: int, cwd: str) -> dict:
     os.chdir(cwd)
-    exercise = catalog.get("q99")
+    exercise = catalog.get(name)
     stage = Path(tempfile.mkdtemp()) / "stage"
     Path("/proc/self/clear_refs").write_text("5")  # starts the peak anew
+    before = descriptors()
     started = time.monotonic()
     try:
         submission = intake.freeze(Path(folder), exercise, stage)
@@ -33,7 +38,8 @@ def graded(folder: str, seed: int, cwd: str) -> dict:
         intake.discard(stage)
         stage.parent.rmdir()
     imported = "archprep_hostile_conftest_was_imported" in sys.modules
-    return {"card": card, "seconds": took, "peak_mb": peak_mb(), "imported": imported}
+    result = {"card": card, "seconds": took, "peak_mb": peak_mb()}
+    return result | {"imported": imported, "descriptors": descriptors() - before}
 
 
 for line in sys.stdin:

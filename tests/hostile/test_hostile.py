@@ -1,56 +1,41 @@
-"""Grades each hostile submission of this folder and compares with what its first lines announce.
+"""Submissions that attack the judge with anything but HTTP; what a case announces: harness.py.
 
-    # case 30: the rule, in words
-    # outcome: <all | task N | criterion> = <state> [reason][, or another]  # others pass
-    # printed: text among its prints      # never printed: text      # told: text of the verdict
-    # within: N seconds                   # of all its scenarios
-
-Cases of one number test one rule. Files are named by their
-outcome: z loses (crash, failed, timeout, memory, output, protocol, lost: several), p passes,
-s is shown harmlessly. `@NAME@` in a file is replaced by what only the judge could know.
-
-Numbers are those of the attack catalogue, 1-42, 54, 59 and 60. Cases 43-50 attack the judge as a
-client over HTTP: they come with the first exercise that is graded that way.
+Numbers 1-42, 54, 59 and 60 of the attack catalogue; 43-50 are beside this file.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 import shutil
-import socket
 import struct
-import subprocess
-import sys
 import threading
-import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from archprep import isolation, processes
-
-HERE = Path(__file__).parent
-CONTENT = HERE / "_exercise"
-GRADERS = CONTENT / "graders" / "q99_toy"
-CASES = sorted([*HERE.glob("[zps]_*.py"), *(d for d in HERE.glob("[zps]_*") if d.is_dir())])
-PAIRED = {"p_28_leaves_traces", "p_29_marks_and_looks", "z_timeout_32_fork_bomb"}  # run below
-TASKS = {"weighs": 1, "refuses-negatives": 1, "fetches": 2, "asks-once": 2}
-SECONDS = 1.2  # the limit of a scenario in exercise.yaml
-PROCESSES = 16
-PASSED = "passed"
-
-pytestmark = pytest.mark.skipif(
-    not processes.is_linux() or not isolation.find_bwraps(),
-    reason="hostile code is run at level A only, which needs Linux and bubblewrap",
+from hostile.harness import (
+    CASES,
+    HERE,
+    PLAIN,
+    Announced,
+    Server,
+    check,
+    hold_general_conditions,
+    judging,
+    level_a_only,
+    numbers_of,
+    outcome_of,
+    source_of,
+    staged,
+    toy_of,
 )
+
+MINE = [case for case in CASES if toy_of(source_of(case)) is PLAIN]
+PAIRED = {"p_28_leaves_traces", "p_29_marks_and_looks", "z_timeout_32_fork_bomb"}  # run below
+PROCESSES = 16
+
+pytestmark = level_a_only
 
 # Sources that are wrong as bytes, and valid ones that only look so (case 59).
 HONEST = b"from honest import fetch, weigh\n"
@@ -149,105 +134,12 @@ def nested(value, times):
 """
 
 
-@dataclass
-class Server:
-    """The judge in a process of its own, and what only it may know."""
-
-    process: subprocess.Popen[str]
-    tmp: Path
-    cwd: Path
-    home: Path
-    others: Path  # another candidate's submissions
-    canary: str
-    listeners: list[socket.socket] = field(default_factory=list)
-
-    def ask(self, folder: Path, cwd: Path | None = None) -> None:
-        """Send one case."""
-        request = {"folder": str(folder), "seed": secrets.randbelow(10**9)}
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request | {"cwd": str(cwd or self.cwd)}) + "\n")
-        self.process.stdin.flush()
-
-    def result(self) -> dict[str, Any]:
-        """Wait for the result of what was asked."""
-        assert self.process.stdout is not None
-        answer = self.process.stdout.readline()
-        assert answer, "the judge itself has died"
-        result: dict[str, Any] = json.loads(answer)
-        assert "card" in result, result
-        return result
-
-    def processes(self) -> list[int]:
-        """What lives below the judge."""
-        return processes.living(processes.below(self.process.pid))
-
-    def knocked(self) -> list[str]:
-        """The sockets of the judge's machine that somebody has connected to."""
-        found = []
-        for listener in self.listeners:
-            try:
-                listener.accept()[0].close()
-                found.append(str(listener.getsockname()))
-            except BlockingIOError:
-                continue
-        return found
-
-
-@contextmanager
-def judging(factory: pytest.TempPathFactory, home: Path) -> Iterator[Server]:
-    """Start a judge, with sockets and files beside it that are not for submissions."""
-    tmp, cwd, others = (factory.mktemp(name) for name in ("tmp", "cwd", "others"))
-    canary = secrets.token_hex(12)
-    (home / "results.json").write_text(canary)
-    (others / "toy.py").write_text(f"# {canary}")
-    environment = os.environ | {
-        "ARCHPREP_CONTENT": str(CONTENT),
-        "ARCHPREP_HOME": str(home),
-        "ARCHPREP_TEST_CANARY": canary,
-        "TMPDIR": str(tmp),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    tcp = socket.create_server(("127.0.0.1", 0))
-    path, abstract = (socket.socket(socket.AF_UNIX) for _ in range(2))
-    path.bind(str(others / "socket"))
-    abstract.bind(f"\0archprep-{canary}")
-    with tcp, path, abstract:
-        for listener in (tcp, path, abstract):
-            listener.listen()
-            listener.setblocking(False)
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "judge_server.py")],
-            env=environment,
-            cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield Server(process, tmp, cwd, home, others, canary, [tcp, path, abstract])
-        finally:
-            process.kill()
-            process.communicate()
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[Server]:
-    with judging(tmp_path_factory, home) as running:
-        yield running
-
-
 @pytest.mark.parametrize(
-    "case", [path for path in CASES if path.stem not in PAIRED], ids=lambda path: path.stem
+    "case", [path for path in MINE if path.stem not in PAIRED], ids=lambda path: path.stem
 )
 def test_a_hostile_submission_gets_what_it_announces(case: Path, server: Server, tmp_path: Path):
     """Each case: its outcome, and every general condition of the catalogue."""
-    source = case / "toy.py" if case.is_dir() else case
-    announced = Announced.of(source.read_text())
+    announced = Announced.of(source_of(case))
     staged(case, tmp_path / "submission", server)
     check(server, tmp_path / "submission", announced)
 
@@ -356,147 +248,11 @@ def test_a_fork_bomb_stays_within_its_limit(server: Server, tmp_path: Path):
 
 def test_every_case_of_the_catalogue_is_here():
     """All that need no HTTP server."""
-    text = "".join((p / "toy.py" if p.is_dir() else p).read_text() for p in CASES)
-    there = {int(n) for n in re.findall(r"^# case (\d+):", text, re.MULTILINE)}
+    there = numbers_of(MINE)
     there |= {int(re.search(r"\d+", name)[0]) for name in (*SOURCES, *CHANNEL, *RETURNED)}
     assert there == {*range(1, 43), 54, 59, 60}
-
-
-def outcome_of(name: str) -> str:
-    """The verdict that a name announces."""
-    kind = name.split("_")[1]
-    return kind if kind == "failed" else f"candidate_error {kind}"
 
 
 def shared_mb() -> int:
     """The memory of files that are on no disk, on the whole machine."""
     return int(Path("/proc/meminfo").read_text().split("Shmem:")[1].split()[0]) >> 10
-
-
-@dataclass
-class Announced:
-    """What the first lines of a case say."""
-
-    outcomes: list[str]
-    printed: list[str] = ()
-    never_printed: list[str] = ()
-    told: list[str] = ()
-    within: float = 2 * SECONDS + 2  # two scenarios, and what it costs to start and to end
-
-    @classmethod
-    def of(cls, source: str) -> Announced:
-        """Read the comments."""
-        said = {"outcome": [], "printed": [], "never printed": [], "told": []}
-        for key, text in re.findall(r"^# ([a-z ]+): (.*)$", source, re.MULTILINE):
-            said.setdefault(key, []).append(text)
-        assert said["outcome"], "a case announces its outcome"
-        found = cls(said["outcome"], said["printed"], said["never printed"], said["told"])
-        if "within" in said:
-            found.within = float(said["within"][0].split()[0])
-        return found
-
-    def allowed(self) -> dict[str, list[str]]:
-        """The verdicts that each criterion may get."""
-        found = {name: [PASSED] for name in TASKS}
-        for outcome in self.outcomes:
-            where, _, verdicts = outcome.partition(" = ")
-            for name, task in TASKS.items():
-                if where in {"all", f"task {task}", name}:
-                    found[name] = verdicts.split(", ")
-        return found
-
-
-def staged(case: Path | None, folder: Path, server: Server) -> Path:
-    """Lay a case out like a workspace, beside the reference, under the name `honest`."""
-    folder.mkdir()
-    shutil.copy(CONTENT / "solutions" / "q99_toy" / "toy.py", folder / "honest.py")
-    if case is None:
-        return folder
-    if case.is_dir():
-        shutil.copytree(case, folder, dirs_exist_ok=True)
-    else:
-        shutil.copy(case, folder / "toy.py")
-    names = {
-        "@GRADERS@": str(GRADERS),
-        "@CANARY_FILE@": str(GRADERS / "canary.txt"),
-        "@CANARY_1@": server.canary[:12],
-        "@CANARY_2@": server.canary[12:],
-        "@PORT@": str(server.listeners[0].getsockname()[1]),
-        "@SOCKET@": str(server.others / "socket"),
-        "@ABSTRACT@": f"archprep-{server.canary}",
-        "@HOME@": str(server.home),
-        "@TMP@": str(server.tmp),
-        "@OTHERS@": str(server.others),
-        "@WORKSPACE@": str(folder),
-    }
-    text = (folder / "toy.py").read_text()
-    for name, value in names.items():
-        text = text.replace(name, value)
-    (folder / "toy.py").write_text(text)
-    return folder
-
-
-def check(
-    server: Server, folder: Path, announced: Announced, cwd: Path | None = None
-) -> dict[str, Any]:
-    """Grade, then compare the verdicts and hold the general conditions; return the result."""
-    files_before = contents(folder)
-    server.ask(folder, cwd)
-    result = server.result()
-    text = json.dumps(result["card"])
-    verdicts = {
-        c["id"]: f"{c['state']} {c['reason'] or ''}".strip() for c in result["card"]["criteria"]
-    }
-    allowed = announced.allowed()
-    assert {n: v for n, v in verdicts.items() if v not in allowed[n]} == {}, text
-    for criterion in result["card"]["criteria"]:
-        full = criterion["points"] if criterion["state"] == PASSED else 0
-        assert criterion["earned"] == full
-    shown = told(result["card"])
-    assert [t for t in [*announced.printed, *announced.told] if t not in shown] == [], text
-    assert [t for t in announced.never_printed if t in shown] == []
-    assert result["seconds"] < announced.within
-    hold_general_conditions(server, result, text)
-    assert contents(folder) == files_before
-    return result["card"]
-
-
-def hold_general_conditions(server: Server, result: dict[str, Any], text: str) -> None:
-    assert result["card"]["isolation"]["level"].startswith("A")
-    assert result["peak_mb"] < 300
-    assert not result["imported"], "the judge has imported a submission's conftest.py"
-    assert server.canary not in text
-    assert "canary-in-" not in text
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", "".join(strings(result["card"])))
-    assert len(text) < 100_000, "what a candidate says is bounded"
-    assert server.knocked() == []
-    assert list(server.tmp.iterdir()) == []
-    assert list(server.cwd.iterdir()) == []
-    until = time.monotonic() + 2
-    while server.processes() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert server.processes() == [], "something of the worker has survived"
-
-
-def told(card: dict[str, Any]) -> str:
-    """All that is shown of verdicts and prints."""
-    parts = []
-    for criterion in card["criteria"]:
-        evidence = criterion["evidence"]
-        parts += [criterion["observed"], evidence["output"], evidence.get("message")]
-        parts += [f"line {frame['line']}" for frame in evidence["frames"]]
-    return "\n".join(filter(None, parts))
-
-
-def strings(value: Any) -> Iterator[str]:
-    """Every string in plain data."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from strings(inner)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

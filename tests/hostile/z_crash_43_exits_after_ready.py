@@ -1,0 +1,22 @@
+# case 43: a server that ends after its first reply
+# exercise: q98
+# outcome: task 1 = candidate_error crash
+# told: exit status 3
+import os
+
+from honest import make_app as honest
+
+served = []
+
+
+def make_app(vault=None, name=""):
+    app = honest(vault, name)
+
+    async def exits(scope, receive, send):
+        if scope["type"] == "http" and scope["path"] == "/sum":
+            if served:
+                os._exit(3)
+            served.append(True)
+        await app(scope, receive, send)
+
+    return exits

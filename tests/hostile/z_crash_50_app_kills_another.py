@@ -1,0 +1,15 @@
+# case 50: of two apps one kills the other; both are one scenario
+# exercise: q98
+# outcome: task 3 = candidate_error crash
+import os
+import signal
+
+from honest import make_app as honest
+
+FIRST = os.getpid()
+
+
+def make_app(vault=None, name=""):
+    if os.getpid() != FIRST:
+        os.kill(FIRST, signal.SIGKILL)
+    return honest(vault, name)
