@@ -434,6 +434,11 @@ def test_each_change_of_a_state_is_told_once():
     assert following.summary() == "The run succeeded after 2.5 s. Tasks: 2 success."
 
 
+def test_a_dag_without_tasks_says_so():
+    following, _ = followed(FakeApi(("success", [])))
+    assert following.summary().endswith("Tasks: none at all.")
+
+
 def test_mapped_tasks_are_named_by_their_labels():
     tasks = [task("t", "success", map_index=i, rendered_map_index=n) for i, n in enumerate("ab")]
     tasks.append(task("t", "success", map_index=2))

@@ -59,7 +59,7 @@ class Following:
         counts = Counter(task["state"] or "not run" for task in self._tasks)
         tasks = ", ".join(f"{n} {state}" for state, n in counts.most_common())
         how = "succeeded" if self.state == SUCCESS else "failed"
-        return f"The run {how} after {self._seconds:.1f} s. Tasks: {tasks}."
+        return f"The run {how} after {self._seconds:.1f} s. Tasks: {tasks or 'none at all'}."
 
     def _note(self, task: dict[str, Any]) -> None:
         key, state, number = (task["task_id"], task["map_index"]), task["state"], task["try_number"]
