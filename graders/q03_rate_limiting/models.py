@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, floor
@@ -82,10 +83,11 @@ class SlidingLog:
 
     def tell(self, at: float, policy: Policy) -> str:
         """What is used of a policy."""
-        counting = self.counting(at, policy)
-        instants = ", ".join(f"{t:g}" + (f" (cost {c})" if c > 1 else "") for t, c in counting)
-        said = f"{self.used(at, policy)} of {policy.limit} used"
-        return said + (f", by the hits at {instants} s" if counting else "")
+        used, counting = self.used(at, policy), self.counting(at, policy)
+        times = Counter(f"{t:g}" + (f" (cost {c})" if c > 1 else "") for t, c in counting)
+        said = ", ".join(f"{hit}" + (f" ({n} times)" if n > 1 else "") for hit, n in times.items())
+        by = f", by the {'hits' if len(counting) > 1 else 'hit'} at {said} s" if counting else ""
+        return f"{used} of {policy.limit} used{by}"
 
     def _admits(self, at: float, policies: Sequence[Policy], cost: int) -> bool:
         return all(self.used(at, p) + cost <= p.limit for p in policies)

@@ -40,7 +40,8 @@ def opens_on_time(caller: Caller, policy: Policy) -> None:
 
 
 def closed_before(caller: Caller, policy: Policy) -> None:
-    """Just before the oldest hit leaves there is no room."""
+    """Just before the oldest hit leaves there is no room, not even for one who drops fractions."""
+    caller.now = int(caller.now) + 1.5
     first = fill(caller, policy, policy.window_s)
     until(caller, first + policy.window_s - 0.25, policy)
     caller.rest(policy)
@@ -59,9 +60,11 @@ def used_up(caller: Caller, policies: Sequence[Policy], scarce: Policy) -> None:
     """Hit at a pace that every shorter policy bears, until `scarce` alone denies."""
     shorter = [p for p in policies if p.window_s < scarce.window_s]
     pace = max((p.window_s / p.limit for p in shorter), default=0)
-    pace = int(pace * 4) / 4 + 0.5
-    while caller.hit(*policies, after=pace + caller.play.rng.choice([0, 0, 0.25])).allowed:
-        pass
+    pace = (int(pace / caller.step) + 1) * caller.step
+    allowed = True
+    while allowed:
+        after = pace + caller.play.rng.choice([0, 0, caller.step])
+        allowed = caller.hit(*policies, after=caller.off_edge(after, *policies)).allowed
     caller.rest(*policies)
 
 
@@ -123,7 +126,7 @@ def wander(caller: Caller, policies: Sequence[Policy], costs: Sequence[int] = (1
     """Hit at random until denied."""
     rng, shortest = caller.play.rng, min(p.window_s for p in policies)
     for _ in range(20):
-        after = caller.some(caller.step, shortest / 3)
+        after = caller.off_edge(caller.some(caller.step, shortest / 3), *policies)
         if not caller.hit(*policies, after=after, cost=rng.choice(costs)).allowed:
             break
     caller.rest(*policies)
@@ -138,10 +141,10 @@ def polls(play: Play) -> None:
     for policies in ([single], pair, pair[::-1]):
         caller = play.caller()
         end = caller.now + 1.25 * pair[1].window_s
+        for _ in range(single.limit if policies == [single] else 0):
+            caller.hit(single, after=2)  # slower, so that they do not leave all at once
         while caller.now < end:
-            after = rng.choice([0.75, 1.0, 1.25])
-            while caller.model.on_edge(caller.now + after, policies):
-                after += 0.25  # whether the edge belongs to the window is another matter
+            after = caller.off_edge(rng.choice([0.75, 1.0, 1.25]), *policies)
             caller.hit(*policies, after=after)
 
 

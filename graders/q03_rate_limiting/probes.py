@@ -40,26 +40,26 @@ async def in_memory(limiter, clock, policies, hits):
 
     policies = [ratelimit.Policy(*fields) for fields in policies]
     limited, seen = getattr(ratelimit, limiter)(clock=(it := Clock())), []
-    for at, wall, _, *call in hits:
+    for at, wall, *call in hits:
         it.now, it.wall = clock + at, wall
         seen.append(await hit(limited, policies, *call))
     return seen
 
 
-async def in_redis(limiter, server, policies, hits):
-    """Two limiters share a server whose clock and expiry follow the plan, from `server` on."""
+async def in_redis(limiter, server, limiters, policies, hits):
+    """Some limiters share a server whose clock and expiry follow the plan, from `server` on."""
     import fakeredis
     import ratelimit
     import time_machine
 
     shared = fakeredis.FakeServer()
-    clients = [fakeredis.FakeAsyncRedis(server=shared) for _ in range(2)]
+    clients = [fakeredis.FakeAsyncRedis(server=shared) for _ in range(limiters)]
     policies = [ratelimit.Policy(*fields) for fields in policies]
     with time_machine.travel(server, tick=False) as clock:
         limited, seen = [getattr(ratelimit, limiter)(client) for client in clients], []
-        for at, _, by, *call in hits:
+        for number, (at, _, *call) in enumerate(hits):
             clock.move_to(server + at)
-            seen.append(await hit(limited[by], policies, *call))
+            seen.append(await hit(limited[number % limiters], policies, *call))
         for client in clients:
             await client.aclose()
     return seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archprep.grading import criterion, scenario
 
-from .plays import Play, play_all, quarters
+from .plays import BUCKET, Play, play_all, quarters
 
 SLOW = ((4, 8), (6, 12), (3, 6), (3, 12), (5, 20))  # limit in window_s: 1/4 or 1/2 a second
 FAST = ((5, 5), (8, 8), (4, 2), (6, 3))  # 1 or 2
@@ -16,7 +16,7 @@ def bucket(candidate, rng):
 
 
 def burst(rng):
-    play = Play(rng, "TokenBucket")
+    play = Play(rng, BUCKET, limiters=2)
     slow, fast = rng.sample(SLOW, 3), rng.sample(FAST, 2)
     small, plain, large = (play.policy(*rate) for rate in rng.sample([*slow[:2], fast[0]], 3))
     small = small._replace(burst=rng.randint(2, small.limit - 1))
@@ -24,12 +24,12 @@ def burst(rng):
     quick = play.policy(*fast[1], burst=rng.randint(2, 5))
     pair = (quick, play.policy(*slow[2], burst=rng.randint(6, 9)))
     for policies in ((small,), (plain,), (large,), pair, pair[::-1]):
-        caller = play.caller()
+        caller, fills = play.caller(), int(max(p.size / p.rate for p in policies))
         for _ in range(2):
             empty(caller, policies)
+            fairly(caller, policies, fills * 3 // 4, 1)
             trickle(caller, policies)
-            fills = max(p.size / p.rate for p in policies)
-            caller.now += int(fills) + quarters(rng, 1, 10)
+            caller.now += fills + quarters(rng, 1, 10)
     return play
 
 
@@ -64,10 +64,4 @@ def fairly(caller, policies, after, cost):
     hint="burst",
 )
 def test_burst(bucket):
-    says = (
-        "a bucket holds at most `burst` tokens, is full at first and gets limit / window_s tokens "
-        "a second; a hit takes its cost from every bucket or from none; remaining is what is left "
-        "in whole tokens, reset_s the time until it is full, retry_after the smallest n >= 1 "
-        "after which the same hit is admitted"
-    )
-    bucket[burst].same(says=says)
+    bucket[burst].same()
