@@ -216,6 +216,14 @@ def makes_files(most):
 def takes(megabytes):
     return len(bytearray(megabytes << 20))
 
+def hoards_while_the_judge_sends(oracle, text):
+    os.write(3, frame(text.encode()) * 8)  # and reads no answer
+    for _ in range(6):
+        if os.fork() == 0:
+            kept = b"x" * (150 << 20)
+            time.sleep(60)
+    time.sleep(60)
+
 def daemon(seconds):
     if os.fork() == 0:
         os.setsid()
@@ -680,6 +688,15 @@ def test_too_much_memory_is_said_to_be_that(any_box):
 
 
 # -- what is out of reach ---------------------------------------------------------------------
+
+
+def test_memory_is_watched_while_the_judge_sends(box):
+    """An answer that nobody reads keeps the judge at sending it."""
+    args = {"args": ["x", 900_000], "kwargs": {}}
+    text = json.dumps({"call": 1, "fake": "oracle", "method": "repeat"} | args)
+    limits = Limits(seconds=8, memory_mb=300, processes=16)
+    error = failed(box, "hoards_while_the_judge_sends", limits, oracle=Oracle(), text=text)
+    assert error.reason is Reason.MEMORY
 
 
 def test_nothing_of_one_scenario_reaches_the_next(box):

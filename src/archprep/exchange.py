@@ -7,11 +7,13 @@ scenario fails to read, may hold the judge up or fill its memory.
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from archprep.clean import clean
@@ -19,6 +21,7 @@ from archprep.errors import CandidateError
 from archprep.model import Reason
 from archprep.worker import protocol
 
+WATCH_EVERY = 0.02
 TOLD = 0  # the number of a call that wants no answer
 MOST_BYTES = 8 << 20  # of frames in one scenario: parsed, they take the judge 25 times as much
 
@@ -60,11 +63,18 @@ class OutOfTimeError(Exception):
 class Exchange:
     """One scenario's frames. `imported` and `answer` are what it has said so far."""
 
-    def __init__(self, channel: socket.socket, fakes: dict[str, Any], deadline: float) -> None:
-        channel.setblocking(False)  # `read` never waits; `send` sets its own deadline
+    def __init__(
+        self,
+        channel: socket.socket,
+        fakes: dict[str, Any],
+        deadline: float,
+        watch: Callable[[], None],
+    ) -> None:
+        channel.setblocking(False)
         self._channel = channel
         self._fakes = fakes
         self.deadline = deadline
+        self._watch = watch
         self._buffer = bytearray()
         self._received = 0
         self._sending = threading.Lock()  # whoever releases a held reply sends it, too
@@ -74,16 +84,30 @@ class Exchange:
 
     def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send a frame; OutOfTimeError when the scenario does not read it before its deadline."""
-        with self._sending:
-            self._channel.settimeout(max(0.001, self.deadline - time.monotonic()))
+        with self._sending, suppress(BrokenPipeError, ConnectionResetError):  # reading will tell
+            left = memoryview(frame)
+            while left:
+                left = left[self._patiently(partial(self._channel.send, left)) :]
+            if descriptors:
+                self._patiently(partial(socket.send_fds, self._channel, [b"F"], descriptors))
+
+    def _patiently(self, send: Callable[[], int]) -> int:
+        """Send when the scenario has read enough. Until then somebody has to watch it."""
+        while True:
             try:
-                self._channel.sendall(frame)
-                if descriptors:
-                    socket.send_fds(self._channel, [b"F"], descriptors)
-            except TimeoutError:
-                raise OutOfTimeError from None
-            except (BrokenPipeError, ConnectionResetError):
-                return  # reading will tell
+                return send()
+            except BlockingIOError:
+                self._wait_to_send()
+
+    def _wait_to_send(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_WRITE)
+            selector.select(WATCH_EVERY)
+        if self.stopped:
+            raise BrokenPipeError
+        if time.monotonic() > self.deadline:
+            raise OutOfTimeError
+        self._watch()
 
     def stop(self) -> None:
         """End the scenario from another thread: whoever reads sees that it has hung up."""

@@ -12,12 +12,13 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from archprep import account, isolation, processes
 from archprep.clean import clean
 from archprep.errors import CandidateError
-from archprep.exchange import Exchange, OutOfTimeError, Refuse
+from archprep.exchange import WATCH_EVERY, Exchange, OutOfTimeError, Refuse
 from archprep.line import BrokenError, Worker
 from archprep.model import Limits, Reason, Submission
 from archprep.warm import Boot, WarmParent
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Boot", "Observation", "Playing", "Refuse", "Sandbox", "Scenario"]
 
 LAST_WORDS = 0.3  # seconds for one that has hung up to end by itself
-WATCH_EVERY = 0.02
 IMPORT_SECONDS = 4.0  # after which a server that is still being imported will never serve
 SHOWN_OUTPUT = 4000  # characters of a candidate's prints that are kept
 
@@ -175,7 +175,8 @@ class Sandbox:
             worker = self._take(scenario)
             deadline = time.monotonic() + scenario.limits.seconds
             try:
-                yield worker, Exchange(worker.channel, scenario.fakes, deadline)
+                watch = partial(self._check_memory, scenario.limits)
+                yield worker, Exchange(worker.channel, scenario.fakes, deadline, watch)
             finally:
                 worker.close()
         except BrokenError as e:
