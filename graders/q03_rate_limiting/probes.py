@@ -366,17 +366,17 @@ def as_told(value):
 # -- several processes at one store
 
 
-def shared(listeners, store, offsets):
-    """Serve windows in one store, in a process each, whose clocks are seconds off."""
+def shared(listeners, store, offsets, limiter="RedisWindow"):
+    """Serve limiters of one store, in a process each, whose clocks are seconds off."""
     from archprep.worker.serve import serve_each
 
-    serve_each(lambda number: Counter(store, offsets[number]), listeners)
+    serve_each(lambda number: Counter(store, offsets[number], limiter), listeners)
 
 
 class Counter:
     """Answers a hit in JSON with a decision in JSON."""
 
-    def __init__(self, store, offset):
+    def __init__(self, store, offset, limiter):
         from redis.asyncio import Redis
 
         if offset:
@@ -384,7 +384,8 @@ class Counter:
 
             time_machine.travel(time.time() + offset, tick=True).start()
         self._redis = Redis(unix_socket_path=store)
-        self._windows = {}
+        self._limiter = limiter
+        self._made = {}
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -406,9 +407,10 @@ class Counter:
     async def _hit(self, prefix, ident, policies, cost):
         import ratelimit
 
-        if prefix not in self._windows:
-            self._windows[prefix] = ratelimit.RedisWindow(self._redis, prefix=prefix)
+        if prefix not in self._made:
+            kind = getattr(ratelimit, self._limiter)
+            self._made[prefix] = kind(self._redis, prefix=prefix)
         made = tuple(ratelimit.Policy(*fields) for fields in policies)
-        decision = await self._windows[prefix].hit(ident, made, cost)
+        decision = await self._made[prefix].hit(ident, made, cost)
         fields = ("allowed", "remaining", "reset_s", "retry_after")
         return {field: plain(getattr(decision, field, None)) for field in fields}

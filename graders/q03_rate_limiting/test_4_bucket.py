@@ -60,7 +60,7 @@ def fairly(caller, policies, after, cost):
 @criterion(
     "A bucket starts full, is refilled steadily and never overflows",
     task=4,
-    points=5,
+    points=3,
     hint="burst",
 )
 def test_burst(bucket):

@@ -81,7 +81,7 @@ def tell_tier(rule, tier):
 @criterion(
     "A tier has its own policies, else those of default, else no limit",
     task=4,
-    points=3,
+    points=2,
     hint="tiers",
 )
 def test_tiers(outages):
