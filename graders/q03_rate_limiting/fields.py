@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 PARAMETERS = {"RateLimit-Policy": "qw", "RateLimit": "rt"}  # those the brief names
 
 
-def members_due(case: Case, *, first: bool = False) -> dict[str, list[Any]]:
-    """The members of both fields, by what the judge's limiter has decided; `first`: at the hit."""
-    decided = case.decision if first else latest(case)
+def members_due(case: Case) -> dict[str, list[Any]]:
+    """The members of both fields, by what the judge's limiter has decided."""
+    decided = latest(case)
     remaining, reset = decided["remaining"], decided["reset_s"]
     return {
         "RateLimit-Policy": [[n, {"q": q, "w": w}] for n, q, w, _ in case.policies],

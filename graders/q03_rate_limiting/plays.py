@@ -48,9 +48,11 @@ class Play:
     def __post_init__(self) -> None:
         rng = self.rng
         self._names = rng.sample(NAMES, len(NAMES))
-        self._idents = [f"user:{name}" for name in PEOPLE]
-        self._idents += [f"ip:192.0.2.{rng.randint(1, 254)}"]
-        rng.shuffle(self._idents)
+        # The first ones differ in a letter's case or accent only, the others more.
+        name, *others = rng.sample(PEOPLE, len(PEOPLE))
+        twins = [f"user:{twin}" for twin in (name, name.title(), f"{name}é", f"{name}è")]
+        self._idents = [f"user:{other}" for other in others]
+        self._idents += [f"ip:192.0.2.{rng.randint(1, 254)}", *rng.sample(twins, 4)]
         # Any origin; and a server of 2004, when a quarter of a second was exact in time_machine.
         self.clock = float(rng.choice([0, rng.randint(1, 10**5), rng.randint(10**5, 10**7)]))
         self.server = 1_090_000_000.0 + rng.randint(0, 4 * 10**7) / 4

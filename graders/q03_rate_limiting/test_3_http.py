@@ -238,12 +238,13 @@ def rules(site):
     """Rules that overlap, exempt, or apply to some methods; the last one is for all paths."""
     draw = site.rng.randint
     person, before = site.person(), len(site.rules)
-    a, b, c, d, e, deep, part = (f"/{site.word()}" for _ in range(7))
+    a, b, c, d, e, f, deep, part = (f"/{site.word()}" for _ in range(8))
     inner = site.rule(f"{a}{deep}", site.policies(), cost=draw(2, 5))
     outer = site.rule(a, site.policies())
     wide = site.rule(b, site.policies(), cost=draw(1, 3))
     site.rule(f"{b}{part}", site.policies(), cost=draw(4, 6))  # never reached
     site.rule(c, [])
+    site.rule(f, {})
     write = site.rule(d, site.policies(), {"POST", "PUT"}, draw(2, 6))
     read = site.rule(d, site.policies(), {"GET", "OPTIONS"})
     last = site.rule("/", site.policies(), {"DELETE"}, draw(1, 4))
@@ -265,9 +266,11 @@ def rules(site):
         ("DELETE", under(f"{b}{part}"), wide),
         ("GET", c, None),
         ("DELETE", under(c), None),
+        ("DELETE", under(f), None),
         ("POST", d, write),
         ("PUT", under(d), write),
         ("GET", under(d), read),
+        ("HEAD", under(d), None),
         ("PATCH", under(d), None),
         ("DELETE", d, last),
         ("DELETE", under(e), last),
@@ -284,7 +287,7 @@ def rules(site):
     for case in cases:
         if case.request.method == "OPTIONS":
             case.note = "OPTIONS is never limited"
-        elif case.request.path.startswith(c):
+        elif case.request.path.startswith((c, f)):
             case.note = "the first rule that matches has no policies"
         else:
             case.note = "no rule matches" if not case.policies else "the first rule that matches"
