@@ -695,6 +695,31 @@ def test_a_run_that_is_stuck_is_told_before_the_time_is_over(zygote, dags):
     assert (stuck["state"], instances(stuck, "first")) == ("running", [(-1, None, 0, None)])
 
 
+def test_a_run_that_only_skips_is_not_stuck(zygote, dags):
+    text = """
+        with DAG("d", schedule=None) as dag:
+
+            @task
+            def nobody():
+                return []
+
+            @task
+            def step(x): ...
+
+            @task_group
+            def each(x):
+                step(step(step(step(step(x)))))
+
+            @task(trigger_rule="all_done")
+            def end(): ...
+
+            each.expand(x=nobody()) >> end()
+    """
+    (run,) = play(zygote, dags(a=text))
+    assert run["state"] == "success"
+    assert instances(run, "each.step__4") == [(-1, "skipped", 0, None)]
+
+
 def test_a_sensor_that_waits_is_not_stuck(zygote, dags):
     text = """
         from airflow.sdk import PokeReturnValue
