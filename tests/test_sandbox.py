@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from archprep.exchange import MOST_BYTES
 from archprep.isolation import Profile
 from archprep.model import Limits, Reason, Submission, SubmittedFile
 from archprep.sandbox import Boot, Observation, Refuse, Sandbox, Scenario
+from archprep.worker import protocol
 from archprep.worker.protocol import MAX_FRAME
 
 LIMITS = Limits(seconds=1.0, memory_mb=300, processes=16, output_kb=64, files_mb=4)
@@ -663,6 +664,17 @@ def test_an_import_that_hangs_is_an_import_error(tmp_path):
     with boxed("D", submission, "def probe(): return 1", entry=("answer",)) as box:
         error = failed(box, "probe")
     assert (error.reason, "time-out" in error.message) == (Reason.IMPORT, True)
+
+
+def test_an_import_has_no_more_time_in_a_long_scenario(tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "IMPORT_SECONDS", 0.5)
+    (tmp_path / "answer.py").write_text("import time\ntime.sleep(60)\n")
+    tmp_path.chmod(0o755)
+    submission = Submission(tmp_path, "", (SubmittedFile("answer.py", "", 1),))
+    with boxed("D", submission, "def probe(): return 1", entry=("answer",)) as box:
+        error = failed(box, "probe", replace(LIMITS, seconds=30.0))
+    assert error.reason is Reason.IMPORT
+    assert "after 0.5 s" in error.message
 
 
 # -- prints, files, memory --------------------------------------------------------------------

@@ -235,6 +235,8 @@ class Sandbox:
             self._pump(worker, exchange)
         except OutOfTimeError:
             seconds = scenario.limits.seconds
+            if not exchange.imported:
+                seconds = min(seconds, protocol.IMPORT_SECONDS)
             raise account.too_long(seconds, imported=exchange.imported) from None
 
     def _pump(self, worker: Worker, exchange: Exchange) -> None:
@@ -242,7 +244,8 @@ class Sandbox:
         with selectors.DefaultSelector() as selector:
             selector.register(worker.channel, selectors.EVENT_READ)
             selector.register(worker.log, selectors.EVENT_READ)
-            look = time.monotonic() + 2 * WATCH_EVERY  # most scenarios are over by then
+            began = time.monotonic()
+            look = began + 2 * WATCH_EVERY  # most scenarios are over by then
             while exchange.answer is None:
                 for key, _ in selector.select(WATCH_EVERY):
                     if key.fileobj is worker.channel:
@@ -251,7 +254,8 @@ class Sandbox:
                     elif _read_log(worker) == b"":
                         selector.unregister(worker.log)
                 now = time.monotonic()
-                if now > exchange.deadline:
+                hangs = not exchange.imported and now > began + protocol.IMPORT_SECONDS
+                if hangs or now > exchange.deadline:
                     raise OutOfTimeError
                 if now > look:
                     self._check_memory(worker.limits)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_FRAME = 1 << 20
 MAX_DEPTH = 64  # what a frame holds can be walked, shown and compared by recursion
 MAX_DIGITS = 300  # of an integer, so that it still converts to a float
+IMPORT_SECONDS = 10.0  # an import that takes longer never ends, whatever a scenario may take
 HEADER = struct.Struct(">I")
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

@@ -38,7 +38,7 @@ def play(
     root, channel = submission, Channel(sock)
     phase = "import"
     try:
-        _say_where_it_hangs(seconds)
+        _say_where_it_hangs(min(seconds, protocol.IMPORT_SECONDS))
         # Last on the path: a candidate's random.py must not replace the library's.
         sys.path.append(submission)
         for module in entry:
