@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -217,13 +218,16 @@ def makes_files(most):
 def takes(megabytes):
     return len(bytearray(megabytes << 20))
 
-def hoards_while_the_judge_sends(oracle, text):
-    os.write(3, frame(text.encode()) * 8)  # and reads no answer
-    for _ in range(6):
+def hoards(times=6):
+    for _ in range(times):
         if os.fork() == 0:
             kept = b"x" * (150 << 20)
             time.sleep(60)
     time.sleep(60)
+
+def hoards_while_the_judge_sends(oracle, text):
+    os.write(3, frame(text.encode()) * 8)  # and reads no answer
+    hoards()
 
 def daemon(seconds):
     if os.fork() == 0:
@@ -609,8 +613,8 @@ def test_what_a_fake_keeps_is_bounded(box):
     """Large calls without end: the bytes of one scenario are limited, so is the judge's memory."""
     call = {"call": 0, "fake": "oracle", "method": "keep", "args": [[[]] * 100_000], "kwargs": {}}
     oracle = Oracle()
-    seconds = Limits(seconds=8, memory_mb=300)
-    error = failed(box, "floods_and_reads", seconds, oracle=oracle, text=json.dumps(call))
+    patient = Limits(seconds=60, memory_mb=300)  # on a busy machine it takes its time
+    error = failed(box, "floods_and_reads", patient, oracle=oracle, text=json.dumps(call))
     assert error.reason is Reason.OUTPUT
     assert 0 < len(oracle.said) <= MOST_BYTES // 300_000
 
@@ -709,6 +713,17 @@ def test_memory_is_watched_while_the_judge_sends(box):
     limits = Limits(seconds=8, memory_mb=300, processes=16)
     error = failed(box, "hoards_while_the_judge_sends", limits, oracle=Oracle(), text=text)
     assert error.reason is Reason.MEMORY
+
+
+def test_memory_of_one_scenario_does_not_end_another(submission):
+    """Where two play at the same time, each is looked at for itself."""
+    limits = Limits(seconds=8, memory_mb=300, processes=16)
+    profile, boot = profile_of("A"), Boot(PROBES, ())
+    box = Sandbox(profile, boot, submission, seccomp.program(), at_once=2)
+    with box, ThreadPoolExecutor(1) as thread:
+        other = thread.submit(play, box, "sleeps", limits, seconds=3)
+        assert failed(box, "hoards", limits).reason is Reason.MEMORY
+        assert other.result()
 
 
 def test_nothing_of_one_scenario_reaches_the_next(box):

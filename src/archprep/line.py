@@ -94,6 +94,12 @@ class Line:
             self._lock.release()
         return False
 
+    def number_of(self, worker: Worker) -> int | None:
+        """The process id that it has in the sandbox, as soon as that has been told."""
+        if worker.pid is None:
+            self.has_ended()
+        return worker.pid
+
     def order(self, limits: Limits, submission: str, scratch: str) -> Worker:
         """Ask for a process; it is confirmed later, in order."""
         channel, theirs = socket.socketpair()

@@ -46,6 +46,15 @@ def below(pid: int | None) -> list[int]:
     return found
 
 
+def numbered(number: int | None, pids: Iterable[int]) -> list[int]:
+    """The process to which a sandbox gives this number, and those below it.
+
+    A sandbox with a namespace of its own for process ids counts from 1.
+    """
+    found = next((pid for pid in pids if _number(pid) == number), None)
+    return [] if found is None else [found, *below(found)]
+
+
 def living(pids: Iterable[int]) -> list[int]:
     """Those that still run; a zombie does not."""
     return [pid for pid in pids if _state(pid) not in {"", "Z", "X"}]
@@ -134,6 +143,14 @@ def _children(pid: int) -> list[int]:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             found += map(int, (thread / "children").read_text().split())
     return found
+
+
+def _number(pid: int) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):  # here, in the sandbox, in the scenario
+                return int(line.split()[1:3][-1])
+    return pid
 
 
 def _asked_of_psutil(pid: int) -> list[int]:

@@ -175,7 +175,7 @@ class Sandbox:
             worker = self._take(scenario)
             deadline = time.monotonic() + scenario.limits.seconds
             try:
-                watch = partial(self._check_memory, scenario.limits)
+                watch = partial(self._check_memory, worker)
                 yield worker, Exchange(worker.channel, scenario.fakes, deadline, watch)
             finally:
                 worker.close()
@@ -258,18 +258,22 @@ class Sandbox:
                 if hangs or now > exchange.deadline:
                     raise OutOfTimeError
                 if now > look:
-                    self._check_memory(worker.limits)
+                    self._check_memory(worker)
                     look = now + WATCH_EVERY
 
-    def _check_memory(self, limits: Limits) -> None:
-        allowed = limits.memory_mb << 20
+    def _check_memory(self, worker: Worker) -> None:
+        allowed = worker.limits.memory_mb << 20
+        everything = processes.below(self.pid)
+        over = False
+        if self._at_once > 1:  # the others must not pay for it
+            own = processes.numbered(worker.line.number_of(worker), everything)
+            over = processes.memory(own, allowed) > allowed
         # Beside those that play there is one that waits, or what a stack has used at first.
         most = allowed * (self._at_once + 1)
-        total = processes.memory(processes.below(self.pid), most)
-        if total > most:
+        if over or processes.memory(everything, most) > most:
             raise CandidateError(
                 Reason.MEMORY,
-                f"used more than {limits.memory_mb:,} MB of memory in all its processes",
+                f"used more than {worker.limits.memory_mb:,} MB of memory in all its processes",
             )
 
     def _stuck_at(self, log: bytes) -> tuple[Frame, ...]:
