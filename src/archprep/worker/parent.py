@@ -18,6 +18,7 @@ the trunk serves scenarios that do not need that.
 from __future__ import annotations
 
 import base64
+import gc
 import importlib
 import os
 import select
@@ -62,8 +63,12 @@ def _serve_all(control: socket.socket, boot: dict[str, Any], probes: ModuleType)
 
 def _prepare(boot: dict[str, Any]) -> ModuleType:
     sys.path[:] = [*sys.path, *boot["path"]]
+    # Hardly anything of what is imported is garbage. Frozen, its pages stay shared after a fork.
+    gc.disable()
     for name in boot["preload"]:
         importlib.import_module(name)
+    gc.freeze()
+    gc.enable()
     probes = ModuleType("probes")
     sys.modules["probes"] = probes  # so that a probe's dataclasses and typing find their module
     exec(compile(boot["probes"], "probes.py", "exec"), probes.__dict__)  # noqa: S102 - trusted text
