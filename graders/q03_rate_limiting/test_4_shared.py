@@ -6,9 +6,9 @@ import time
 
 from archprep.grading import criterion, expect, redis_server, scenario
 
+from .shared import AT_ONCE, NO_TTL, PATIENCE, Ask, decisions, look
 from .site import POLICIES
 from .telling import short, tell_policies
-from .test_2_shared import AT_ONCE, NO_TTL, PATIENCE, Ask, decisions, look
 
 SECOND = 1000  # in milliseconds, as the server counts
 
