@@ -11,19 +11,14 @@ import importlib
 import os
 import socket
 import sys
-import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import protocol
+from . import protocol, raised
 from .stubs import Channel, Stub
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-MAX_TEXT = 20_000  # of an exception's message; the judge cuts and cleans again
-MAX_NAME = 200
-MAX_FRAMES = 12
 
 # This process is one scenario's: a folder of the candidate's files, a channel to the judge.
 root = ""
@@ -60,7 +55,7 @@ def play(
 def report(error: BaseException, phase: str = "probe") -> None:
     """End the scenario with this exception, from whichever process of it."""
     _flush()
-    channel.send({"raised": _describe(error, phase, root)})
+    channel.send({"raised": {"phase": phase} | raised.describe(error, root)})
 
 
 def _import(module: str, submission: str) -> None:
@@ -87,43 +82,6 @@ def _say_where_it_hangs(seconds: float) -> None:
     """Have the stack written on the log just before the judge ends an endless scenario."""
     with suppress(RuntimeError):  # no thread can be had for it: it is only a help
         faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
-
-
-def _describe(error: BaseException, phase: str, submission: str) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "phase": phase,
-        "type": type(error).__name__[:MAX_NAME],
-        "message": _text(error),
-        "frames": _frames(error, submission),
-    }
-    if isinstance(error, SyntaxError):
-        described["syntax"] = [_relative(error.filename or "", submission), error.lineno or 0]
-        described["message"] = str(error.msg)[:MAX_TEXT]
-    return described
-
-
-def _text(error: BaseException) -> str:
-    try:
-        # A lone surrogate would make the whole frame invalid and hide the message.
-        return str(error)[:MAX_TEXT].encode(errors="replace").decode()
-    except BaseException:  # noqa: BLE001 - the candidate's own __str__
-        return "(its message cannot be shown: its __str__ raises)"
-
-
-def _frames(error: BaseException, submission: str) -> list[list[Any]]:
-    # Only the candidate's own frames, nearest to the error last; probes are not theirs to see.
-    own = [
-        [_relative(frame.f_code.co_filename, submission), line, frame.f_code.co_name[:MAX_NAME]]
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename.startswith(submission)
-    ]
-    return own[-MAX_FRAMES:]
-
-
-def _relative(path: str, submission: str) -> str:
-    return (
-        os.path.relpath(path, submission) if path.startswith(submission) else os.path.basename(path)
-    )
 
 
 def _flush() -> None:
