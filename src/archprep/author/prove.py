@@ -19,6 +19,7 @@ from archprep.wrong import WrongAnswer, read_wrong_answer
 Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, nothing more
 
 REFERENCE_SEEDS = 10
+STACK_SEEDS = 3  # where each sandbox takes seconds to start
 THOROUGH_SEEDS = 3  # for each wrong answer
 FORGED_ROUNDS = 3
 THOROUGH_ROUNDS = 30
@@ -108,7 +109,7 @@ def _plan(exercise: Exercise, seed: int, *, thorough: bool) -> Plan:
             *_wrong_answers(plan, _seeds(seed, THOROUGH_SEEDS if thorough else 1), reference),
             *_stubs(exercise, seed),
             _forged(exercise, seed, reference, THOROUGH_ROUNDS if thorough else FORGED_ROUNDS),
-            *_references(exercise, _seeds(seed, REFERENCE_SEEDS)[1:], reference),
+            *_references(exercise, _seeds(seed, _reference_seeds(exercise))[1:], reference),
         ]
     except ContentError as e:
         plan.findings.append(Finding(exercise.id, "", e.message))
@@ -121,6 +122,10 @@ def _first(exercise: Exercise, seed: int, reference: dict[str, str]) -> Iterator
     if (exercise.brief_dir / "starter" / files.EXAMPLES).is_file():
         yield Job(exercise, Kind.EXAMPLES, "starter", seed, {})
         yield Job(exercise, Kind.EXAMPLES, "reference", seed, reference)
+
+
+def _reference_seeds(exercise: Exercise) -> int:
+    return REFERENCE_SEEDS if exercise.stack is None else min(REFERENCE_SEEDS, STACK_SEEDS)
 
 
 def _references(exercise: Exercise, seeds: list[int], reference: dict[str, str]) -> Iterator[Job]:
