@@ -235,15 +235,30 @@ class Front:
                 headers.append((name, value))
         peer = told.get(b"x-peer")
         scope = {**scope, "headers": headers, "client": peer and (peer, 51234)}
+        await self._call(self._guards[told[b"x-guard"]], scope, receive, send)
+
+    async def _call(self, guard, scope, receive, send):
+        """Call the middleware; the judge, not the log, is told of what it raises."""
+        begun = False
+
+        async def noting(message):
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await self._guards[told[b"x-guard"]](scope, receive, send)
+            await guard(scope, receive, noting)
         except NotImplementedError:
             raise
         except Exception as error:
-            if not scripted(error):  # those of the app have been answered, and are meant
-                where = scope["path"] + (f"?{q}" if (q := scope["query_string"].decode()) else "")
-                await asyncio.to_thread(self._broke, where, tell(error))
+            if scripted(error):  # the app's own, which it has answered
+                return
+            where = scope["path"] + (f"?{q}" if (q := scope["query_string"].decode()) else "")
+            await asyncio.to_thread(self._broke, where, tell(error))
+            if begun:
                 raise
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body"})
 
 
 async def live(receive, send):
