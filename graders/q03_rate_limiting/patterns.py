@@ -152,3 +152,11 @@ def at_once(caller: Caller, policy: Policy, times: int) -> None:
     """Hit some times at one instant."""
     for _ in range(times):
         caller.hit(policy)
+
+
+def twins(play):
+    """Identities that differ in one letter use up one policy, each for itself."""
+    policy = play.policy(play.rng.randint(2, 4), play.rng.randint(40, 60))
+    for caller in play.twins():
+        for _ in range(policy.limit + 1):
+            caller.hit(policy, after=0.25)

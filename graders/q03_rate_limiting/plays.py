@@ -48,11 +48,9 @@ class Play:
     def __post_init__(self) -> None:
         rng = self.rng
         self._names = rng.sample(NAMES, len(NAMES))
-        # The first ones differ in a letter's case or accent only, the others more.
-        name, *others = rng.sample(PEOPLE, len(PEOPLE))
-        twins = [f"user:{twin}" for twin in (name, name.title(), f"{name}é", f"{name}è")]
-        self._idents = [f"user:{other}" for other in others]
-        self._idents += [f"ip:192.0.2.{rng.randint(1, 254)}", *rng.sample(twins, 4)]
+        self._idents = [f"user:{name}" for name in PEOPLE]
+        self._idents += [f"ip:192.0.2.{rng.randint(1, 254)}"]
+        rng.shuffle(self._idents)
         # Any origin; and a server of 2004, when a quarter of a second was exact in time_machine.
         self.clock = float(rng.choice([0, rng.randint(1, 10**5), rng.randint(10**5, 10**7)]))
         self.server = 1_090_000_000.0 + rng.randint(0, 4 * 10**7) / 4
@@ -66,7 +64,15 @@ class Play:
 
     def caller(self, *, same: Caller | None = None, step: float = 0.25) -> Caller:
         """An identity of its own (or the same), some seconds after the start."""
-        ident = same.ident if same else self._idents.pop()
+        return self._caller(same.ident if same else self._idents.pop(), step)
+
+    def twins(self) -> list[Caller]:
+        """Identities that differ in a letter's case or accent only."""
+        ident = self._idents.pop(0)
+        alike = [ident, ident.title(), f"{ident}é", f"{ident}è"]
+        return [self._caller(twin, 0.25) for twin in self.rng.sample(alike, len(alike))]
+
+    def _caller(self, ident: str, step: float) -> Caller:
         self.callers.append(Caller(self, ident, quarters(self.rng, 0, 10), step))
         return self.callers[-1]
 

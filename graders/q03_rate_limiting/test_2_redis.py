@@ -16,6 +16,7 @@ def shared_window(candidate, rng):
 
 def redis_window(rng):
     play = Play(rng, REDIS, limiters=2)
+    patterns.twins(play)
     caller, policy = play.caller(), play.policy(rng.randint(6, 8), rng.randint(20, 60))
     for part in (opens_on_time, closed_before, patterns.dear, patterns.tiers):
         part(caller, policy)
