@@ -67,6 +67,9 @@ def forwarded_cases(site: Site) -> list[Case]:
 
     def add(note: str, peer: str | None, lines: list[str], ident: str, **more: object) -> None:
         headers = [("X-Forwarded-For", line) for line in lines]
+        if len(cases) % 3:  # nothing is said of these, so they say nothing
+            name, form = [("X-Real-Ip", "{}"), ("Forwarded", "for={}")][len(cases) % 3 - 1]
+            headers.append((name, form.format(site.address())))
         where = f"{path}/{site.token()}"
         cases.append(
             site.case(

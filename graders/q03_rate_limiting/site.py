@@ -215,10 +215,12 @@ class Site:
         self.rules.append(made)
         return made
 
-    def person(self, tier: str = "default", header: str = "Authorization") -> Person:
+    def person(
+        self, tier: str = "default", header: str = "Authorization", name: str = ""
+    ) -> Person:
         """Somebody with credentials that identify() knows."""
         scheme = "Bearer " if header == "Authorization" else ""
-        name = f"{self.rng.choice('acmpx')}{self.rng.randint(100, 99999)}"
+        name = name or f"{self.rng.choice('acmpx')}{self.rng.randint(100, 99999)}"
         self.people.append(Person(name, tier, (header, scheme + self.token())))
         return self.people[-1]
 

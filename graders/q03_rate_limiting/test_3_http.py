@@ -6,6 +6,7 @@ The limiter is the judge's: it answers with drawn decisions and remembers what i
 from __future__ import annotations
 
 from math import ceil
+from urllib.parse import unquote
 
 from archprep.grading import assert_same, criterion, expect, scenario
 
@@ -154,12 +155,10 @@ def principal(site):
     """Credentials of all kinds; each hit must name whom identify() knows, or the address."""
     path = f"/{site.word()}"
     rule = site.rule(path, site.policies())
-    one, other, third = (
-        site.person(header=h) for h in ("Authorization", "Authorization", "X-Api-Key")
-    )
-    again = site.person(header="Authorization")  # the same person with another token
-    site.people[-1] = again = type(again)(one.id, one.tier, again.header)
-    keyed = site.person(header="X-Api-Key")
+    number = site.rng.randint(10, 9999)
+    one, other = (site.person(name=f"{name}{number}") for name in ("Ann-", "ann-"))
+    again = site.person(name=one.id)  # with another token
+    third, keyed = (site.person(header="X-Api-Key") for _ in "ab")
     key, token = keyed.header, one.header[1].partition(" ")[2]
     junk = [("Authorization", f"Bearer {site.token()}") for _ in range(3)]
     home = site.address()
@@ -257,6 +256,8 @@ def rules(site):
         ("PUT", under(f"{a}{deep}"), inner),
         ("GET", f"{a}{deep}s", outer),
         ("GET", f"{a}s", None),
+        ("GET", a.upper(), None),
+        ("GET", f"/%{ord(a[1]):x}{a[2:]}", outer),
         ("GET", f"{a}s{deep}", None),
         ("GET", f"{e}{a}", None),
         ("GET", f"{e}?next={a}", None),
@@ -293,7 +294,7 @@ def rules(site):
             case.note = "no rule matches" if not case.policies else "the first rule that matches"
 
     def judge(case):
-        near = [rule for rule in own if rule["path"] in case.request.path]
+        near = [rule for rule in own if rule["path"] in unquote(case.request.path).lower()]
         judge_rule(case, f"{tell_rules(near)}\n{tell_request(case)}")
 
     return Group(cases, judge)
