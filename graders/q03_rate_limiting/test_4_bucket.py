@@ -25,26 +25,43 @@ def burst(rng):
     pair = (quick, play.policy(*slow[2], burst=rng.randint(6, 9)))
     for policies in ((small,), (plain,), (large,), pair, pair[::-1]):
         caller, fills = play.caller(), int(max(p.size / p.rate for p in policies))
-        for _ in range(2):
-            empty(caller, policies)
-            fairly(caller, policies, fills * 3 // 4, 1)
-            trickle(caller, policies)
-            caller.now += fills + quarters(rng, 1, 10)
+        drain(caller, policies)
+        fairly(caller, policies, fills * 3 // 4, 1)
+        trickle(caller, policies)
+        caller.now += fills + quarters(rng, 1, 10)
+        drain(caller, policies)
+        back_too_soon(caller, policies)
+        too_dear(caller, policies)
+        trickle(caller, policies)
+        caller.now += fills + quarters(rng, 1, 10)
+        caller.hit(*policies)
     return play
 
 
-def empty(caller, policies):
-    """From full to empty at one instant, all of them; then one who was told to wait comes back."""
+def drain(caller, policies):
+    """From full to empty at one instant, all of them."""
     for some in (policies, *((p,) for p in policies[1:] + policies[:-1])):
         while caller.hit(*some).allowed:
             pass
-    due = caller.hit(*policies)
+    caller.hit(*policies)
+
+
+def back_too_soon(caller, policies):
+    """When there is half a token or more, and not one; then when it was told to come."""
+    due = fairly(caller, policies, int(3 / min(p.rate for p in policies)) / 4, 1)
     fairly(caller, policies, due.retry_after, 1)
+
+
+def too_dear(caller, policies):
+    """There is a token and a half, and the hit costs two."""
+    missing = (1.5 - float(caller.model.level(caller.now, p)) for p in policies)
+    waits = [lack / float(p.rate) for lack, p in zip(missing, policies, strict=True)]
+    fairly(caller, policies, max(1, int(4 * max(waits))) / 4, 2)
 
 
 def trickle(caller, policies):
     rng = caller.play.rng
-    for _ in range(5):
+    for _ in range(4):
         after = quarters(rng, 0.25, 2 / min(p.rate for p in policies))
         cost = rng.choice([1, 1, 1, 2])
         fairly(caller, policies, after, cost)
@@ -54,7 +71,7 @@ def fairly(caller, policies, after, cost):
     """Hit after so many seconds, or a little later where the last bit would decide."""
     while not caller.model.fair(caller.now + after, policies, cost):
         after += 0.25
-    caller.hit(*policies, after=after, cost=cost)
+    return caller.hit(*policies, after=after, cost=cost)
 
 
 @criterion(
