@@ -1,0 +1,189 @@
+"""The data platform, in the judge: what the tasks' calls do, and the journal of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from archprep.grading import Refuse
+
+from .rows import Row, token
+
+Key = tuple[str, datetime]  # a tenant and the beginning of an interval
+
+SAYS = {
+    "transient": "the connection was lost",
+    "permanent": "the contract has ended",
+}
+
+
+@dataclass
+class Fault:
+    """What a tenant's calls of one function meet: so many times, or (None) always."""
+
+    kind: str
+    times: int | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that came, and whether it worked (ok, transient or permanent)."""
+
+    name: str
+    tenant: str
+    start: datetime | None = None
+    end: datetime | None = None
+    rows: tuple[Row, ...] = ()
+    how: str = "ok"
+
+
+@dataclass
+class Record:
+    """One run: the calls it made, and what was there before and after it."""
+
+    calls: list[Call] = field(default_factory=list)
+    alerts: list[list[str]] = field(default_factory=list)
+    staged: list[str] = field(default_factory=list)  # refs
+    before: dict[Key, list[Row]] = field(default_factory=dict)
+    after: dict[Key, list[Row]] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)  # refs that are there at its end
+    ended: bool = False
+
+    def of(self, *names: str) -> list[Call]:
+        return [call for call in self.calls if call.name in names]
+
+    def count(self, *names: str) -> Counter[str]:
+        """How often each tenant's functions of these names were called."""
+        return Counter(call.tenant for call in self.of(*names))
+
+    def fetched(self, tenant: str) -> list[Row] | None:
+        """What the last fetch that worked returned."""
+        found = [c.rows for c in self.of("fetch") if c.tenant == tenant and c.how == "ok"]
+        return list(found[-1]) if found else None
+
+    def written(self, tenant: str) -> list[Row] | None:
+        """What the tenant's partition holds at the end, whichever the run has written to."""
+        starts = [c.start for c in self.of("begin_partition", "write") if c.tenant == tenant]
+        return None if not starts else self.after.get((tenant, starts[-1]))
+
+
+class Platform:
+    """Answers the calls; its sources, its faults and its refs are the judge's secret."""
+
+    def __init__(self, rng: Random, faults: dict[tuple[str, str], Fault] | None = None) -> None:
+        self._rng = rng
+        self.faults = faults or {}  # by function and tenant
+        self.sources: dict[str, list[Row]] = {}
+        self.partitions: dict[Key, list[Row]] = {}
+        self.staging: dict[str, tuple[str, list[Row]]] = {}
+        self.foreign: list[str] = []
+        self.records: dict[int, Record] = {}
+        self._now = Record()
+
+    def keep_foreign(self, tenant: str) -> None:
+        """Stage something that belongs to somebody else."""
+        self.foreign.append(self._staged(tenant, [{"id": token(self._rng, 6)}]))
+
+    # -- the turns of a scenario
+
+    def begin_run(self, number: int) -> None:
+        self._now = self.records[number] = Record(before=deepcopy(self.partitions))
+
+    def end_run(self, number: int) -> None:
+        record = self.records[number]
+        record.after, record.left = deepcopy(self.partitions), list(self.staging)
+        record.ended = True
+
+    # -- what tasks call
+
+    def fetch(self, tenant: str, start: str, end: str) -> list[Row]:
+        since, until = _instant(start), _instant(end)
+        rows = [
+            row
+            for row in self.sources.get(_text(tenant), [])
+            if since <= _instant(row["updated_at"]) < until
+        ]
+        self._meet("fetch", tenant, since, until, rows)
+        return rows
+
+    def stage(self, tenant: str, start: str, rows: list[Row]) -> str:
+        self._meet("stage", _text(tenant), _instant(start), None, _rows(rows))
+        ref = self._staged(tenant, rows)
+        self._now.staged.append(ref)
+        return ref
+
+    def read(self, ref: str) -> list[Row]:
+        if _text(ref) not in self.staging:
+            raise Refuse(f"nothing is staged under the ref {ref!r}")
+        tenant, rows = self.staging[ref]
+        self._meet("read", tenant, None, None, rows)
+        return rows
+
+    def begin_partition(self, tenant: str, start: str) -> None:
+        since = _instant(start)
+        self._meet("begin_partition", _text(tenant), since, None, [])
+        self.partitions[tenant, since] = []
+
+    def write(self, tenant: str, start: str, end: str, rows: list[Row]) -> None:
+        since, until = _instant(start), _instant(end)
+        partition = self.partitions.setdefault((_text(tenant), since), [])
+        try:
+            self._meet("write", tenant, since, until, _rows(rows))
+        except Refuse:
+            partition += rows[: len(rows) // 2]
+            raise
+        partition += rows
+
+    def release(self, ref: str) -> None:
+        self.staging.pop(_text(ref), None)
+
+    def staged(self) -> list[str]:
+        return list(self.staging)
+
+    def alert(self, run_key: str, tenants: list[str]) -> None:
+        _text(run_key)
+        self._now.alerts.append([_text(tenant) for tenant in tenants])
+
+    def _meet(
+        self,
+        name: str,
+        tenant: str,
+        start: datetime | None,
+        end: datetime | None,
+        rows: Sequence[Row],
+    ) -> None:
+        """Note the call; let it fail where that was planned."""
+        fault = self.faults.get((name, tenant))
+        how = "ok" if fault is None or fault.times == 0 else fault.kind
+        self._now.calls.append(Call(name, tenant, start, end, tuple(rows), how))
+        if fault is None or how == "ok":
+            return
+        if fault.times is not None:
+            fault.times -= 1
+        raise Refuse(f"{how} {name}: {SAYS[how]}")
+
+    def _staged(self, tenant: str, rows: list[Row]) -> str:
+        ref = f"staged/{token(self._rng, 20)}"
+        self.staging[ref] = (tenant, deepcopy(rows))
+        return ref
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is no text")
+    return value
+
+
+def _rows(value: Any) -> list[Row]:
+    if not all(isinstance(row, dict) for row in value):
+        raise TypeError("rows are dicts")
+    return list(value)
