@@ -227,7 +227,9 @@ def run(
     ] = False,
     date: Annotated[
         str | None,
-        typer.Option(help="The DAG's first run from this date on, e.g. 2026-03-02.", metavar="DATE"),
+        typer.Option(
+            help="The DAG's first run from this date on, e.g. 2026-03-02.", metavar="DATE"
+        ),
     ] = None,
 ) -> None:
     """Try your code for real: its service, or its DAG in a local Airflow. Ctrl-C ends it.

@@ -67,9 +67,7 @@ def sandbox(
     """Give a sandbox for a submission under a tested profile, and the isolation in force."""
     tested = inspect(level)
     at_once = exercise.at_once
-    with Sandbox(
-        tested.profile, boot, submission, tested.seccomp, stage, at_once
-    ) as running:
+    with Sandbox(tested.profile, boot, submission, tested.seccomp, stage, at_once) as running:
         yield running, describe(tested, exercise.limits)
 
 
