@@ -103,7 +103,7 @@ def _instants(rng: Random, start: datetime, count: int) -> list[datetime]:
     """Different instants of one interval; some are a fraction of a second apart."""
     seconds = rng.sample(range(1, 86_399), count)
     found = [start + timedelta(seconds=second) for second in seconds]
-    if count > 2:
+    if count > 3:
         found[0], found[1] = start, start + DAY - timedelta(milliseconds=1)
     if count > 1:
         found[-1] = found[-2] + timedelta(milliseconds=rng.randint(1, 400))

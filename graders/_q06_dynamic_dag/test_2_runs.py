@@ -185,7 +185,7 @@ def test_partitions(several):
         expect(
             wrong is None,
             expected=wrong[0] if wrong else "",
-            observed=wrong[1] + why(run) if wrong else "",
+            observed=wrong[1] + ("" if seen else why(run)) if wrong else "",
             given="\n".join([given, *(wrong[2] if wrong else ())]),
         )
 

@@ -61,6 +61,8 @@ def why(run: Run, tasks: Sequence[str] = ("get_tenants", *STEPS)) -> str:
     if not run.told.state:
         return ""
     for failure in run.told.failures:
+        if failure.type == "NotImplementedError" and failure.task is None:
+            return f". Not written yet: {_place(failure)}"
         if failure.task in tasks and not _planned(failure):
             return f". {_failure(run, failure)}"
     if not run.told.tasks:
@@ -86,7 +88,12 @@ def _failure(run: Run, failure: Failure) -> str:
     if failure.callback:
         where += f" in its {failure.callback}"
     said = f"{where} raised {failure.type}: {failure.message}"[:MOST]
-    if failure.frames:
-        file, line, function = failure.frames[-1]
-        said += f" ({file}:{line}, in {function})"
-    return said
+    return f"{said} ({_place(failure)})" if failure.frames else said
+
+
+def _place(failure: Failure) -> str:
+    """Where the candidate's code raised it."""
+    if not failure.frames:
+        return failure.message[:MOST]
+    file, line, function = failure.frames[-1]
+    return f"{function} in {file}:{line}"

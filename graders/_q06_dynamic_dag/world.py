@@ -99,6 +99,9 @@ class Platform:
         record.after, record.left = deepcopy(self.partitions), list(self.staging)
         record.ended = True
 
+    def has_been_called(self) -> bool:
+        return bool(self._now.calls)
+
     # -- what tasks call
 
     def fetch(self, tenant: str, start: str, end: str) -> list[Row]:
