@@ -211,7 +211,7 @@ def test_store_fails(outages):
 # -- a limiter that does not answer
 
 
-@scenario
+@scenario(waits=True)
 def hangs(candidate, rng):
     """Limiters without an answer, slow ones within their time, and an app that takes its time."""
     patient = {"store_timeout_s": 30.0}

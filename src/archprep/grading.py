@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -115,8 +116,15 @@ class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not a
         )
 
 
-# Scenarios that need nothing but the candidate, by module and name: these may play at once.
-AHEAD: dict[tuple[str, str], Callable[[int, dict[str, Any]], Any]] = {}
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A scenario that needs nothing but the candidate: it may play while others do."""
+
+    play: Callable[[int, dict[str, Any]], Any]
+    waits: bool  # more than it works: it starts first, and the others play meanwhile
+
+
+AHEAD: dict[tuple[str, str], Ahead] = {}  # by module and name
 
 
 class _Tally(threading.local):
@@ -137,11 +145,14 @@ def criterion(title: str, *, task: int, points: int, hint: str) -> Callable[[F],
     return declare
 
 
-def scenario(function: Callable[..., Any]) -> Any:
+def scenario(function: Callable[..., Any] | None = None, *, waits: bool = False) -> Any:
     """Make a fixture that plays once and feeds every criterion that asks for it.
 
     Its `rng` depends on the seed and its name alone, so that one criterion repeats exactly.
+    `waits`: it spends its time waiting, so where several play at once it starts first.
     """
+    if function is None:
+        return partial(scenario, waits=waits)
     name = function.__name__
     needed = [p for p in inspect.signature(function).parameters if p != "rng"]
     drawn = "rng" in inspect.signature(function).parameters
@@ -161,7 +172,7 @@ def scenario(function: Callable[..., Any]) -> Any:
         return play(request.config.archprep_seed, inputs)  # type: ignore[attr-defined]
 
     if needed == ["candidate"]:
-        AHEAD[function.__module__, name] = play
+        AHEAD[function.__module__, name] = Ahead(play, waits)
     return pytest.fixture(scope="module", name=name)(fixture)
 
 

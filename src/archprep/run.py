@@ -144,13 +144,15 @@ class Run:
 
         if self._pool is None:
             return
-        for item in session.items:
-            module = item.module.__name__  # type: ignore[attr-defined]
-            for name in getattr(item, "fixturenames", ()):
-                key = (module, name)
-                if key in AHEAD and key not in self._ahead:
-                    inputs = {"candidate": self._candidate}
-                    self._ahead[key] = self._pool.submit(AHEAD[key], self._seed, inputs)
+        wanted = dict.fromkeys(
+            (item.module.__name__, name)  # type: ignore[attr-defined]
+            for item in session.items
+            for name in getattr(item, "fixturenames", ())
+        )
+        keys = [key for key in wanted if key in AHEAD]
+        for key in sorted(keys, key=lambda key: not AHEAD[key].waits):
+            inputs = {"candidate": self._candidate}
+            self._ahead[key] = self._pool.submit(AHEAD[key].play, self._seed, inputs)
 
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
