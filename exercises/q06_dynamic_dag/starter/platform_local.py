@@ -52,9 +52,9 @@ def answer(name: str, arguments: dict[str, Any]) -> Any:
         fails = _planned_failure(db, name, tenant)
         if fails and name == "write":  # a lost connection may well be lost half-way
             _write(db, **arguments | {"rows": arguments["rows"][::2]})
-        db.commit()
-        if fails:
-            raise fails
+    if fails:
+        raise fails
+    with _database() as db:
         return _CALLS[name](db, **arguments)
 
 
@@ -155,12 +155,11 @@ def _database() -> Iterator[sqlite3.Connection]:
     """Open the file; what is done with it is one transaction, or none if it raises."""
     home = Path(os.environ.get("PLATFORM_HOME") or Path(__file__).parent / ".local")
     home.mkdir(parents=True, exist_ok=True)
-    is_new = not (home / "platform.db").exists()
-    db = sqlite3.connect(home / "platform.db", timeout=30)
+    db = sqlite3.connect(home / "platform.db", timeout=30, isolation_level=None)
     try:
         with db:
-            db.executescript(_SCHEMA)
-            if is_new:
+            db.execute("begin immediate")  # of processes that come at the same time, one seeds
+            if _value(db, "pragma user_version") == 0:
                 _seed(db)
             yield db
     finally:
@@ -169,6 +168,8 @@ def _database() -> Iterator[sqlite3.Connection]:
 
 def _seed(db: sqlite3.Connection) -> None:
     """A week of three tenants, from 2026-03-01, and a fourth one whose contract has ended."""
+    for statement in _SCHEMA.split(";"):
+        db.execute(statement)
     begin = datetime(2026, 3, 1, 2, tzinfo=UTC)
     for number, tenant in enumerate(["acme", "bolt", "čapek"]):
         for hour in range(0, 7 * 24, 5 + number):
@@ -181,6 +182,7 @@ def _seed(db: sqlite3.Connection) -> None:
             _add_row(db, tenant, row)
     db.execute("insert into source values ('dune', 0, '{}')")
     db.execute("insert into failure values ('fetch', 'dune', 1, 1)")
+    db.execute("pragma user_version = 1")
 
 
 def _add_row(db: sqlite3.Connection, tenant: str, row: Row) -> None:
