@@ -2,7 +2,8 @@
 
 The baseline of `speed.py`: the same scenarios, cases and seeds as `archprep check`, the
 candidate's modules imported beside the graders. Fast, and forgeable: the price of the
-boundary is what the ratio shows. `PLAIN_SUBMISSION` is the folder of the code to grade.
+boundary is what the ratio shows. `PLAIN_SUBMISSION` is the folder of the code to grade,
+`PLAIN_SCRATCH` one to write to.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import queue
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -27,11 +29,13 @@ from archprep import isolation
 from archprep.doors import Door, listeners
 from archprep.grading import Fake, Held
 from archprep.web import Web
+from archprep.worker import scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEED = int(os.environ.get("PLAIN_SEED", "1"))
+_NOT_FOR_PROBES = ("seconds", "given", "warmed")
 
 
 class InProcess:
@@ -49,6 +53,7 @@ class InProcess:
         """Call the probe with the judge's objects themselves; data comes back as JSON would."""
         import msgspec
 
+        os.chdir(tempfile.mkdtemp(dir=os.environ["PLAIN_SCRATCH"]))
         value = _copied(getattr(self._probes, probe)(**_given(inputs)))
         return value if returns is None else msgspec.convert(value, returns, strict=True)
 
@@ -85,7 +90,7 @@ class Direct:
 
 def _given(inputs: dict[str, Any]) -> dict[str, Any]:
     """Return what the probe gets: the judge's objects themselves, and copies of data."""
-    given = {k: v for k, v in inputs.items() if k not in ("seconds", "given")}
+    given = {k: v for k, v in inputs.items() if k not in _NOT_FOR_PROBES}
     return {k: _passed(v) for k, v in given.items()}
 
 
@@ -115,7 +120,8 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 
 
 def _probes(graders: Path) -> ModuleType:
-    sys.path.append(os.environ["PLAIN_SUBMISSION"])
+    scenario.root = os.environ["PLAIN_SUBMISSION"]
+    sys.path.append(scenario.root)
     spec = importlib.util.spec_from_file_location("probes", graders / "probes.py")
     assert spec is not None
     assert spec.loader is not None

@@ -18,9 +18,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from archprep import airflow_home, catalog
+from archprep.worker.airflow import TEMPLATE
+
 ROOT = Path(__file__).parents[1]
 ARCHPREP = str(Path(sys.executable).with_name("archprep"))
-REFERENCES = {"q1": "q01_event_bus", "q3": "q03_rate_limiting"}
+REFERENCES = {"q1": "q01_event_bus", "q3": "q03_rate_limiting", "q6": "q06_dynamic_dag"}
+BARS = {"q1": 1.6, "q3": 1.3, "q6": 0.9}  # of a check, against one plain process
 SEED = "1"
 LOOP = """
 
@@ -45,40 +49,49 @@ class Pair:
 
 
 def main() -> None:
-    """Measure every pair and print a line for each."""
+    """Measure every pair, or those of some names, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
-    runs = parser.parse_args().runs
+    parser.add_argument("names", nargs="*", help="list, q1, q3, q6; all of them unless given")
+    asked = parser.parse_args()
+    names = asked.names or ["list", *REFERENCES]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ARCHPREP_HOME"] = str(Path(folder, "home"))
-        places = {name: _workspace(Path(folder), name) for name in REFERENCES}
-        print(f"{'what':<34}{'median':>9}{'ratio':>8}{'min':>7}{'max':>7}{'bar':>6}")
-        for pair in _pairs(places):
-            _report(pair, runs)
-        _watch(places["q3"], runs)
-        _endless_loop(places["q1"])
+        os.environ["PLAIN_SCRATCH"] = folder
+        print(f"{'what':<36}{'median':>9}{'ratio':>8}{'min':>7}{'max':>7}{'bar':>6}")
+        for name in names:
+            _measure(name, Path(folder), asked.runs)
+
+
+def _measure(name: str, folder: Path, runs: int) -> None:
+    if name == "list":
+        plain = [sys.executable, "-c", "import typer"]
+        _report(Pair("list / import typer", [ARCHPREP, "list"], plain, 2.0), runs)
+        return
+    workspace = _workspace(folder, name)
+    pair = _check(name, workspace)
+    _report(pair, runs)
+    if name == "q1":
+        _endless_loop(workspace)
+    if name == "q3":
+        _watch(Pair("watch q3, save to scorecard / check", (), pair.command, 0.5), workspace, runs)
+    if name == "q6":
+        bar = "watch q6, save to scorecard / plain"
+        _watch(Pair(bar, (), pair.against, 0.5, pair.env), workspace, runs)
 
 
 def _workspace(folder: Path, name: str) -> Path:
     """Start an exercise and put the reference in place; the first check runs the self-test, too."""
     workspace = folder / name
     _run([ARCHPREP, "start", name, "--dir", str(workspace)])
-    for path in (ROOT / "solutions" / REFERENCES[name]).glob("*.py"):
-        shutil.copy(path, workspace)
+    solution = ROOT / "solutions" / REFERENCES[name]
+    for path in solution.rglob("*.py"):
+        shutil.copy(path, workspace / path.relative_to(solution))
     _run([ARCHPREP, "check", name, "--dir", str(workspace)])
     return workspace
 
 
-def _pairs(places: dict[str, Path]) -> list[Pair]:
-    python = sys.executable
-    return [
-        Pair("list / import typer", [ARCHPREP, "list"], [python, "-c", "import typer"], 2.0),
-        _check("q1", places["q1"], 1.6),
-        _check("q3", places["q3"], 1.3),
-    ]
-
-
-def _check(name: str, workspace: Path, bar: float) -> Pair:
+def _check(name: str, workspace: Path) -> Pair:
     """The whole command, against the same graders, cases and seed in one plain process."""
     plain = [
         sys.executable,
@@ -98,14 +111,23 @@ def _check(name: str, workspace: Path, bar: float) -> Pair:
         "PYTHONPATH": str(ROOT / "bench"),
         "PLAIN_SUBMISSION": str(ROOT / "solutions" / REFERENCES[name]),
         "PLAIN_SEED": SEED,
+        **_stack(name, workspace.parent),
     }
     return Pair(
         f"check {name} / plain pytest in-process",
         _checked(name, workspace),
         [*plain, "--rootdir", str(graders.parent), "-c", os.devnull, str(graders)],
-        bar,
+        BARS[name],
         env,
     )
+
+
+def _stack(name: str, folder: Path) -> dict[str, str]:
+    """What Airflow needs in a plain process, where the exercise wants Airflow."""
+    if catalog.get(name).stack is None:
+        return {}
+    template = airflow_home.template(print)
+    return airflow_home.environment(str(folder / "airflow")) | {TEMPLATE: str(template)}
 
 
 def _checked(name: str, workspace: Path) -> list[str]:
@@ -124,16 +146,17 @@ def _print(name: str, measured: list[tuple[float, float]], bar: float) -> None:
     middle = statistics.median(ratios)
     mark = "" if middle <= bar else "  above the bar"
     print(
-        f"{name:<34}{statistics.median(a for a, _ in measured):>7.3f} s{middle:>8.2f}"
+        f"{name:<36}{statistics.median(a for a, _ in measured):>7.3f} s{middle:>8.2f}"
         f"{min(ratios):>7.2f}{max(ratios):>7.2f}{bar:>6.1f}{mark}",
         flush=True,
     )
 
 
-def _watch(workspace: Path, runs: int) -> None:
-    """From a save to the scorecard, while `watch` keeps its sandbox warm; and a cold check."""
-    code = workspace / "ratelimit.py"
-    command = [ARCHPREP, "watch", "q3", "--dir", str(workspace)]
+def _watch(pair: Pair, workspace: Path, runs: int) -> None:
+    """From a save to the scorecard, while `watch` keeps its sandbox warm."""
+    name = workspace.name
+    (code,) = (workspace / entry for entry in catalog.get(name).entry)
+    command = [ARCHPREP, "watch", name, "--dir", str(workspace)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         _await_scorecard(watching.stdout)
@@ -144,9 +167,9 @@ def _watch(workspace: Path, runs: int) -> None:
                 file.write(f"# {number}\n")
             _await_scorecard(watching.stdout)
             saved = time.perf_counter() - started
-            measured.append((saved, _seconds(_checked("q3", workspace), {})))
+            measured.append((saved, _seconds(pair.against, pair.env)))
         watching.terminate()
-    _print("watch q3, save to scorecard / check", measured, 0.5)
+    _print(pair.name, measured, pair.bar)
 
 
 def _await_scorecard(lines: Iterable[str]) -> None:

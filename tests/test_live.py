@@ -380,6 +380,21 @@ def test_a_dag_that_is_not_there(pipeline: Path, started: Start, old: str, new: 
     assert says in running.said
 
 
+@needs_airflow
+def test_the_reference_of_q6_succeeds_on_a_real_airflow(
+    started: Start, with_airflow: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Scheduler, API server and task processes; the starter's stand-in is the platform."""
+    monkeypatch.delenv("ARCHPREP_CONTENT", raising=False)
+    monkeypatch.setenv("ARCHPREP_HOME", str(with_airflow))
+    running = started("q6", "--reference", "--once")
+    assert running.says("The run succeeded after", patience=240), running.said
+    for tenant in ("acme", "bolt", "čapek"):
+        assert f"process_tenant.load [{tenant}] success" in running.said
+    assert "cleanup success" in running.said
+    assert running.ends() == 0
+
+
 def test_an_airflow_that_does_not_fit_is_told(pipeline: Path, run: Run):
     """Where there is none, or another version: the command that mends it."""
     if airflow_home.problems():

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 from archprep import judge, workspace
 from archprep.author.proof import Examples, Job, Kind, Outcome
@@ -19,37 +20,70 @@ from archprep.model import Scorecard, Submission
 EXAMPLES_SECONDS = 120
 
 
-def play(job: Job) -> Outcome:
-    """Do a job; a fault of the exercise is part of the outcome, and stops no other job."""
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            if job.kind is Kind.EXAMPLES:
-                return Outcome(job, examples=_examples(job, Path(folder)))
-            return Outcome(job, cards=_grade(job, Path(folder)))
-    except ArchprepError as e:
-        return Outcome(job, fault=e.message)
-    except Exception as e:  # noqa: BLE001 - a bug of archprep's; the other jobs still tell something
-        return Outcome(job, fault=f"archprep itself failed ({type(e).__name__}: {e}).")
+class Player:
+    """Does job after job; what is graded of one exercise shares a warm sandbox, as in `watch`."""
+
+    def __init__(self) -> None:
+        self._opened = ExitStack()
+        self._session: judge.Session | None = None
+        self._exercise = ""
+        self._stage = Path()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def play(self, job: Job) -> Outcome:
+        """Do a job; a fault of the exercise is part of the outcome, and stops no other job."""
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                if job.kind is Kind.EXAMPLES:
+                    return Outcome(job, examples=_examples(job, Path(folder)))
+                if job.kind is Kind.FORGED:
+                    return Outcome(job, cards=_forged(job, Path(folder)))
+                return Outcome(job, cards=(self._grade(job, Path(folder)),))
+        except ArchprepError as e:
+            self._close()
+            return Outcome(job, fault=e.message)
+        except Exception as e:  # noqa: BLE001 - a bug of archprep's; the other jobs still tell something
+            self._close()
+            return Outcome(job, fault=f"archprep itself failed ({type(e).__name__}: {e}).")
+
+    def _grade(self, job: Job, folder: Path) -> Scorecard:
+        if job.exercise.id != self._exercise:
+            self._close()
+        if self._session is None:
+            self._stage = Path(self._opened.enter_context(tempfile.TemporaryDirectory()), "stage")
+            self._stage.mkdir(mode=0o755)
+        with _frozen(job, folder, self._stage / "answer") as submission:
+            if self._session is None:
+                opened = judge.opened(job.exercise, submission, stage=self._stage)
+                self._session = self._opened.enter_context(opened)
+                self._exercise = job.exercise.id
+            return self._session.grade(submission, seed=job.seed)
+
+    def _close(self) -> None:
+        self._session, self._exercise = None, ""
+        self._opened.close()
 
 
-def _grade(job: Job, folder: Path) -> tuple[Scorecard, ...]:
-    with _frozen(job, folder / "answer") as submission:
-        if job.kind is not Kind.FORGED:
-            return (judge.grade(job.exercise, submission, seed=job.seed),)
-        from archprep.author import forge
+def _forged(job: Job, folder: Path) -> tuple[Scorecard, ...]:
+    from archprep.author import forge
 
-        bare = Job(job.exercise, Kind.STARTER, "", job.seed, {})
-        with _frozen(bare, folder / "starter") as starter:
-            forged = forge.grade(
-                job.exercise, submission, starter, seed=job.seed, rounds=job.rounds
-            )
-            return tuple(forged)
+    bare = Job(job.exercise, Kind.STARTER, "", job.seed, {})
+    with (
+        _frozen(job, folder / "answer", folder / "answer's") as submission,
+        _frozen(bare, folder / "starter", folder / "starter's") as starter,
+    ):
+        forged = forge.grade(job.exercise, submission, starter, seed=job.seed, rounds=job.rounds)
+        return tuple(forged)
 
 
 @contextmanager
-def _frozen(job: Job, folder: Path) -> Iterator[Submission]:
-    folder.mkdir()
-    stage = folder / "stage"
+def _frozen(job: Job, folder: Path, stage: Path) -> Iterator[Submission]:
+    folder.mkdir(exist_ok=True)
     submission = workspace.freeze(_laid_out(job, folder), job.exercise, stage)
     try:
         yield submission

@@ -122,7 +122,8 @@ def _serve(channel: Connection, scratch: str) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
     tempfile.tempdir = scratch
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
-        from archprep.author.play import play
+        from archprep.author.play import Player
 
-        while True:
-            channel.send(play(channel.recv()))
+        with Player() as player:
+            while True:
+                channel.send(player.play(channel.recv()))
