@@ -27,9 +27,10 @@ import pytest
 
 from archprep import isolation
 from archprep.doors import Door, listeners
-from archprep.grading import Fake, Held
+from archprep.grading import Fake, Held, Refuse
 from archprep.web import Web
 from archprep.worker import scenario
+from archprep.worker.stubs import FakeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,10 @@ class Direct:
         return functools.partial(self._call, getattr(self._target, method))
 
     def _call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
-        value = method(*args, **kwargs)
+        try:
+            value = method(*args, **kwargs)
+        except Refuse as e:
+            raise FakeError(str(e)) from None
         if not isinstance(value, Held):
             return value
         released: queue.Queue[Any] = queue.Queue()

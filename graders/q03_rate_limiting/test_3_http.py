@@ -57,6 +57,8 @@ def fields(site):
         reset = case.decision["reset_s"]
         for name in reset:
             reset[name] = site.rng.choice([0.0, 0.25, float(ceil(reset[name]))])
+    left = cases[-1].decision["remaining"]  # three policies: one is violated, and one is not
+    left |= dict(zip(site.rng.sample([*left], 2), (0, site.rng.randint(1, 9)), strict=True))
     return Group(cases, judge_fields)
 
 
