@@ -228,6 +228,19 @@ def test_doctor_minds_an_airflow_that_cannot_work(installed):
     assert "fastapi<" in fix
 
 
+def test_doctor_finds_a_damaged_database(installed, builds, monkeypatch):
+    monkeypatch.setattr(airflow_home, "is_compiled", lambda: True)
+    path = template([])
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    (found, good, fix), _ = examined()
+    assert not good
+    assert f"{path} is damaged" in found
+    assert fix == f"rm {path}"
+    path.unlink()
+    assert examined() == [("3.3.2", True, None)]
+
+
 @needs_airflow
 def test_compiled_or_not_is_seen_beside_the_modules(tmp_path, monkeypatch):
     assert airflow_home.is_compiled() in {True, False}

@@ -81,13 +81,18 @@ def template(progress: Callable[[str], None]) -> Path:
     ContentError when it cannot be built.
     """
     cache = store.cache_dir()
-    for kept in sorted(cache.glob(f"airflow-{VERSION}-*.db")):
+    for kept in _kept():
         if _is_whole(kept):
             return kept
         with suppress(OSError):
             kept.unlink()
     progress(f"Preparing Airflow {VERSION}: once, a few seconds ...")
     return _build(cache)
+
+
+def damaged() -> list[Path]:
+    """Databases that are not what was built; the next check does without them."""
+    return [kept for kept in _kept() if not _is_whole(kept)]
 
 
 def problems() -> list[tuple[str, str]]:
@@ -158,6 +163,10 @@ def _install(command: str) -> str:
 
 
 # -- the database -----------------------------------------------------------------------------
+
+
+def _kept() -> list[Path]:
+    return sorted(store.cache_dir().glob(f"airflow-{VERSION}-*.db"))
 
 
 def _is_whole(path: Path) -> bool:

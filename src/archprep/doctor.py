@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,9 @@ def _airflow() -> Iterator[Finding]:
         yield Finding("Airflow", what, good=False, fix=fix)
     if problems:
         return
+    for path in airflow_home.damaged():
+        what = f"its database {path} is damaged; the next check builds another"
+        yield Finding("Airflow", what, good=False, fix=f"rm {shlex.quote(str(path))}")
     if not airflow_home.is_compiled():
         found += ", not compiled: each check takes seconds longer"
         yield Finding("Airflow", found, fix=airflow_home.compilation())
