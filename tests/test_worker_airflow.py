@@ -387,6 +387,9 @@ def test_two_dags_of_one_name_and_cycles_are_told_in_the_candidates_words(zygote
     assert seen["raised"] == "ImportError"
     assert "dags/two.py" in seen["message"]
     assert "/tmp" not in seen["message"]
+    more = "\nwith DAG('d') as other:\n    task(lambda: None, task_id='one')()"
+    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(one=one + more))
+    assert "there are two DAGs of the id d" in seen["message"]
     cycle = """
         with DAG("d", schedule=None) as dag:
             a, b = (task(lambda: None).override(task_id=name)() for name in "ab")
@@ -394,6 +397,28 @@ def test_two_dags_of_one_name_and_cycles_are_told_in_the_candidates_words(zygote
     """
     (seen,) = zygote.ask({"probe": "parse"}, folder=dags(a=cycle))
     assert "Cycle" in seen["message"]
+
+
+def test_each_load_imports_what_lies_beside_the_dag_afresh(zygote, dags, tmp_path):
+    """Else a DAG that a helper makes, and the file extends, would grow with each load."""
+    made = "with DAG('d', schedule=None) as dag:\n    task(lambda: None, task_id='one')()\n"
+    (tmp_path / "helper.py").write_text(START + made)
+    path = f"import sys\nsys.path.append({str(tmp_path)!r})\n"
+    more = "from helper import dag\nwith dag:\n    task(lambda: None, task_id='two')()\n"
+    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(one=path + more), times=3)
+    counts = [len(facts["tasks"]) for ((facts, _),) in seen["told"]]
+    assert counts == [2, 2, 2]
+
+
+def test_a_dag_of_very_many_tasks_is_refused(zygote, dags):
+    """What is told of it would not get through."""
+    many = """
+        with DAG("d", schedule=None) as dag:
+            for number in range(1001):
+                task(lambda: None).override(task_id=f"t{number}")()
+    """
+    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(many=many))
+    assert "1,001 tasks; 1,000 are looked at" in seen["message"]
 
 
 # -- running ----------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ from archprep.worker.stubs import FakeError
 DAG_ID = "multi_tenant_pipeline"
 VARIABLE = "AIRFLOW_VAR_ACTIVE_TENANTS"
 NOTHING = {"fetch": [], "read": [], "staged": [], "stage": "nothing"}
+CONNECTS = {"socket.connect": "the network", "sqlite3.connect": "a database"}
 
 # Who asks while a file is parsed gets an answer, and is noticed.
 os.environ[VARIABLE] = '["somebody", "somebody else"]'
 _asked: list[str] = []
+_parsing: list[bool] = []  # while it is not empty
 _bound: list = []  # the platform, while a run is under way
 
 
@@ -109,6 +111,12 @@ def _noticed(read, kind):
     return read_noticed
 
 
+def _notice(event, _):
+    if _parsing and event in CONNECTS:
+        _asked.append(CONNECTS[event])
+
+
+sys.addaudithook(_notice)
 sys.modules["platform_api"] = _platform_api()
 for _name, _kind in (("get_variable", "Variable"), ("get_conn_value", "connection")):
     _read = getattr(EnvironmentVariablesBackend, _name)
@@ -246,7 +254,9 @@ def parse(clock, variables):
     for value in variables:
         _set_variable(value)
         _asked.clear()
+        _parsing.append(True)
         dag = _loaded()
+        _parsing.clear()
         asked = sorted(set(_asked))
         group = dag.task_group_dict.get("process_tenant")
         told.append(

@@ -1,7 +1,7 @@
 """Grades a hostile submission in a judge of its own and holds what every case has to hold.
 
     # case 30: the rule, in words
-    # exercise: q98                     # the one that is attacked; q99 where nothing is said
+    # exercise: q98                     # attacked: q97, q98; q99 where nothing is said
     # outcome: <all | task N | criterion> = <state> [reason][, or another]  # others pass
     # printed: text among its prints      # never printed: text      # told: text of the verdict
     # within: N seconds                   # of all its scenarios
@@ -70,6 +70,13 @@ SERVICE = Toy(
     within=8,
     helpers=("raw.py",),
 )
+PIPELINE = Toy(
+    "q97",
+    "q97_toy_pipeline",
+    "dags/toy.py",
+    {"shape": 1, "no-work-at-import": 1, "doubles": 2, "retries": 3},
+    within=24,
+)
 
 
 def source_of(case: Path) -> str:
@@ -79,7 +86,8 @@ def source_of(case: Path) -> str:
 
 def toy_of(source: str) -> Toy:
     """The exercise that a case attacks."""
-    return SERVICE if f"\n# exercise: {SERVICE.id}\n" in source else PLAIN
+    said = (toy for toy in (SERVICE, PIPELINE) if f"\n# exercise: {toy.id}\n" in source)
+    return next(said, PLAIN)
 
 
 def numbers_of(cases: list[Path]) -> set[int]:
@@ -212,7 +220,7 @@ class Announced:
 
 def staged(case: Path | None, folder: Path, server: Server, toy: Toy = PLAIN) -> Path:
     """Lay a case out like a workspace, beside the reference, under the name `honest`."""
-    folder.mkdir()
+    (folder / toy.entry).parent.mkdir(parents=True)
     shutil.copy(CONTENT / "solutions" / toy.folder / toy.entry, folder / "honest.py")
     for helper in toy.helpers:
         shutil.copy(HERE / helper, folder / helper)

@@ -1,6 +1,6 @@
-"""Submissions that attack the judge with anything but HTTP; what a case announces: harness.py.
+"""Submissions that attack the judge by neither HTTP nor DAGs; what a case announces: harness.py.
 
-Numbers 1-42, 54, 59 and 60 of the attack catalogue; 43-50 are beside this file.
+Numbers 1-42, 54, 59 and 60 of the attack catalogue; 43-53 are beside this file.
 """
 
 from __future__ import annotations

@@ -107,7 +107,8 @@ def load(folder: str, *, tolerant: bool = False) -> dict[str, Any]:
 
     airflow_noted.listen_to(os.path.dirname(folder))
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = settings.DAGS_FOLDER = folder
-    with airflow_noted.import_errors() as errors:
+    _forget_modules(os.path.dirname(folder))
+    with airflow_noted.import_errors() as errors, airflow_changed.refusing_duplicates():
         bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
     if errors and not tolerant:
         raise errors[0]
@@ -115,6 +116,13 @@ def load(folder: str, *, tolerant: bool = False) -> dict[str, Any]:
         said = "; ".join(bag.import_errors.values())
         raise ImportError(said.replace(f"{os.path.dirname(folder)}/", ""))
     return dict(bag.dags)
+
+
+def _forget_modules(submission: str) -> None:
+    """Let each load import the candidate's modules afresh, as Airflow's own processes do."""
+    for name, module in [*sys.modules.items()]:
+        if (getattr(module, "__file__", None) or "").startswith(f"{submission}{os.sep}"):
+            del sys.modules[name]
 
 
 def run(

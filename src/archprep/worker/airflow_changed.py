@@ -103,6 +103,23 @@ def ending_when_stuck() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def refusing_duplicates() -> Iterator[None]:
+    """Refuse two DAGs of one id in one file: Airflow keeps either of them, by chance."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag_dag = DagBag.bag_dag
+
+    def bag_once(bag: Any, dag: Any) -> None:
+        kept = bag.dags.get(dag.dag_id, dag)
+        if kept is not dag and kept.fileloc == dag.fileloc:
+            raise ValueError(f"there are two DAGs of the id {dag.dag_id}")
+        bag_dag(bag, dag)
+
+    with replaced(DagBag, "bag_dag", bag_once):
+        yield
+
+
 def _states(run: Any) -> dict[Any, str]:
     return {(ti.task_id, ti.map_index): str(ti.state) for ti in run.get_task_instances()}
 

@@ -12,12 +12,15 @@ _SAME = """
 task_id retries pool pool_slots max_active_tis_per_dag max_active_tis_per_dagrun owner
 is_setup is_teardown depends_on_past
 """.split()
+MOST_TASKS = 1000
 _CALLBACKS = ("execute", "retry", "failure", "success", "skipped")
 _DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout")
 
 
 def of_dag(dag: Any) -> dict[str, Any]:
     """Tell a parsed DAG; nothing of it is run."""
+    if len(dag.tasks) > MOST_TASKS:
+        raise ValueError(f"the DAG has {len(dag.tasks):,} tasks; {MOST_TASKS:,} are looked at")
     return {
         "dag_id": dag.dag_id,
         "timetable": _timetable(dag.timetable),

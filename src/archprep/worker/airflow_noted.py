@@ -13,6 +13,7 @@ from . import raised
 from .airflow_changed import replaced
 
 MOST_FAILURES = 60
+MOST_TEXT = 2000  # characters of what each says: all of it goes into one frame
 
 
 class UnwrittenError(SystemExit):
@@ -138,7 +139,8 @@ class Failures:
                 "try": ti.try_number if ti else 0,
                 "callback": callback,
             }
-            self.told.append(where | raised.describe(error, self._submission))
+            said = raised.describe(error, self._submission)
+            self.told.append(where | said | {"message": said["message"][:MOST_TEXT]})
 
 
 class _Listening:

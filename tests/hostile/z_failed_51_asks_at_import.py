@@ -1,0 +1,16 @@
+# case 51: whoever is asked while Airflow parses a DAG is noticed, even if nobody answers
+# exercise: q97
+# outcome: no-work-at-import = failed
+# told: ['database', 'network', 'variable']
+import socket
+from contextlib import suppress
+
+from airflow.models import Pool
+from airflow.sdk import Variable
+from honest import dag
+
+with suppress(Exception):
+    socket.create_connection(("169.254.169.254", 80), timeout=60)
+Variable.get("toy", default=None)
+with suppress(Exception):
+    Pool.create_or_update_pool("toy", 1, "", include_deferred=False)

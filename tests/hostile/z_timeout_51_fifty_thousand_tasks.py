@@ -1,0 +1,10 @@
+# case 51: a DAG of 50,000 tasks costs seconds, like any other code that takes too long
+# exercise: q97
+# outcome: all = candidate_error import, candidate_error timeout
+# told: had not finished after
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+
+with DAG("toy", schedule="@daily", tags=["toy"]):
+    for number in range(50_000):
+        EmptyOperator(task_id=f"task_{number}")
