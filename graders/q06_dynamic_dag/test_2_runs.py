@@ -244,12 +244,12 @@ def test_xcom_size(several):
         given=of_run(run),
     )
     sizes = Counter()
-    for left in run.told.xcoms:
+    for left in (left for left in run.told.xcoms if left.task != "get_tenants"):
         sizes[left.task, left.map_index] += left.bytes
     for (task, _), size in sizes.most_common():
         expect(
             size <= MOST_BYTES,
-            expected="what a task leaves in XCom has at most 2 KiB",
+            expected="what a task other than get_tenants leaves in XCom has at most 2 KiB",
             observed=f"an instance of {task} left {size:,} bytes",
             given=of_run(
                 run, f"fetch returns {len(run.record.fetched(large) or ())} rows of {large!r}"

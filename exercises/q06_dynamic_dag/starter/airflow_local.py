@@ -95,6 +95,8 @@ def _explain(context: Any) -> None:
         if Path(frame.filename).is_relative_to(HERE) and "site-packages" not in frame.filename:
             place = Path(frame.filename).relative_to(HERE)
             lines.append(f"    {place}:{frame.lineno} in {frame.name}: {frame.line}")
+    if len(lines) == 1 and error is not None:
+        lines.append("    not in a line of yours: in a template of the task, or in Airflow itself")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
