@@ -3,8 +3,8 @@
 Rows do not travel through Airflow, but through the staging area of the platform. What travels
 between tasks is a ref: the short text under which some rows are staged.
 
-The graders put a module of the same names in the place of this one, before your file is parsed. What
-is said here holds for both; what is in platform_local.py does not.
+The graders put a module of the same names in the place of this one, before your file is parsed.
+What is said here holds for both; what is in platform_local.py does not.
 """
 
 from __future__ import annotations

@@ -172,7 +172,9 @@ def validate() -> None:
     if missing:
         platform_api.alert(run_key, missing)
         # Not to be retried: the second attempt would find the same, and wake somebody again.
-        raise AirflowFailException(f"no data of {len(missing)} of {len(tenants)} tenants: {missing}")
+        raise AirflowFailException(
+            f"no data of {len(missing)} of {len(tenants)} tenants: {missing}"
+        )
 
 
 @teardown
