@@ -18,6 +18,7 @@ from __future__ import annotations
 import inspect
 import random
 import threading
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ class Ahead:
 
 
 AHEAD: dict[tuple[str, str], Ahead] = {}  # by module and name
+SECONDS: dict[tuple[str, str], float] = {}  # that a scenario has played
 
 
 class _Tally(threading.local):
@@ -154,6 +156,7 @@ def scenario(function: Callable[..., Any] | None = None, *, waits: bool = False)
     if function is None:
         return partial(scenario, waits=waits)
     name = function.__name__
+    key = (function.__module__, name)
     needed = [p for p in inspect.signature(function).parameters if p != "rng"]
     drawn = "rng" in inspect.signature(function).parameters
 
@@ -162,17 +165,21 @@ def scenario(function: Callable[..., Any] | None = None, *, waits: bool = False)
             inputs["rng"] = random_for(seed, name)
         if "candidate" in inputs:
             inputs["candidate"].playing = name  # now: other scenarios may have played for it
-        return function(**inputs)
+        began = time.monotonic()
+        try:
+            return function(**inputs)
+        finally:
+            SECONDS[key] = time.monotonic() - began
 
     def fixture(request: pytest.FixtureRequest) -> Any:
-        under_way = request.config.archprep_ahead.get((function.__module__, name))  # type: ignore[attr-defined]
+        under_way = request.config.archprep_ahead.get(key)  # type: ignore[attr-defined]
         if under_way is not None:
             return under_way.result()
         inputs = {p: request.getfixturevalue(p) for p in needed}
         return play(request.config.archprep_seed, inputs)  # type: ignore[attr-defined]
 
     if needed == ["candidate"]:
-        AHEAD[function.__module__, name] = Ahead(play, waits)
+        AHEAD[key] = Ahead(play, waits)
     return pytest.fixture(scope="module", name=name)(fixture)
 
 

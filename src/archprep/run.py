@@ -184,7 +184,7 @@ class Run:
         from archprep.grading import Tally
 
         name = _id(item)
-        blank = replace(self._blank(name), duration_s=round(duration, 4))
+        blank = replace(self._blank(name), duration_s=round(duration + _played(item), 4))
         compared = Tally.made > 0
         result = verdict.of(blank, error, compared=compared, prints=self._prints_of(item))
         self._results[name] = result
@@ -252,6 +252,15 @@ class Run:
         return UsageError(
             f"{self._exercise.id} has no task {self._wanted.task}.", tip=f"Its tasks are {numbers}."
         )
+
+
+def _played(item: pytest.Item) -> float:
+    """Seconds of the scenarios that feed a criterion, others maybe, too."""
+    from archprep.grading import SECONDS
+
+    module = item.module.__name__  # type: ignore[attr-defined]
+    names = getattr(item, "fixturenames", ())
+    return sum(SECONDS.get((module, name), 0.0) for name in names)
 
 
 def _id(item: pytest.Item) -> str:
