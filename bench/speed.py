@@ -23,8 +23,13 @@ from archprep.worker.airflow import TEMPLATE
 
 ROOT = Path(__file__).parents[1]
 ARCHPREP = str(Path(sys.executable).with_name("archprep"))
-REFERENCES = {"q1": "q01_event_bus", "q3": "q03_rate_limiting", "q6": "q06_dynamic_dag"}
-BARS = {"q1": 1.6, "q3": 1.3, "q6": 0.9}  # of a check, against one plain process
+REFERENCES = {
+    "q1": "q01_event_bus",
+    "q3": "q03_rate_limiting",
+    "q6": "q06_dynamic_dag",
+    "q12": "q12_oauth2_jwt",
+}
+BARS = {"q1": 1.6, "q3": 1.3, "q6": 0.9, "q12": 1.3}  # of a check, against one plain process
 SEED = "1"
 LOOP = """
 
@@ -52,7 +57,7 @@ def main() -> None:
     """Measure every pair, or those of some names, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("names", nargs="*", help="list, q1, q3, q6; all of them unless given")
+    parser.add_argument("names", nargs="*", help="list, q1, q3, q6, q12; all of them unless given")
     asked = parser.parse_args()
     names = asked.names or ["list", *REFERENCES]
     with tempfile.TemporaryDirectory() as folder:
