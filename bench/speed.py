@@ -114,7 +114,7 @@ def _check(name: str, workspace: Path) -> Pair:
     graders = ROOT / "graders" / REFERENCES[name]
     env = {
         "PYTHONPATH": str(ROOT / "bench"),
-        "PLAIN_SUBMISSION": str(ROOT / "solutions" / REFERENCES[name]),
+        "PLAIN_SUBMISSION": str(workspace),
         "PLAIN_SEED": SEED,
         **_stack(name, workspace.parent),
     }

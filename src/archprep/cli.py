@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from archprep import __version__, screen
+from archprep import __version__, cli_grade, cli_interview, screen
 from archprep.errors import ArchprepError, Exit, UsageError
 
 if TYPE_CHECKING:
@@ -367,6 +367,12 @@ def tour(
     from archprep import tour as guide
 
     raise typer.Exit(guide.walk(_get(exercise), directory, screen.console()))
+
+
+# -- the interviewer's commands ---------------------------------------------------------------
+
+cli_interview.register(app)
+cli_grade.register(app)
 
 
 # -- the author's commands --------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from archprep.clean import clean
@@ -9,6 +10,8 @@ from archprep.report import causes, view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from jinja2 import Environment
 
     from archprep.model import Scorecard
 
@@ -28,32 +31,37 @@ def to_html(
     `source` maps the submission's file names to their text, `discussion` is what the candidate
     wrote in DISCUSSION.md; both are left out when not given.
     """
-    from jinja2 import DictLoader, Environment, StrictUndefined
-    from markupsafe import Markup
-
-    css = _read("report.css")
-    files = _files(source or {})
-    environment = Environment(
-        loader=DictLoader({"report": _read("report.html.j2")}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(word=view.word, plural=view.plural, clean=clean)
-    return environment.get_template("report").render(
+    files = numbered(source or {})
+    return render(
+        "report.html.j2",
+        ("report.css",),
         card=scorecard,
-        css=Markup(css),  # noqa: S704 (a file of this package, not text of a candidate)
-        css_hash=_csp_hash(css),
         files=files,
         file_of={name: number for number, (name, _) in enumerate(files)},
         discussion=clean(discussion, _SOURCE).strip() if discussion else "",
         public=public,
-        **_facts(scorecard, repeat),
+        **facts(scorecard, repeat),
     )
 
 
-def _facts(scorecard: Scorecard, repeat: causes.Repeat) -> dict[str, Any]:
+def render(template: str, styles: tuple[str, ...], **values: Any) -> str:
+    """A page of this package, with these style sheets in it and a policy that allows no others."""
+    from markupsafe import Markup
+
+    css = "".join(_read(name) for name in styles)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            css=Markup(css),  # noqa: S704 (files of this package, not text of a candidate)
+            css_hash=_csp_hash(css),
+            **values,
+        )
+    )
+
+
+def facts(scorecard: Scorecard, repeat: causes.Repeat = None) -> dict[str, Any]:
+    """What the templates need to know of a scorecard beside itself."""
     blocks = causes.blocks(scorecard, repeat)
     numbers = {r.id: n for n, block in enumerate(blocks, 1) for r in block.results}
     return {
@@ -67,12 +75,28 @@ def _facts(scorecard: Scorecard, repeat: causes.Repeat) -> dict[str, Any]:
     }
 
 
-def _files(source: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+def numbered(source: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """Each file's lines, without the empty one after the last newline."""
     return [
         (clean(name, 300), clean(text, _SOURCE).removesuffix("\n").split("\n"))
         for name, text in sorted(source.items())
     ]
+
+
+@functools.cache
+def _environment() -> Environment:
+    """Escapes everything; kept, because a batch renders hundreds of pages."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(word=view.word, plural=view.plural, clean=clean)
+    return environment
 
 
 def _csp_hash(css: str) -> str:

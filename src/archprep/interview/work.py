@@ -1,0 +1,151 @@
+"""What a process of a batch does: freezes one exercise of a candidate and grades it.
+
+Each submission gets a sandbox of its own, made for it and gone after it.
+"""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archprep import intake
+from archprep.clean import clean
+from archprep.errors import ArchprepError, UsageError
+from archprep.interview.model import Graded
+from archprep.interview.results import FULL, NOT_GRADED, kept_source
+
+if TYPE_CHECKING:
+    from archprep.model import Exercise, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One exercise of a candidate: a folder, or the file of a part whose source is kept."""
+
+    slug: str
+    name: str
+    digest: str  # of what was handed in
+    exercise: str
+    seed: int
+    level: str  # the isolation that was found: a weaker one is not graded under
+    place: Path
+    alone: bool = False  # it timed out beside others
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a job. `stop`: a sentence and a tip, when no other job would fare better."""
+
+    graded: Graded
+    stop: tuple[str, str | None] | None = None
+
+
+@contextmanager
+def grader(level: str) -> Iterator[Callable[[Job], Outcome]]:
+    """Give what does the jobs; the modules it takes are imported before the first one comes."""
+    import pytest  # noqa: F401
+
+    from archprep import grading, judge  # noqa: F401
+
+    gc.freeze()  # what is imported stays: each collection would look at all of it
+
+    yield _Grader(level).do
+
+
+def lost(job: Job, code: int | None) -> Outcome:
+    """Tell of a job that has ended its process."""
+    return _fault(job, f"it ended the process that graded it ({code}).")
+
+
+class _Grader:
+    """Grades under one level of isolation."""
+
+    def __init__(self, level: str) -> None:
+        self._level = level
+        self._exercises: dict[str, Exercise] = {}
+
+    def do(self, job: Job) -> Outcome:
+        """Do a job; whatever goes wrong is part of the outcome, and stops no other."""
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return self._frozen(job, Path(folder))
+        except ArchprepError as e:
+            return _fault(job, e.message)
+        except Exception as e:  # noqa: BLE001 - a bug of archprep's is not the candidate's fault
+            if isinstance(e, OSError) and e.errno in FULL:
+                return _full(job)
+            return _fault(job, f"archprep itself failed ({type(e).__name__}: {clean(str(e), 300)})")
+
+    def _frozen(self, job: Job, folder: Path) -> Outcome:
+        exercise = self._exercise(job.exercise)
+        directory, stage = _directory(job, folder), folder / "submission"
+        try:
+            submission = intake.freeze(directory, exercise, stage)
+        except UsageError as e:
+            if isinstance(e.__cause__, OSError):  # it cannot be copied: that is our disk
+                return _full(job)
+            return Outcome(Graded(job.exercise, problem=_without_place(e.message, directory)))
+        try:
+            return self._grade(job, exercise, submission)
+        finally:
+            intake.discard(stage)
+
+    def _grade(self, job: Job, exercise: Exercise, submission: Submission) -> Outcome:
+        from archprep import judge
+
+        source = _source(submission)
+        try:
+            card = judge.grade(exercise, submission, seed=job.seed, level=self._level)
+        except ArchprepError as e:
+            return _fault(job, e.message, source)
+        if card.isolation.level != job.level:
+            why = f"A worker found isolation level {card.isolation.level} instead of {job.level}."
+            return Outcome(Graded(job.exercise), (why, "`archprep doctor` shows the cause."))
+        return Outcome(Graded(job.exercise, card, source=source))
+
+    def _exercise(self, name: str) -> Exercise:
+        from archprep import catalog
+
+        if name not in self._exercises:
+            self._exercises[name] = catalog.get(name)
+        return self._exercises[name]
+
+
+def _directory(job: Job, folder: Path) -> Path:
+    """The folder to freeze; what is kept is laid out again."""
+    if job.place.is_dir():
+        return job.place
+    directory = folder / "kept"
+    for name, data in kept_source(job.place).items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return directory
+
+
+def _source(submission: Submission) -> dict[str, str]:
+    """The files that are graded, as text that gives the very bytes back."""
+    files = [(file.path, submission.root / file.path) for file in submission.files]
+    return {name: path.read_bytes().decode("utf-8", "surrogateescape") for name, path in files}
+
+
+def _without_place(message: str, directory: Path) -> str:
+    """Say the same whichever scratch folder it was unpacked to."""
+    place = clean(str(directory), 300)
+    return message.replace(f"{place}/", "").replace(place, "what was handed in")
+
+
+def _fault(job: Job, why: str, source: dict[str, str] | None = None) -> Outcome:
+    problem = f"{NOT_GRADED}{why.removesuffix('.')}."
+    return Outcome(Graded(job.exercise, problem=problem, source=source or {}))
+
+
+def _full(job: Job) -> Outcome:
+    tip = "What was graded before is complete. Make room there, then go on with --resume."
+    full = f"The disk of the temporary files ({tempfile.gettempdir()}) is full."
+    return Outcome(Graded(job.exercise), (full, tip))
