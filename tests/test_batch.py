@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -293,14 +294,15 @@ def test_a_full_disk_for_temporary_files_is_not_the_candidates(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    grader = work._Grader("D")
-    assert grader._exercise("q1")
-    for name in ("open", "mkdir"):
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, name, full)
-            stop = grader.do(job).stop
-        assert stop is not None
-        assert "is full" in stop[0]
+    with ExitStack() as opened:
+        grader = work._Grader("D", opened)
+        assert grader._exercise("q1")
+        for name in ("open", "mkdir"):
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, name, full)
+                stop = grader.do(job).stop
+            assert stop is not None
+            assert "is full" in stop[0]
 
 
 # ------------------------------------------------------------------ grading again

@@ -1,6 +1,8 @@
 """What a process of a batch does: freezes one exercise of a candidate and grades it.
 
-Each submission gets a sandbox of its own, made for it and gone after it.
+Submissions of one exercise share a warm parent, one after another. Each scenario has namespaces of
+its own there: nothing of one reaches the parent or the next submission (tests/hostile tries to).
+After one that did not end in good order, and at level D, the next gets a sandbox of its own.
 """
 
 from __future__ import annotations
@@ -8,19 +10,23 @@ from __future__ import annotations
 import gc
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from archprep import intake
 from archprep.clean import clean
 from archprep.errors import ArchprepError, UsageError
 from archprep.interview.model import Graded
 from archprep.interview.results import FULL, NOT_GRADED, kept_source
+from archprep.model import Reason
 
 if TYPE_CHECKING:
-    from archprep.model import Exercise, Submission
+    from archprep.judge import Session
+    from archprep.model import Exercise, Scorecard, Submission
+
+_OUT_OF_ORDER = {Reason.TIMEOUT, Reason.MEMORY, Reason.OUTPUT, Reason.CRASH, Reason.PROTOCOL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ def grader(level: str) -> Iterator[Callable[[Job], Outcome]]:
 
     gc.freeze()  # what is imported stays: each collection would look at all of it
 
-    yield _Grader(level).do
+    with ExitStack() as opened:
+        yield _Grader(level, opened).do
 
 
 def lost(job: Job, code: int | None) -> Outcome:
@@ -62,12 +69,50 @@ def lost(job: Job, code: int | None) -> Outcome:
     return _fault(job, f"it ended the process that graded it ({code}).")
 
 
+class _Room:
+    """A warm sandbox for one exercise, and the folder in which it sees a submission."""
+
+    def __init__(self, exercise: Exercise, level: str) -> None:
+        self._exercise = exercise
+        self._level = level
+        self._opened = ExitStack()
+        self._session: Session | None = None
+        self._stage = Path(self._opened.enter_context(tempfile.TemporaryDirectory()), "stage")
+        self._stage.mkdir(mode=0o755)  # in the sandbox another user may be the one who reads it
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    @contextmanager
+    def frozen(self, directory: Path) -> Iterator[Submission]:
+        """Freeze what lies in a folder; gone after the block."""
+        stage = self._stage / "submission"
+        try:
+            yield intake.freeze(directory, self._exercise, stage)
+        finally:
+            intake.discard(stage)
+
+    def grade(self, submission: Submission, seed: int) -> Scorecard:
+        """Grade what was frozen here."""
+        from archprep import judge
+
+        if self._session is None:
+            opened = judge.opened(self._exercise, submission, level=self._level, stage=self._stage)
+            self._session = self._opened.enter_context(opened)
+        return self._session.grade(submission, seed=seed)
+
+
 class _Grader:
     """Grades under one level of isolation."""
 
-    def __init__(self, level: str) -> None:
+    def __init__(self, level: str, opened: ExitStack) -> None:
         self._level = level
         self._exercises: dict[str, Exercise] = {}
+        self._rooms: dict[str, _Room] = {}
+        opened.callback(self._leave_all)
 
     def do(self, job: Job) -> Outcome:
         """Do a job; whatever goes wrong is part of the outcome, and stops no other."""
@@ -82,31 +127,43 @@ class _Grader:
             return _fault(job, f"archprep itself failed ({type(e).__name__}: {clean(str(e), 300)})")
 
     def _frozen(self, job: Job, folder: Path) -> Outcome:
-        exercise = self._exercise(job.exercise)
-        directory, stage = _directory(job, folder), folder / "submission"
-        try:
-            submission = intake.freeze(directory, exercise, stage)
-        except UsageError as e:
-            if isinstance(e.__cause__, OSError):  # it cannot be copied: that is our disk
-                return _full(job)
-            return Outcome(Graded(job.exercise, problem=_without_place(e.message, directory)))
-        try:
-            return self._grade(job, exercise, submission)
-        finally:
-            intake.discard(stage)
+        room = self._room(job.exercise)
+        directory = _directory(job, folder)
+        with ExitStack() as frozen:
+            try:
+                submission = frozen.enter_context(room.frozen(directory))
+            except UsageError as e:
+                if isinstance(e.__cause__, OSError):  # it cannot be copied: that is our disk
+                    return _full(job)
+                return Outcome(Graded(job.exercise, problem=_without_place(e.message, directory)))
+            return self._grade(job, room, submission)
 
-    def _grade(self, job: Job, exercise: Exercise, submission: Submission) -> Outcome:
-        from archprep import judge
-
-        source = _source(submission)
+    def _grade(self, job: Job, room: _Room, submission: Submission) -> Outcome:
+        source, card = _source(submission), None
         try:
-            card = judge.grade(exercise, submission, seed=job.seed, level=self._level)
+            card = room.grade(submission, job.seed)
         except ArchprepError as e:
             return _fault(job, e.message, source)
+        finally:
+            if card is None or not _may_be_shared(card):
+                self._leave(job.exercise)
         if card.isolation.level != job.level:
             why = f"A worker found isolation level {card.isolation.level} instead of {job.level}."
             return Outcome(Graded(job.exercise), (why, "`archprep doctor` shows the cause."))
         return Outcome(Graded(job.exercise, card, source=source))
+
+    def _room(self, name: str) -> _Room:
+        if name not in self._rooms:
+            self._rooms[name] = _Room(self._exercise(name), self._level)
+        return self._rooms[name]
+
+    def _leave(self, name: str) -> None:
+        with self._rooms.pop(name):
+            pass
+
+    def _leave_all(self) -> None:
+        for name in [*self._rooms]:
+            self._leave(name)
 
     def _exercise(self, name: str) -> Exercise:
         from archprep import catalog
@@ -114,6 +171,12 @@ class _Grader:
         if name not in self._exercises:
             self._exercises[name] = catalog.get(name)
         return self._exercises[name]
+
+
+def _may_be_shared(card: Scorecard) -> bool:
+    """Whether the next submission may have the same warm parent."""
+    ended = {criterion.reason for criterion in card.criteria}
+    return card.isolation.level.startswith("A") and card.scored and not ended & _OUT_OF_ORDER
 
 
 def _directory(job: Job, folder: Path) -> Path:
