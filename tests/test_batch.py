@@ -138,14 +138,21 @@ def test_a_time_out_beside_others_is_confirmed_alone(hand: Hand, out: Path, tmp_
     """Who only times out beside others has not timed out; who always does, has."""
     manifest = tmp_path / "content/exercises/q01_adding/exercise.yaml"
     manifest.write_text(manifest.read_text() + "limits: {seconds: 1.0}\n")
-    flag = tmp_path / "was-here"
-    slow_once = "import os, time\n\n\ndef add(a, b):\n"
-    slow_once += f"    if not os.path.exists({str(flag)!r}):\n        open({str(flag)!r}, 'w')\n"
-    hand("ada", f"{slow_once}        time.sleep(9)\n    return a + b\n")
+
+    def slow_once(name: str, inner: str) -> str:
+        flag = str(tmp_path / name)
+        asks = f"{inner}if not os.path.exists({flag!r}):\n{inner}    open({flag!r}, 'w')\n"
+        return f"{asks}{inner}    time.sleep(9)\n"
+
+    called = "def add(a, b):\n" + slow_once("called", "    ") + "    return a + b\n"
+    hand("ada", f"import os, time\n\n\n{called}")
     hand("bob", "def add(a, b):\n    while True:\n        pass\n")
+    imported = slow_once("imported", "") + "\n\ndef add(a, b):\n    return a + b\n"
+    hand("cyd", f"import os, time\n{imported}")
     ended = grade(out)
-    assert flag.exists()
-    assert scores(ended) == {"ada": 100, "bob": 0}
+    assert (tmp_path / "called").exists()
+    assert (tmp_path / "imported").exists()
+    assert scores(ended) == {"ada": 100, "bob": 0, "cyd": 100}
     assert not list(out.rglob("*.postponed"))
 
 

@@ -20,6 +20,9 @@ STUCK = b"Timeout (0:"  # faulthandler writes it in the worker just before the t
 _IMPORTED_FROM = re.compile(r" \(/\S+\.py\)$")
 _DUMPED = re.compile(r'^  File "(.+)", line ([0-9]{1,7}) in (.+)$', re.MULTILINE)
 
+# In a message that says that an import was still going on: it may be the machine that is slow.
+IMPORT_LATE = "(time-out)"
+
 
 def raised(claim: dict[str, Any], submission: Submission) -> CandidateError:
     """The exception that the scenario reports."""
@@ -34,7 +37,7 @@ def raised(claim: dict[str, Any], submission: Submission) -> CandidateError:
 def too_long(seconds: float, *, imported: bool) -> CandidateError:
     """It was still at work when its time was up."""
     if not imported:
-        text = f"importing the module had not finished after {seconds:g} s (time-out)"
+        text = f"importing the module had not finished after {seconds:g} s {IMPORT_LATE}"
         return CandidateError(Reason.IMPORT, text)
     return CandidateError(Reason.TIMEOUT, f"the scenario had not finished after {seconds:g} s")
 

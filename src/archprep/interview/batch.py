@@ -1,4 +1,4 @@
-"""Grades a folder of submissions in parallel, each in a fresh sandbox; grades what is kept again.
+"""Grades a folder of submissions in parallel; grades what is kept again.
 
 The workers grade, this process alone writes: each result at once, so that it may be killed at any
 instant. A part that timed out beside others is graded again alone, before it counts.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import archprep
-from archprep import catalog, judge, processes, selftest
+from archprep import account, catalog, judge, processes, selftest
 from archprep.errors import ArchprepError, Exit, UsageError
 from archprep.interview import results, work
 from archprep.interview.model import Batch, Graded, Received, Result
@@ -28,7 +28,7 @@ from archprep.practice import LARGEST_SEED
 from archprep.workers import Done, Workers, cores
 
 if TYPE_CHECKING:
-    from archprep.model import Isolation
+    from archprep.model import CriterionResult, Isolation
 
 REQUIRED = "A"  # unless a weaker level is asked for by name
 
@@ -282,7 +282,13 @@ def _end_if_hopeless(outcome: Outcome) -> None:
 
 def _timed_out(graded: Graded) -> bool:
     card = graded.scorecard
-    return card is not None and any(c.reason == Reason.TIMEOUT for c in card.criteria)
+    return card is not None and any(map(_is_late, card.criteria))
+
+
+def _is_late(result: CriterionResult) -> bool:
+    message = result.evidence.message or ""
+    imports = result.reason == Reason.IMPORT and account.IMPORT_LATE in message
+    return imports or result.reason == Reason.TIMEOUT
 
 
 def _faults(made: Iterable[Result]) -> Iterator[str]:
