@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import tarfile
-import time
 import warnings
 import zipfile
 import zlib
@@ -22,7 +21,7 @@ import pytest
 from archprep import intake
 from archprep.errors import UsageError
 from archprep.interview import archive
-from archprep.interview.archive import RefusedError, pack, unpack
+from archprep.interview.archive import RefusedError, unpack
 
 
 @pytest.fixture
@@ -607,51 +606,6 @@ def test_no_descriptor_is_left_open(target, into, tmp_path) -> None:
         with pytest.raises(RefusedError):
             unpack(tmp_path / "bad.zip", into / "bad")
     assert descriptors() == before
-
-
-# ------------------------------------------------------------------ pack
-
-
-FILES = {"kit/b.py": b"b = 2\n" * 100, "kit/a.py": b"\0\xff", "kit/pkg/\u00e9.py": b""}
-
-
-def test_what_is_packed_can_be_unpacked(target, into) -> None:
-    pack(FILES, target)
-    unpack(target, into)
-    assert written(into) == FILES
-
-
-def test_the_same_files_make_the_same_bytes(target, tmp_path) -> None:
-    """Whatever their order, and whenever."""
-    pack(FILES, target)
-    time.sleep(0.01)
-    pack(dict(reversed(FILES.items())), tmp_path / "again.zip")
-    assert target.read_bytes() == (tmp_path / "again.zip").read_bytes()
-
-
-def test_nothing_is_overwritten(target) -> None:
-    target.write_text("theirs")
-    with pytest.raises(UsageError, match="is there already"):
-        pack(FILES, target)
-    assert target.read_text() == "theirs"
-    assert [p.name for p in target.parent.iterdir()] == [target.name]
-
-
-def test_packed_wholly_or_not_at_all(target, monkeypatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UsageError, match="No space left"):
-        pack(FILES, target)
-    assert [p.name for p in target.parent.iterdir()] == []
-
-
-@pytest.mark.parametrize("names", [["../a.py"], ["/a.py"], ["a.py", "A.py"], ["a", "a/b.py"]])
-def test_what_could_not_be_unpacked_is_not_packed(target, names) -> None:
-    with pytest.raises(UsageError):
-        pack(dict.fromkeys(names, b""), target)
-    assert not target.exists()
 
 
 def test_the_limits_are_wider_than_those_of_freezing() -> None:

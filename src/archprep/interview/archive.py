@@ -1,4 +1,4 @@
-"""Reads and writes zip archives. Those that are read may be anybody's.
+"""Reads zip archives, which may be anybody's.
 
 All names, kinds and declared sizes are checked before the first file is written; what is written
 is counted, whatever was declared. Memory and time are bounded by the limits below. Files of tools
@@ -12,13 +12,12 @@ import functools
 import io
 import os
 import re
-import secrets
 import stat as modes
 import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +44,6 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000  # the file, strongly, the names
 _ENTRY = b"PK\x01\x02"  # begins each line of the table of contents
 _HEADER = struct.Struct("<4s22xHH")  # before each file's data: mark, length of name and of extras
 _MARK = b"PK\x03\x04"
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
 _SKIPPED = intake.SKIPPED | {"__MACOSX"}
 _DRIVE = re.compile(r"[A-Za-z]:")
 _TARS = ((257, b"ustar"), (0, b"\x1f\x8b"), (0, b"BZh"), (0, b"\xfd7zXZ"))
@@ -85,24 +83,6 @@ def unpack(archive: Path, into: Path, wanted: Callable[[str], bool] = _all) -> N
         top = opened.enter_context(_filled(into))
         for name, info in files:
             unpacking.write(name, info, top)
-
-
-def pack(files: Mapping[str, bytes], target: Path) -> None:
-    """Write a new zip: the same files make the same bytes.
-
-    It is there wholly or not at all, and replaces nothing. UsageError for names that `unpack`
-    would refuse.
-    """
-    names = _Names()
-    for name in sorted(files):
-        if problem := _flaw(name) or names.add(name, folder=False):
-            raise UsageError(f"{_shown(name)} {problem}.", tip="Rename it.")
-    with writing(target), _put_in_place(target) as file, zipfile.ZipFile(file, "w") as zipped:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(name, _EARLIEST)
-            info.create_system = 3  # Unix, on every system: the modes below are its
-            info.external_attr = (modes.S_IFREG | 0o644) << 16
-            zipped.writestr(info, files[name], zipfile.ZIP_DEFLATED, compresslevel=6)
 
 
 def is_apart(name: str) -> bool:
@@ -387,20 +367,6 @@ def _created(name: str, top: int) -> Iterator[io.BufferedWriter]:
             opened.callback(os.close, parent)
         descriptor = os.open(last, _WRITE, 0o600, dir_fd=parent)
         yield opened.enter_context(os.fdopen(descriptor, "wb"))
-
-
-@contextlib.contextmanager
-def _put_in_place(target: Path) -> Iterator[io.BufferedRandom]:
-    """A file beside its place, which takes it when complete; FileExistsError if it is taken."""
-    new = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
-    try:
-        with new.open("x+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        target.hardlink_to(new)  # unlike a rename, it replaces nothing
-    finally:
-        new.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

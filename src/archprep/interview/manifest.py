@@ -10,7 +10,7 @@ import json
 import os
 import re
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def instant(text: object) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo is not None and 2000 <= found.year < 3000 else None
+    return found.astimezone(UTC) if found.tzinfo and 2000 <= found.year < 3000 else None
 
 
 def _sign(kit: Kit, key: bytes) -> str:

@@ -366,8 +366,8 @@ class _Times:
         """Flag what is late and what does not fit. `hashes` are of the files as received."""
         report = _json(self.top / handin.REPORTED, _REPORTED_BYTES)
         clock = _json(self.top / handin.CLOCK, _MARKER_BYTES)
-        begun = _instant(report.get("begun_at")) or _instant(clock.get("begun_at"))
-        submitted = _instant(report.get("submitted_at"))
+        begun = manifest.instant(report.get("begun_at")) or manifest.instant(clock.get("begun_at"))
+        submitted = manifest.instant(report.get("submitted_at"))
         self._keep(report, begun, submitted)
         self.found.flags += self._late(begun, submitted)
         self.found.flags += self._doubtful(begun, submitted)
@@ -390,12 +390,12 @@ class _Times:
         if begun and (over := _minutes((submitted or received) - begun - allowed)) > 0:
             by = "" if submitted else "by receipt, its beginning "
             yield f"late by {over:,} min ({by}reported by the candidate)"
-        made = _instant(self.kit.made_at)
+        made = manifest.instant(self.kit.made_at)
         if not begun and made and (over := _minutes(received - made - allowed)) > 0:
             yield f"late by at most {over:,} min (by receipt: its beginning is not reported)"
 
     def _doubtful(self, begun: datetime | None, submitted: datetime | None) -> Iterator[str]:
-        made = _instant(self.kit.made_at)
+        made = manifest.instant(self.kit.made_at)
         if begun and made and begun < made - CLOCK_SKEW:
             yield "begun before the kit was made (reported by the candidate)"
         if submitted and submitted > self.found.at + CLOCK_SKEW:
@@ -407,17 +407,6 @@ class _Times:
 def _minutes(span: timedelta) -> int:
     """Whole minutes that have begun: a second late is late."""
     return -(-int(span.total_seconds()) // 60)
-
-
-def _instant(value: object) -> datetime | None:
-    """A time with a zone, of years that one can reckon with."""
-    if not isinstance(value, str) or len(value) > 40:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-        return found.astimezone(UTC) if found.tzinfo and 2000 <= found.year < 3000 else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _texts(value: object) -> dict[str, str]:
