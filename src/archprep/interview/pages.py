@@ -81,15 +81,10 @@ def _about(batch: Batch) -> dict[str, Any]:
     return {
         "batch": batch,
         "created_at": when(batch.created_at),
-        "weak": _weak(batch.isolation),
+        "weak": view.weak(batch.isolation),
         "attempts": len(results),
         "withstood": results.count("blocked"),
     }
-
-
-def _weak(isolation: Isolation) -> bool:
-    holes = any(result == "NOT blocked" for result in isolation.selftest.values())
-    return holes or not isolation.level.startswith("A")
 
 
 # ------------------------------------------------------------------ the table of candidates
@@ -256,7 +251,7 @@ def _notices(card: Scorecard, material: Material, batch: Batch) -> Iterator[str]
     own, common = card.isolation, batch.isolation
     # The limits are the exercise's own: they are no difference.
     if (own.level, own.selftest) != (common.level, common.selftest):
-        kind = "Provisional: graded with weaker isolation." if _weak(own) else "Graded apart."
+        kind = "Provisional: graded with weaker isolation." if view.weak(own) else "Graded apart."
         yield f"{kind} {clean(own.sentence, 1000)}"
     if card.partial:
         yield "Only a part of the exercise was checked."

@@ -71,7 +71,7 @@ def facts(scorecard: Scorecard, repeat: causes.Repeat = None) -> dict[str, Any]:
         "title": f"{scorecard.exercise} {clean(scorecard.title, 200)}",
         "when": view.when(scorecard),
         "sums": view.sums(scorecard),
-        "weak": view.weak(scorecard),
+        "weak": view.weak(scorecard.isolation),
     }
 
 

@@ -138,7 +138,7 @@ class _Sheet:
         else:
             self._wrapped("The public examples, which `pytest` runs, are not among them.", 0, "dim")
         self._wrapped(clean(card.isolation.sentence, 1000), 0, self._warn("dim"))
-        if view.weak(card):
+        if view.weak(card.isolation):
             self._wrapped("Provisional: graded with weaker isolation.", 0, "yellow")
         self._line()
         self._steps(list(_next_steps(card)))
@@ -265,7 +265,7 @@ class _Sheet:
         return look.mark if self.unicode else look.ascii
 
     def _warn(self, style: str) -> str:
-        return "yellow" if view.weak(self.scorecard) else style
+        return "yellow" if view.weak(self.scorecard.isolation) else style
 
     def _line(self, line: Text | str = "") -> None:
         self.console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)

@@ -12,7 +12,7 @@ from archprep.model import CriterionResult, Reason, Scorecard, State
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archprep.model import TaskResult
+    from archprep.model import Isolation, TaskResult
 
 WORDS = {
     State.PASSED: "passed",
@@ -71,9 +71,8 @@ def sums(scorecard: Scorecard) -> str:
     return f"{text}, {lost} points could not be scored" if lost else text
 
 
-def weak(scorecard: Scorecard) -> bool:
+def weak(isolation: Isolation) -> bool:
     """Whether the isolation in force is less than what grading strangers asks for."""
-    isolation = scorecard.isolation
     holes = any(result == "NOT blocked" for result in isolation.selftest.values())
     return holes or not isolation.level.startswith("A")
 
