@@ -22,7 +22,7 @@ from archprep.reading import read_text
 from archprep.report import causes, html, view
 
 if TYPE_CHECKING:
-    from archprep.model import CriterionResult, Exercise, Isolation, Scorecard
+    from archprep.model import CriterionResult, Exercise, Scorecard
     from archprep.report.causes import Block, Part
 
 _STYLES = ("report.css", "interview.css")
