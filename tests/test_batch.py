@@ -22,9 +22,10 @@ from test_report_samples import LEVEL_A, LEVEL_D, SAMPLES
 
 from archprep import catalog, cli_grade, isolation, processes, selftest, workspace
 from archprep.errors import Exit, UsageError
-from archprep.interview import batch, results, work
-from archprep.interview.batch import Change, Ended, Standing
+from archprep.interview import batch, regrading, results, work
+from archprep.interview.batch import Ended, Standing
 from archprep.interview.model import Batch, Graded, Received, Result
+from archprep.interview.regrading import Change
 from archprep.interview.results import Folder
 
 WRONG = "def add(a, b):\n    return a - b\n"
@@ -98,7 +99,7 @@ def test_a_broken_submission_is_one_row(hand: Hand, out: Path, tmp_path: Path) -
 
 
 def timeless(result: Result) -> list[object]:
-    return [batch._timeless(graded) for graded in result.graded]
+    return [regrading._timeless(graded) for graded in result.graded]
 
 
 def test_nothing_to_grade_leaves_nothing(out: Path, tmp_path: Path) -> None:
@@ -326,15 +327,15 @@ def test_regrading_shows_what_changes_and_keeps_what_was(
     before = parts(out)
     seen: list[Change] = []
 
-    def agree(answer: bool) -> batch.Confirm:
+    def agree(answer: bool) -> regrading.Confirm:
         def confirm(changes: object) -> bool:
             seen[:] = changes  # type: ignore[call-overload]
             return answer
 
         return confirm
 
-    def again(answer: bool = True) -> batch.Regraded:
-        return batch.regrade(out, "q1", confirm=agree(answer), jobs=2, level="D")
+    def again(answer: bool = True) -> regrading.Regraded:
+        return regrading.regrade(out, "q1", confirm=agree(answer), jobs=2, level="D")
 
     assert again().changes == []
     test = tmp_path / "content/graders/q01_adding/test_answer.py"

@@ -16,8 +16,9 @@ from archprep.clean import clean
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archprep.interview.batch import Change, Ended, Regraded, Standing
+    from archprep.interview.batch import Ended, Standing
     from archprep.interview.model import Result
+    from archprep.interview.regrading import Change, Regraded
 
 _NAME = 40  # characters of a name
 _PROBLEM = 70  # and of a problem, in the table; the pages have it in full
@@ -83,7 +84,7 @@ def regrade(
     isolation: Level = None,
 ) -> None:
     """Grade what is kept again, after a grader was mended; show who changes, then write."""
-    from archprep.interview import batch
+    from archprep.interview import regrading
 
     with Display() as display:
 
@@ -92,7 +93,7 @@ def regrade(
             show_changes(changes, screen.console())
             return yes or _agreed()
 
-        done = batch.regrade(
+        done = regrading.regrade(
             results, exercise, confirm=confirm, jobs=jobs, level=isolation, progress=display
         )
     screen.console().print(_regraded(done, results), soft_wrap=True)
@@ -211,7 +212,8 @@ def _remarks(result: Result) -> str:
     problems = [f"{g.exercise}: {g.problem}" for g in result.graded if g.problem]
     superseded = [f"replaces {name}" for name in received.superseded]
     found = [received.problem, *problems, *received.flags, *superseded]
-    return "; ".join(_line(text, _PROBLEM) for text in found if text)
+    # The first sentence of each: the pages have all of them.
+    return "; ".join(_line(text.partition(". ")[0], _PROBLEM) for text in found if text)
 
 
 def _closing(ended: Ended, out: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Grades a folder of submissions in parallel; grades what is kept again.
+"""Grades a folder of submissions in parallel.
 
 The workers grade, this process alone writes: each result at once, so that it may be killed at any
 instant. A part that timed out beside others is graded again alone, before it counts.
@@ -11,13 +11,13 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import archprep
-from archprep import account, catalog, judge, processes, selftest
+from archprep import account, judge, processes, selftest
 from archprep.errors import ArchprepError, Exit, UsageError
 from archprep.interview import results, work
 from archprep.interview.model import Batch, Graded, Received, Result
@@ -63,26 +63,6 @@ class Ended:
         return Exit.INTERNAL if self.faults else Exit.PASSED
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What grading again changes for one exercise of a candidate."""
-
-    slug: str
-    name: str
-    exercise: str
-    before: str  # a score, or why there is none
-    after: str
-    criteria: tuple[str, ...]  # ids of those whose verdict is another
-
-    @property
-    def in_score(self) -> bool:
-        """Whether the candidate gets another score, and not only other evidence."""
-        return self.before != self.after
-
-
-Confirm = Callable[[Sequence[Change]], bool]
-
-
 # ------------------------------------------------------------------ grading
 
 
@@ -100,12 +80,12 @@ def grade(
 
     Level A is required unless `level` says D. UsageError when nothing can be graded.
     """
-    _check(jobs, seed)
+    check(jobs, seed)
     _check_places(submissions, out)
     with (
         processes.ended_by_signals(),
         results.begun(out, resume=resume) as folder,
-        _workers(jobs, level) as workers,
+        pool(jobs, level) as workers,
     ):
         workers.boot()
         received = _scanned(submissions, workers.scratch)
@@ -113,7 +93,8 @@ def grade(
         return _Grading(folder, batch, workers, progress).grade(received)
 
 
-def _check(jobs: int | None, seed: int | None) -> None:
+def check(jobs: int | None, seed: int | None) -> None:
+    """Refuse numbers that make no sense."""
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} processes grade nothing.", tip="Use --jobs 1 or more.")
     if seed is not None and abs(seed) > LARGEST_SEED:
@@ -133,7 +114,8 @@ def _check_places(submissions: Path, out: Path) -> None:
         )
 
 
-def _workers(jobs: int | None, level: str | None) -> Workers[Job, Outcome]:
+def pool(jobs: int | None, level: str | None) -> Workers[Job, Outcome]:
+    """The processes that grade."""
     opened = functools.partial(work.grader, level or REQUIRED)
     count = cores() if jobs is None else jobs
     return Workers(count, opened, work.lost, "archprep-batch-")
@@ -149,7 +131,7 @@ def _scanned(submissions: Path, scratch: Path) -> list[Received]:
 
 def _batch(folder: Folder, seed: int | None, level: str | None) -> Batch:
     """What holds for all: that of the folder, or a new one. Fails where the level does not hold."""
-    isolation = _tested(level)
+    isolation = tested(level)
     if not folder.has_begun:
         drawn = judge.draw_seed() if seed is None else seed
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -162,17 +144,17 @@ def _batch(folder: Folder, seed: int | None, level: str | None) -> Batch:
             f"These results are graded with seed {batch.seed}, not {seed}.",
             tip="Leave --seed away, or grade into another folder: --out FOLDER",
         )
-    _check_level(batch, isolation)
+    check_level(batch, isolation)
     return batch
 
 
-def _tested(level: str | None) -> Isolation:
+def tested(level: str | None) -> Isolation:
     """Test the isolation anew: other people's code is going to run."""
     tested = selftest.inspect(level or REQUIRED, fresh=True)
     return selftest.describe(tested, Limits())
 
 
-def _check_level(batch: Batch, now: Isolation) -> None:
+def check_level(batch: Batch, now: Isolation) -> None:
     """Candidates can be compared only under one level."""
     if now.level != batch.isolation.level:
         raise UsageError(
@@ -210,10 +192,10 @@ class _Grading:
         jobs = [job for r in received for job in self._jobs(r)]
         self._open = Counter(job.slug for job in jobs)
         total = sum(len(r.parts) for r in received)
-        meter = _Meter(self._workers, total, len(jobs), self._progress)
+        meter = Meter(self._workers, total, len(jobs), self._progress)
         for slug in [r.slug for r in received if not self._open[r.slug]]:
             self._publish(slug)
-        for job, outcome in _graded(jobs, meter, self._folder):
+        for job, outcome in graded(jobs, meter, self._folder):
             self._keep(job, outcome)
         return self._ended(len(jobs))
 
@@ -253,8 +235,8 @@ class _Grading:
         return Ended(self._batch, made, count, [*_faults(made), *self._faults])
 
 
-def _graded(
-    jobs: Sequence[Job], meter: _Meter, folder: Folder | None
+def graded(
+    jobs: Sequence[Job], meter: Meter, folder: Folder | None
 ) -> Iterator[tuple[Job, Outcome]]:
     """Grade jobs side by side, then those alone for which that was too much; yield what counts."""
     alone = [job for job in jobs if job.alone]
@@ -299,7 +281,7 @@ def _faults(made: Iterable[Result]) -> Iterator[str]:
 
 
 @dataclass
-class _Meter:
+class Meter:
     """Counts parts, and tells how long the rest will take."""
 
     workers: Workers[Job, Outcome]
@@ -339,136 +321,3 @@ class _Meter:
 def told(graded: Graded) -> str:
     """What came of a part, in a few words: its score, or why there is none."""
     return str(graded.scorecard.score) if graded.scorecard else graded.problem or ""
-
-
-# ------------------------------------------------------------------ grading again
-
-
-def regrade(
-    folder: Path,
-    exercise: str | None = None,
-    *,
-    confirm: Confirm,
-    jobs: int | None = None,
-    level: str | None = None,
-    progress: Progress | None = None,
-) -> Regraded:
-    """Grade what is kept in a folder of results again, after a grader was mended.
-
-    `confirm` is shown what changes before anything is written; the old results are kept.
-    """
-    _check(jobs, None)
-    wanted = None if exercise is None else catalog.get(exercise).id
-    with (
-        processes.ended_by_signals(),
-        results.reopened(folder) as held,
-        _workers(jobs, level) as workers,
-    ):
-        workers.boot()
-        batch = held.batch()
-        _check_level(batch, _tested(level))
-        return _Regrading(held, batch, workers, progress).regrade(wanted, confirm)
-
-
-@dataclass(frozen=True, slots=True)
-class Regraded:
-    """What came of grading again."""
-
-    graded: int
-    changes: Sequence[Change]
-    written: bool
-    faults: Sequence[str]
-
-    @property
-    def exit_code(self) -> Exit:
-        """As for a batch."""
-        return Exit.INTERNAL if self.faults else Exit.PASSED
-
-
-class _Regrading:
-    """What is graded again lies beside the folder until somebody has agreed to it."""
-
-    def __init__(
-        self,
-        folder: Folder,
-        batch: Batch,
-        workers: Workers[Job, Outcome],
-        progress: Progress | None,
-    ) -> None:
-        self._folder = folder
-        self._batch = batch
-        self._workers = workers
-        self._progress = progress
-        self._new = Folder(workers.scratch / "again")
-        self._faults: list[str] = []
-
-    def regrade(self, wanted: str | None, confirm: Confirm) -> Regraded:
-        """Grade, ask, write."""
-        jobs = [job for slug in self._folder.slugs() for job in self._jobs(slug, wanted)]
-        if not jobs:
-            raise UsageError(
-                "Nothing of that is kept in these results.", tip="Leave --exercise away, or grade."
-            )
-        meter = _Meter(self._workers, len(jobs), len(jobs), self._progress)
-        changes = [
-            change
-            for job, outcome in _graded(jobs, meter, None)
-            if (change := self._change(job, outcome.graded))
-        ]
-        changes.sort(key=lambda change: (change.name, change.slug, change.exercise))
-        written = bool(changes) and confirm(changes)
-        if written:
-            self._write(changes)
-        return Regraded(len(jobs), changes, written, self._faults)
-
-    def _jobs(self, slug: str, wanted: str | None) -> Iterator[Job]:
-        received = self._folder.received(slug)
-        for exercise in [part.exercise for part in received.parts]:
-            kept = self._folder.graded(slug, exercise)
-            if wanted in (None, exercise) and kept.source:
-                yield Job(
-                    slug,
-                    received.name,
-                    self._folder.digest(slug, exercise),
-                    exercise,
-                    seed_of(self._batch, exercise),
-                    self._batch.isolation.level,
-                    self._folder.part(slug, exercise),
-                )
-
-    def _change(self, job: Job, after: Graded) -> Change | None:
-        """What is another result, times apart; a fault of ours leaves the old one in place."""
-        if results.failed(after):
-            why = after.problem or "a grader failed: a criterion has no verdict."
-            self._faults.append(f"{job.name}, {job.exercise}: {why} The old result stays.")
-            return None
-        before = self._folder.graded(job.slug, job.exercise)
-        if _timeless(before) == _timeless(after):
-            return None
-        self._new.keep(job.slug, job.digest, after)
-        moved = _verdicts(before).symmetric_difference(_verdicts(after))
-        criteria = tuple(sorted({name for name, _ in moved}))
-        return Change(job.slug, job.name, job.exercise, told(before), told(after), criteria)
-
-    def _write(self, changes: Sequence[Change]) -> None:
-        for slug in dict.fromkeys(change.slug for change in changes):
-            self._folder.put_aside(slug)
-            for change in [c for c in changes if c.slug == slug]:
-                new = self._new.graded(slug, change.exercise)
-                self._folder.keep(slug, self._new.digest(slug, change.exercise), new)
-            self._folder.publish(slug, self._batch)
-        self._folder.publish_batch(self._batch)
-
-
-def _verdicts(graded: Graded) -> set[tuple[str, str]]:
-    card = graded.scorecard
-    return {(c.id, c.state) for c in card.criteria} if card else set()
-
-
-def _timeless(graded: Graded) -> Any:
-    """A result without what differs each time."""
-    card = graded.scorecard
-    if card is None:
-        return graded.problem
-    timeless = tuple(replace(c, duration_s=0.0) for c in card.criteria)
-    return (card.exercise_version, card.seed, card.submission.digest, card.tasks, timeless)
