@@ -12,6 +12,7 @@ import typer
 
 from archprep import screen
 from archprep.clean import clean
+from archprep.cli_interview import PANEL
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,8 +40,12 @@ Level = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog="Example: archprep grade submissions --out results")(grade)
-    app.command(epilog="Example: archprep regrade results --exercise q3")(regrade)
+    app.command(rich_help_panel=PANEL, epilog="Example: archprep grade submissions --out results")(
+        grade
+    )
+    app.command(rich_help_panel=PANEL, epilog="Example: archprep regrade results --exercise q3")(
+        regrade
+    )
 
 
 def grade(

@@ -15,12 +15,17 @@ from archprep.errors import UsageError
 if TYPE_CHECKING:
     from archprep.interview.handin import Begun, HandedIn
 
+PANEL = "Interviews"  # of the commands, in the help
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    app.command(epilog="Example: archprep kit --questions q1,q3 --candidate 'Ada Lovelace'")(kit)
-    app.command(epilog="Example: archprep begin ada-lovelace.zip")(begin)
-    app.command(epilog="Example: archprep submit ada-lovelace")(submit)
+    app.command(
+        rich_help_panel=PANEL,
+        epilog="Example: archprep kit --questions q1,q3 --candidate 'Ada Lovelace'",
+    )(kit)
+    app.command(rich_help_panel=PANEL, epilog="Example: archprep begin ada-lovelace.zip")(begin)
+    app.command(rich_help_panel=PANEL, epilog="Example: archprep submit ada-lovelace")(submit)
 
 
 def kit(
