@@ -456,3 +456,34 @@ def test_a_module_of_the_working_directory_does_not_reach_the_judge(surroundings
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "q1" in done.stdout
+
+
+MEET_AT_ONCE = """
+import dataclasses, sys, threading
+from archprep.candidate import _typed
+from archprep.sandbox import Observation
+
+sys.setswitchinterval(1e-6)
+names = [f"a{n}" for n in range(12)]
+for _ in range(200):
+    inner = dataclasses.make_dataclass("Inner", [(name, "int") for name in names])
+    outer = dataclasses.make_dataclass("Outer", [("inner", list[inner])])
+    seen = Observation([{"inner": [dict.fromkeys(names, 1)]}], "")
+    together = threading.Barrier(4)
+
+    def convert():
+        together.wait()
+        assert _typed(seen, list[outer])[0].inner[0].a0 == 1
+
+    threads = [threading.Thread(target=convert) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_scenarios_that_end_at_once_may_return_one_type():
+    """In a process of its own: without care the library under it crashes."""
+    done = subprocess.run([sys.executable, "-c", MEET_AT_ONCE], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -155,11 +155,17 @@ class Candidate:
         self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
 
 
+# msgspec looks at a dataclass when it first meets it, and keeps what it finds in the class: two
+# threads that do so at the same time crash the process.
+_converting = threading.Lock()
+
+
 def _typed(seen: Observation, kind: Any) -> Any:
     import msgspec
 
     try:
-        return msgspec.convert(seen.value, kind, strict=True)
+        with _converting:
+            return msgspec.convert(seen.value, kind, strict=True)
     except msgspec.ValidationError as e:
         raise CandidateError(
             Reason.PROTOCOL,
