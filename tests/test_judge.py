@@ -485,5 +485,6 @@ for _ in range(200):
 
 def test_scenarios_that_end_at_once_may_return_one_type():
     """In a process of its own: without care the library under it crashes."""
-    done = subprocess.run([sys.executable, "-c", MEET_AT_ONCE], capture_output=True, text=True)
+    command = [sys.executable, "-c", MEET_AT_ONCE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
