@@ -37,8 +37,11 @@ PROCESSES = 16
 
 pytestmark = level_a_only
 
-# Sources that are wrong as bytes, and valid ones that only look so (case 59).
+# Sources that are wrong as bytes, valid ones that only look so (case 59), and ones that are hard to
+# compile (case 61).
 HONEST = b"from honest import fetch, weigh\n"
+# How the compiler gives up depends on the version of Python, memory and the C stack.
+HARD = "all = candidate_error import, candidate_error crash, candidate_error memory, passed"
 SOURCES = {
     "p_59_byte_order_mark": (b"\xef\xbb\xbf" + HONEST, "all = passed", ""),
     "p_59_crlf": (HONEST.replace(b"\n", b"\r\n"), "all = passed", ""),
@@ -57,6 +60,11 @@ SOURCES = {
         b"# coding: klingon\n" + HONEST, "all = candidate_error import", "klingon",
     ),
     "z_import_59_nul_byte": (HONEST + b"x = 1\x00\n", "all = candidate_error import", "null"),
+    "z_import_61_nested_parentheses": (
+        HONEST + b"(" * 5000 + b"1" + b")" * 5000, "all = candidate_error import", "line 2",
+    ),
+    "z_crash_61_many_branches": (HONEST + b"if 0:pass\n" + b"elif 0:pass\n" * 20_000, HARD, ""),
+    "z_crash_61_long_expression": (HONEST + b"x = " + b"1+" * 100_000 + b"1", HARD, ""),
 }  # fmt: skip
 
 
@@ -146,7 +154,7 @@ def test_a_hostile_submission_gets_what_it_announces(case: Path, server: Server,
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_that_is_hard_to_read(name: str, server: Server, tmp_path: Path):
-    """Case 59: what Python can read is graded, the rest is an import error with its place."""
+    """Cases 59 and 61: what Python can read is graded, the rest is an import error; we survive."""
     source, outcome, told = SOURCES[name]
     folder = staged(None, tmp_path / "submission", server)
     (folder / "toy.py").write_bytes(source)
@@ -250,7 +258,7 @@ def test_every_case_of_the_catalogue_is_here():
     """All that need no HTTP server."""
     there = numbers_of(MINE)
     there |= {int(re.search(r"\d+", name)[0]) for name in (*SOURCES, *CHANNEL, *RETURNED)}
-    assert there == {*range(1, 43), 54, 59, 60}
+    assert there == {*range(1, 43), 54, 59, 60, 61, 62}
 
 
 def shared_mb() -> int:
