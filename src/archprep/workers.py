@@ -84,7 +84,9 @@ class Workers(Generic[J, R]):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for channel, process in self._processes.items():
             if kind is None:
-                channel.close()  # it has no job: that ends it
+                with suppress(BrokenPipeError):  # it is gone already
+                    channel.send(None)  # no more jobs: that ends it
+                channel.close()
             else:
                 process.terminate()
         for process in self._processes.values():
@@ -176,32 +178,41 @@ def _serve(channel: Connection, scratch: str, opened: Opened[J, R]) -> None:
     tempfile.tempdir = scratch
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(KeyboardInterrupt):
-        _work(channel, opened)
+        is_gone = _work(channel, opened)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if is_gone:  # its channels close a moment before it counts as ended
+            _parent().join(END_SECONDS)
     _leave(Path(scratch))
 
 
-def _work(channel: Connection, opened: Opened[J, R]) -> None:
-    with (
-        suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError),
-        opened() as do,
-    ):
-        while True:
-            channel.send(do(channel.recv()))
+def _work(channel: Connection, opened: Opened[J, R]) -> bool:
+    """Do jobs until there are no more; whether the other side has gone without saying so."""
+    try:
+        with opened() as do:
+            while (job := channel.recv()) is not None:
+                channel.send(do(job))
+    except KeyboardInterrupt:
+        return False
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return True
+    return False
+
+
+def _parent() -> BaseProcess:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    return parent
 
 
 def _leave(scratch: Path) -> None:
     """Clear away for a parent that was killed: it cannot do so itself."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
+    if not _parent().is_alive():
         discard(scratch)
 
 
 def _end_with_parent() -> None:
     """Wait for the end of the process that gives the jobs; nothing is graded for nobody."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
+    _parent().join()
     with suppress(ProcessLookupError):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     time.sleep(END_SECONDS)
