@@ -116,6 +116,19 @@ def test_nothing_to_grade_leaves_nothing(out: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_what_is_not_installed_is_said_before_anything_is_graded(
+    hand: Hand, out: Path, tmp_path: Path
+) -> None:
+    """With the command that installs it; nobody gets a row without a score for that."""
+    hand("ada")
+    manifest = tmp_path / "content/exercises/q01_adding/exercise.yaml"
+    manifest.write_text(manifest.read_text() + "packages: [nosuch]\npreload: [nosuch]\n")
+    with pytest.raises(UsageError, match="needs packages that are not installed") as error:
+        grade(out)
+    assert error.value.tip == "Install them: pip install nosuch"
+    assert not out.exists()
+
+
 def test_a_fault_of_ours_is_not_the_candidates(hand: Hand, out: Path, tmp_path: Path) -> None:
     """The others go on, the exit code says it, and --resume grades it when it is mended."""
     hand("ada")

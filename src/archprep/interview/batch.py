@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archprep
-from archprep import account, judge, processes, selftest
+from archprep import account, catalog, judge, packages, processes, selftest
 from archprep.errors import ArchprepError, Exit, UsageError
 from archprep.interview import results, work
 from archprep.interview.model import Batch, Graded, Received, Result
@@ -89,6 +89,8 @@ def grade(
     ):
         workers.boot()
         received = _scanned(submissions, workers.scratch)
+        for exercise in sorted({part.exercise for one in received for part in one.parts}):
+            packages.require(catalog.get(exercise))
         batch = _batch(folder, seed, level)
         return _Grading(folder, batch, workers, progress).grade(received)
 

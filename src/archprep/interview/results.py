@@ -59,11 +59,12 @@ def begun(root: Path, *, resume: bool) -> Iterator[Folder]:
 @contextlib.contextmanager
 def reopened(root: Path) -> Iterator[Folder]:
     """Hold a folder that has results."""
-    _refuse_foreign(root)
     if not (root / BATCH).is_file():
         raise UsageError(
-            f"{shown(root)} has no results.", tip="Make some: archprep grade SUBMISSIONS"
+            f"{shown(root)} has no results.",
+            tip="Name a folder that `archprep grade` has written to.",
         )
+    _read_batch(root / BATCH)
     with _locked(root):
         folder = Folder(root)
         folder.tidy()
