@@ -50,7 +50,7 @@ def render(template: str, styles: tuple[str, ...], **values: Any) -> str:
 
     css = "".join(_read(name) for name in styles)
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             css=Markup(css),  # noqa: S704 (files of this package, not text of a candidate)
@@ -84,8 +84,8 @@ def numbered(source: Mapping[str, str]) -> list[tuple[str, list[str]]]:
 
 
 @functools.cache
-def _environment() -> Environment:
-    """Escapes everything; kept, because a batch renders hundreds of pages."""
+def environment() -> Environment:
+    """The templates of this package; everything is escaped. Kept: a batch has hundreds of pages."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
