@@ -6,6 +6,8 @@ not even when this process is killed.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -71,7 +73,7 @@ class Workers(Generic[J, R]):
         self._processes: dict[Connection, BaseProcess] = {}
         self._busy: dict[Connection, _Busy[J]] = {}
         # One folder for all they write: a process that is killed cannot clear away its own.
-        self.scratch = Path(tempfile.mkdtemp(prefix=prefix))
+        self.scratch, self._hold = _held_folder(prefix)
 
     @property
     def running(self) -> int:
@@ -95,6 +97,7 @@ class Workers(Generic[J, R]):
             process.join()
         self._processes.clear()
         discard(self.scratch)
+        os.close(self._hold)
 
     def boot(self) -> None:
         """Start the processes and do not wait: they import while the jobs are looked for."""
@@ -155,6 +158,35 @@ class Workers(Generic[J, R]):
             self._processes[ours] = process
         theirs.close()
         return ours
+
+
+def _held_folder(prefix: str) -> tuple[Path, int]:
+    """A new temporary folder, and the descriptor that holds it for as long as this process lives.
+
+    Those that nobody holds any more are removed: who was killed early had no process yet that
+    could have done it.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with suppress(OSError):  # another's, or still held
+            os.close(_hold(path))
+            discard(path)
+    # Under another name until it is held: nobody may take it for one that is left over.
+    new = Path(tempfile.mkdtemp(prefix=f"new-{prefix}"))
+    hold = _hold(new)
+    return new.rename(new.with_name(new.name.removeprefix("new-"))), hold
+
+
+def _hold(folder: Path) -> int:
+    """Lock a folder of ours; OSError where that cannot be."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "another user's", str(folder))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 @contextmanager
