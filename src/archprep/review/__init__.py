@@ -1,0 +1,1 @@
+"""The results of `grade` as pages in the browser, where interviewers mark and comment."""
