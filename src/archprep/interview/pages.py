@@ -33,13 +33,13 @@ def report(result: Result, batch: Batch) -> str:
     return html.render(
         "interview_report.html.j2",
         _STYLES,
-        **_about(batch),
+        **about(batch),
         name=clean(received.name, 200),
         result=result,
         received=received,
         received_at=when(received.received_at),
-        kit=_kit(received),
-        reported=list(islice(_reported(received.reported), _REPORTED)),
+        kit=kit(received),
+        reported=reported(received),
         sections=sections.of(result, batch),
     )
 
@@ -50,12 +50,12 @@ def index(results: Sequence[Result], batch: Batch, statistics: Statistics) -> st
     return html.render(
         "interview_index.html.j2",
         _STYLES,
-        **_about(batch),
+        **about(batch),
         names=names,
         rows=sorted((_row(result, names) for result in results), key=lambda row: row.order),
         statistics=statistics,
         fewest=FEWEST,
-        spread=_spread,
+        spread=spread,
     )
 
 
@@ -66,7 +66,8 @@ def when(text: str) -> str:
     return f"{match[1]} {match[2]} UTC" if match else text
 
 
-def _about(batch: Batch) -> dict[str, Any]:
+def about(batch: Batch) -> dict[str, Any]:
+    """What the pages need to know of a batch."""
     results = list(batch.isolation.selftest.values())
     return {
         "batch": batch,
@@ -114,7 +115,7 @@ def _row(result: Result, names: Sequence[str]) -> Row:
         received_at=when(received.received_at),
         scores=tuple(_score(cards.get(name)) for name in names),
         result=result,
-        flags=_sentences(received),
+        flags=sentences(received),
         problems=tuple(exports.problems(result)),
     )
 
@@ -126,14 +127,14 @@ def _score(card: Scorecard | None) -> str:
     return score if card.scored else f"{score}?"
 
 
-def _sentences(received: Received) -> tuple[str, ...]:
+def sentences(received: Received) -> tuple[str, ...]:
     """The flags, and what else the interviewer should know at once."""
     earlier = [clean(source, 200) for source in received.superseded]
     also = [f"handed in before: {', '.join(earlier)}"] if earlier else []
     return (*(clean(flag) for flag in received.flags), *also)
 
 
-def _spread(spread: Spread, unit: str) -> str:
+def spread(spread: Spread, unit: str) -> str:
     """How scores are distributed, as a sentence."""
     if not spread.count:
         return "nothing was scored"
@@ -146,7 +147,7 @@ def _spread(spread: Spread, unit: str) -> str:
 # ------------------------------------------------------------------ one candidate
 
 
-def _kit(received: Received) -> str:
+def kit(received: Received) -> str:
     """What was handed out, in words; empty without a kit."""
     if (kit := received.kit) is None:
         return ""
@@ -155,11 +156,16 @@ def _kit(received: Received) -> str:
     return f"{names}; {kit.minutes} minutes; made {when(kit.made_at)} by archprep {version}"
 
 
-def _reported(values: object, label: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+def reported(received: Received) -> list[tuple[str, str]]:
+    """What the candidate's machine says, each figure with its place."""
+    return list(islice(_leaves(received.reported), _REPORTED))
+
+
+def _leaves(values: object, label: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     """The leaves of whatever the candidate's machine has sent, each with its place."""
     if isinstance(values, Mapping) and depth < _DEPTH:
         for key, value in values.items():
-            yield from _reported(value, f"{label} {clean(str(key), 200)}".strip(), depth + 1)
+            yield from _leaves(value, f"{label} {clean(str(key), 200)}".strip(), depth + 1)
     else:
         yield label, when(values) if isinstance(values, str) else clean(_shown(values), 300)
 

@@ -129,6 +129,7 @@ def _notices(card: Scorecard, material: Material, batch: Batch) -> Iterator[str]
 class Point:
     """What the rubric says about one prompt: lists of sentences, each with its label."""
 
+    number: int  # from 1
     title: str
     lists: tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -170,14 +171,15 @@ def _read(exercise: Exercise) -> Material:
 def _points(rubric: Any) -> Iterator[Point]:
     """The rubric in one form: it may be a mapping, or a list of texts or mappings."""
     pairs = rubric.items() if isinstance(rubric, dict) else ((None, item) for item in rubric)
-    for key, value in pairs:
+    for number, (key, value) in enumerate(pairs, 1):
         lists = dict(value) if isinstance(value, dict) else {"": value}
         title = key
         if key is None:
             # The first text of an item names it: `prompt`, `question`.
             first = next((k for k, v in lists.items() if isinstance(v, str)), None)
             title = lists.pop(first, "")
-        yield Point(_ours(title), tuple((_ours(k), tuple(_texts(v))) for k, v in lists.items()))
+        told = tuple((_ours(label), tuple(_texts(texts))) for label, texts in lists.items())
+        yield Point(number, _ours(title), told)
 
 
 def _texts(value: Any) -> Iterator[str]:
