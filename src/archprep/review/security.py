@@ -40,6 +40,7 @@ HEADERS = {
 
 _HEADERS = {name.encode(): value.encode() for name, value in HEADERS.items()}
 _OPEN_IT = "Open the address that `archprep review` has printed."
+_OUR_FAULT = "archprep itself failed. The terminal that it runs in says more."
 _TOKEN = "token"  # noqa: S105 - the parameter's name
 _HTTP_PORT = 80  # which browsers leave out
 _DIGITS = 9  # of a length that is not absurd
@@ -103,29 +104,35 @@ class Guard:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
         if scope["type"] == "http":
-            await self._http(scope, receive, _completed(send, has_body=scope["method"] != "HEAD"))
+            await self._http(scope, receive, _Answer(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self._app(scope, receive, send)
 
-    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _http(self, scope: Message, receive: Receive, answer: _Answer) -> None:
         asked = _Asked(scope)
         try:
             self._check_form(asked)
             if asked.tokens:
-                await self._let_in(asked, send)
+                await self._let_in(asked, answer)
                 return
             self._check_cookie(asked)
             _check_origin(asked)
             body = await _body(asked, receive)
         except _Refused as refused:
-            await _say(send, refused)
+            await _say(answer, refused)
             return
         if body is not None:
-            # What cannot have a body is asked like what can: the answer's is left out on its way.
-            method = "GET" if asked.method == "HEAD" else asked.method
-            await self._app({**scope, "method": method}, _replayed(body, receive), send)
+            await self._pass_on(scope, _replayed(body, receive), answer)
+
+    async def _pass_on(self, scope: Message, receive: Receive, answer: _Answer) -> None:
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            if not answer.begun:
+                await _say(answer, _Refused(500, _OUR_FAULT))
+            raise
 
     def _check_form(self, asked: _Asked) -> None:
         """Whether it is a request that we answer at all, from whomever."""
@@ -264,17 +271,19 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _completed(send: Send, *, has_body: bool) -> Send:
-    """Add to each answer the headers that it lacks; leave out the body where none is due."""
+class _Answer:
+    """Sends an answer on its way, with the headers that it lacks."""
 
-    async def complete(message: Message) -> None:
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send the next part of it."""
         if message["type"] == "http.response.start":
+            self.begun = True
             message = {**message, "headers": _with_ours(message.get("headers", ()))}
-        elif message["type"] == "http.response.body" and not has_body:
-            message = {**message, "body": b""}
-        await send(message)
-
-    return complete
+        await self._send(message)
 
 
 def _with_ours(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
