@@ -10,21 +10,16 @@ import os
 import re
 import threading
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from sys import intern
-from typing import Any, TypedDict
 
-import msgspec
-
-from archprep import report
 from archprep.errors import UsageError
 from archprep.interview import statistics
-from archprep.interview.model import FORMAT, Batch, Graded, Received, Result
+from archprep.interview.model import Batch, Graded, Received, Result
 from archprep.interview.results import BATCH, LOCK, NOT_GRADED, Folder, failed, shown
 from archprep.interview.statistics import Statistics
-from archprep.model import Evidence, Isolation, Reason
+from archprep.model import Reason
 from archprep.report import view
+from archprep.review import skimming
 
 NOT_YET = "not graded yet"  # the problem of an exercise that `grade` has not come to
 KINDS = ("late", "time-out", "broken", "weaker isolation", "not scored", "waiting", "damaged")
@@ -197,112 +192,13 @@ def _is_broken(graded: Graded) -> bool:
 def _small(folder: Folder, slug: str, exercise: str) -> tuple[Graded, str]:
     """What came of an exercise without what takes room, and the trouble with the file of it."""
     try:
-        return _skimmed(folder.part(slug, exercise).read_bytes(), exercise), ""
-    except (OSError, UsageError, RecursionError, msgspec.MsgspecError):
+        return skimming.skimmed(folder.part(slug, exercise).read_bytes(), exercise), ""
+    except (OSError, UsageError):
         # Damaged, or text that is no Unicode: reading all of it tells.
         graded = _graded(folder, slug, exercise)
     if graded.problem == NOT_YET:
         return graded, "waiting"
-    return _bare(graded), "damaged" if failed(graded) and not graded.scorecard else ""
-
-
-def _bare(graded: Graded) -> Graded:
-    card = graded.scorecard
-    if card is None:
-        return Graded(graded.exercise, problem=graded.problem)
-    criteria = tuple(
-        replace(c, evidence=Evidence(), expected=None, observed=None, hint=None)
-        for c in card.criteria
-    )
-    submission = replace(card.submission, files=())
-    return Graded(graded.exercise, replace(card, submission=submission, criteria=criteria))
-
-
-class _Task(TypedDict):
-    number: int
-    title: str
-    points: int
-    earned: int
-
-
-class _Criterion(TypedDict):
-    id: str
-    title: str
-    task: int
-    points: int
-    earned: int
-    state: str
-    reason: str | None
-    duration_s: float
-
-
-class _Submission(TypedDict):
-    digest: str
-
-
-class _Card(TypedDict):
-    """The keys of a scorecard that a row needs: the decoder skips all others."""
-
-    format: int
-    exercise: str
-    title: str
-    exercise_version: int
-    archprep_version: str
-    score: int
-    max_score: int
-    partial: bool
-    seed: int
-    started_at: str
-    duration_s: float
-    isolation: msgspec.Raw
-    submission: _Submission
-    tasks: list[_Task]
-    criteria: list[_Criterion]
-
-
-class _Graded(TypedDict):
-    exercise: str
-    problem: str | None
-    scorecard: _Card | None
-
-
-class _Part(TypedDict):
-    format: int
-    graded: _Graded
-
-
-_DECODER = msgspec.json.Decoder(_Part)
-
-
-def _skimmed(text: bytes, exercise: str) -> Graded:
-    """The file of a part, decoded without what takes room; any doubt is a UsageError."""
-    data = _DECODER.decode(text)
-    graded = data["graded"]
-    card, problem = graded["scorecard"], graded["problem"]
-    is_odd = graded["exercise"] != exercise or (card is None) is (problem is None)
-    if data["format"] != FORMAT or is_odd:
-        raise UsageError("It is damaged.")
-    return Graded(exercise, card and report.from_json(_shared(card)), problem)
-
-
-def _shared(card: _Card) -> dict[str, Any]:
-    """The scorecard with texts and isolation that are the same for many held only once."""
-    return {
-        **_interned(card),
-        "isolation": _isolation(bytes(card["isolation"])),
-        "submission": {"digest": card["submission"]["digest"], "files": ()},
-        "tasks": [_interned(task) for task in card["tasks"]],
-        "criteria": [_interned(criterion) for criterion in card["criteria"]],
-    }
-
-
-def _interned(data: Any) -> dict[str, Any]:
-    return {key: intern(v) if type(v) is str else v for key, v in data.items()}
-
-
-@lru_cache(maxsize=256)
-def _isolation(text: bytes) -> Isolation:
-    return msgspec.json.decode(text, type=Isolation)
+    return skimming.bare(graded), "damaged" if failed(graded) and not graded.scorecard else ""
 
 
 # ------------------------------------------------------------------ a candidate in full
@@ -338,14 +234,14 @@ def _received(folder: Folder, slug: str) -> tuple[Received, str]:
 
 
 def _checked(folder: Folder, slug: str) -> Received:
-    received = folder.received(slug)
-    names = [part.exercise for part in received.parts]
-    # Both become part of paths and links.
-    is_ours = received.slug == slug and all(map(_EXERCISE.fullmatch, names))
-    if not is_ours:
-        path = shown(folder.candidate(slug) / NOTED)
-        raise UsageError(f"{path} is damaged: `archprep grade` has not written it so.")
-    return received
+    with contextlib.suppress(TypeError):  # its exercises are no list
+        received = folder.received(slug)
+        names = [part.exercise for part in received.parts]
+        # Both become part of paths and links.
+        if received.slug == slug and all(map(_EXERCISE.fullmatch, names)):
+            return received
+    path = shown(folder.candidate(slug) / NOTED)
+    raise UsageError(f"{path} is damaged: `archprep grade` has not written it so.")
 
 
 def _graded(folder: Folder, slug: str, exercise: str) -> Graded:
