@@ -255,8 +255,7 @@ async def _body(asked: _Asked, receive: Receive) -> bytes | None:
 
 
 def _is_huge(declared: str) -> bool:
-    digits = declared.lstrip("0") or "0"
-    return not digits.isdecimal() or len(digits) > _DIGITS or int(digits) > MOST_BODY
+    return not declared.isdecimal() or len(declared) > _DIGITS or int(declared) > MOST_BODY
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

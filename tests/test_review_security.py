@@ -1,0 +1,433 @@
+"""Only who knows the token may ask, from pages of ours, and browsers are told to beware."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+import httpx
+
+from archprep.review.security import HEADERS, MOST_BODY, MOST_TARGET, Access, Guard
+
+ACCESS = Access("the-right-token", 8765)
+BASE = "http://127.0.0.1:8765"
+COOKIE = f"{ACCESS.cookie}={ACCESS.token}"
+OURS = {"origin": BASE}
+
+
+class Application:
+    """Notes what reaches it, and answers with the size of the body."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, int]] = []
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.error: Exception | None = None
+        self.fails_late = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        assert not message["more_body"]
+        self.seen.append((scope["method"], scope["path"], len(message["body"])))
+        if self.error and not self.fails_late:
+            raise self.error
+        await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+        if self.error:
+            raise self.error
+        await send({"type": "http.response.body", "body": b"inside"})
+
+
+@pytest.fixture
+def app() -> Application:
+    return Application()
+
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def ask(app: Application) -> Ask:
+    """Send a request through the guard; with the right cookie unless told otherwise."""
+    guard = Guard(app, ACCESS, "a-ticket")
+
+    def send(
+        method: str = "GET",
+        url: str = "/",
+        headers: dict[str, str] | list[tuple[str, str]] | None = None,
+        *,
+        cookie: str = COOKIE,
+        content: Any = None,
+    ) -> httpx.Response:
+        async def once() -> httpx.Response:
+            transport = httpx.ASGITransport(guard, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+                given = [*(headers.items() if isinstance(headers, dict) else headers or ())]
+                all_ = [*given, *([("cookie", cookie)] if cookie else [])]
+                return await client.request(method, url, headers=all_, content=content)
+
+        return asyncio.run(once())
+
+    return send
+
+
+def is_inside(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.text == "inside"
+
+
+# ------------------------------------------------------------------ the secrets
+
+
+def test_each_review_has_a_token_of_its_own_and_does_not_show_it() -> None:
+    one, other = Access.new(1), Access.new(1)
+    assert one.token != other.token
+    assert len(one.token) >= 43  # 256 bits
+    assert one.token not in repr(one)
+    assert one.url == f"http://127.0.0.1:1/?token={one.token}"
+
+
+def test_a_form_key_belongs_to_one_token_and_does_not_tell_it() -> None:
+    other = Access("another", 8765)
+    assert ACCESS.is_form_key(ACCESS.form_key)
+    for wrong in ("", ACCESS.token, other.form_key, ACCESS.form_key.upper(), "é", "\ud800", "\0"):
+        assert not ACCESS.is_form_key(wrong)
+    assert ACCESS.token not in ACCESS.form_key
+
+
+# ------------------------------------------------------------------ the token and the cookie
+
+
+def test_the_right_token_becomes_a_cookie_and_leaves_the_address(ask: Ask) -> None:
+    answer = ask(url=f"/?token={ACCESS.token}", cookie="")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/"
+    assert answer.headers["set-cookie"] == f"{COOKIE}; HttpOnly; SameSite=Strict; Path=/"
+    assert ACCESS.token not in answer.text
+
+
+def test_the_rest_of_the_address_stays_as_it_was(ask: Ask, app: Application) -> None:
+    url = f"/candidates/a%2Fb?sort=na%0Ame&to%6ben={ACCESS.token}&x"
+    assert ask(url=url, cookie="").headers["location"] == "/candidates/a%2Fb?sort=na%0Ame&x"
+    assert app.seen == []
+
+
+def test_the_address_leads_to_no_other_host(ask: Ask) -> None:
+    for path in ("//evil.example/", "///evil.example", "/\\evil.example", "/%5cevil.example"):
+        location = ask(url=f"{BASE}{path}?token={ACCESS.token}").headers["location"]
+        assert re.match(r"/[^/\\]", location), location
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "wrong", "the-right-toke", "the-right-token%00", "the-right-token ", "%C3%A9", "%FF",
+     "the-right-token&token=the-right-token", "x&token=the-right-token"],
+)  # fmt: skip
+def test_a_wrong_token_is_refused_even_beside_the_right_cookie(
+    ask: Ask, app: Application, token: str
+) -> None:
+    answer = ask(url=f"/?token={token}")
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+    assert "archprep review" in answer.text
+    assert app.seen == []
+
+
+def test_a_ticket_opens_once(ask: Ask) -> None:
+    """It stands on the command line of a browser, where other users can read it."""
+    first, second = (ask(url="/?token=a-ticket", cookie="") for _ in range(2))
+    assert (first.status_code, second.status_code) == (303, 403)
+    assert first.headers["set-cookie"].startswith(f"{COOKIE};")
+
+
+def test_without_a_ticket_nothing_empty_is_one(app: Application) -> None:
+    assert not Guard(app, ACCESS)._opens("")
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "", "=", ";;;", "the-right-token", f"{ACCESS.cookie}=", f"{ACCESS.cookie}=wrong",
+        f"{ACCESS.cookie}={ACCESS.token}x", f'{ACCESS.cookie}="{ACCESS.token}"',
+        f"archprep-review-8766={ACCESS.token}", f"x{COOKIE}",
+        f"{ACCESS.cookie}-name={ACCESS.token}", f"{ACCESS.cookie}={ACCESS.form_key}",
+    ],
+)  # fmt: skip
+def test_without_the_right_cookie_nothing_is_shown(ask: Ask, app: Application, cookie: str) -> None:
+    """Nor with one of another port: cookies do not tell ports apart, their names do."""
+    answer = ask(cookie=cookie)
+    assert answer.status_code == 403
+    assert answer.text == "Open the address that `archprep review` has printed.\n"
+    assert app.seen == []
+
+
+def test_the_cookie_is_found_among_others(ask: Ask) -> None:
+    """A page of another port may have set one of the same name, which comes first."""
+    assert is_inside(ask(cookie=f'a="x=1"; {ACCESS.cookie}=wrong;{COOKIE} ; b=2'))
+
+
+# ------------------------------------------------------------------ the name and the address
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:8765", "LocalHost:8765"])
+def test_it_goes_by_two_names(ask: Ask, host: str) -> None:
+    assert is_inside(ask(headers={"host": host}))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "127.0.0.1", "localhost", "127.0.0.1:80", "127.0.0.1:87650", "127.0.0.1:8765.evil.example",
+     "evil.example:8765", "evil.example", "localhost:8765@evil.example", "[::1]:8765", "0:8765",
+     "127.0.0.1:8765, 127.0.0.1:8765", "localhost.:8765", "127.0.0.1.nip.io:8765", "127.1:8765"],
+)  # fmt: skip
+def test_any_other_name_is_refused(ask: Ask, app: Application, host: str) -> None:
+    """A stranger's name may resolve to 127.0.0.1; also the token is not taken there."""
+    for url in ("/", f"/?token={ACCESS.token}"):
+        answer = ask(url=url, headers={"host": host})
+        assert answer.status_code == 421
+        assert "set-cookie" not in answer.headers
+    assert app.seen == []
+
+
+def test_two_names_are_none(ask: Ask) -> None:
+    both = [("host", "127.0.0.1:8765"), ("host", "127.0.0.1:8765")]
+    assert ask(headers=both).status_code == 421
+
+
+def test_browsers_leave_port_80_out(app: Application) -> None:
+    assert "localhost" in Access("t", 80).hosts
+    assert "localhost" not in Access("t", 8080).hosts
+
+
+def test_an_address_has_an_end(ask: Ask, app: Application) -> None:
+    assert is_inside(ask(url="/" + "x" * (MOST_TARGET - 1)))
+    for url in ("/" + "x" * MOST_TARGET, "/?" + "x" * MOST_TARGET, f"/?{'x&' * 2100}token=x"):
+        assert ask(url=url).status_code == 414
+    assert len(app.seen) == 1
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"])
+def test_other_methods_are_refused(ask: Ask, app: Application, method: str) -> None:
+    answer = ask(method, headers=OURS)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+    assert app.seen == []
+
+
+def test_head_is_asked_of_the_application(ask: Ask, app: Application) -> None:
+    assert ask("HEAD").status_code == 200
+    assert app.seen == [("HEAD", "/", 0)]
+
+
+@pytest.mark.parametrize("path", ["/a%00b", "/%0d%0aSet-Cookie:x", "/%1b", "/%7f"])
+def test_control_characters_in_a_path_are_refused(ask: Ask, app: Application, path: str) -> None:
+    assert ask(url=path).status_code == 400
+    assert app.seen == []
+
+
+# ------------------------------------------------------------------ who asks
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": BASE}, 200),
+        ({"origin": BASE, "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": "http://localhost:8765", "host": "localhost:8765"}, 200),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "none"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "null", "sec-fetch-site": "same-origin"}, 403),
+        ({"origin": ""}, 403),
+        ({"origin": "http://127.0.0.1:3000", "sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://localhost:8765"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": f"{BASE}.evil.example"}, 403),
+        ({"origin": "https://127.0.0.1:8765"}, 403),
+        ({"origin": f"{BASE}/"}, 403),
+    ],
+)
+def test_forms_are_taken_from_our_pages_only(
+    ask: Ask, app: Application, headers: dict[str, str], status: int
+) -> None:
+    """Pages of other ports of this machine are sent our cookie, too, so it proves nothing."""
+    assert ask("POST", "/marks", headers, content=b"a=b").status_code == status
+    assert app.seen == ([("POST", "/marks", 3)] if status == 200 else [])
+
+
+def test_two_origins_are_none(ask: Ask) -> None:
+    both = [("origin", BASE), ("origin", "http://evil.example")]
+    assert ask("POST", "/", both).status_code == 403
+    assert ask("POST", "/", [("origin", BASE), ("origin", BASE)]).status_code == 403
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_other_pages_may_link_here_but_load_nothing(ask: Ask, method: str, site: str) -> None:
+    elsewhere = {"sec-fetch-site": site}
+    assert ask(method, headers=elsewhere | {"sec-fetch-mode": "navigate"}).status_code == 200
+    for mode in ("no-cors", "cors"):
+        assert ask(method, headers=elsewhere | {"sec-fetch-mode": mode}).status_code == 403
+    assert ask(method, headers={"origin": "http://127.0.0.1:3000"}).status_code == 403
+
+
+# ------------------------------------------------------------------ bodies
+
+
+def test_a_body_reaches_the_application_in_one_piece(ask: Ask, app: Application) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b"x" * (MOST_BODY // 4)
+
+    assert is_inside(ask("POST", "/", OURS, content=b"x" * MOST_BODY))
+    assert is_inside(ask("POST", "/", OURS, content=pieces()))
+    assert app.seen == [("POST", "/", MOST_BODY)] * 2
+
+
+def test_a_body_that_is_too_large_reaches_nobody(ask: Ask, app: Application) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1000
+
+    for content in (b"x" * (MOST_BODY + 1), pieces()):
+        assert ask("POST", "/", OURS, content=content).status_code == 413
+    assert app.seen == []
+
+
+@pytest.mark.parametrize("length", [str(MOST_BODY + 1), "9" * 5000, "-1", "1e3", "", "²"])
+def test_a_length_that_makes_no_sense_is_too_large(app: Application, length: str) -> None:
+    """The body is not even waited for."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        pytest.fail("it was waited for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = {"host": "127.0.0.1:8765", "cookie": COOKIE, "content-length": length} | OURS
+    asyncio.run(Guard(app, ACCESS)(request("POST", headers), receive, send))
+    assert sent[0]["status"] == 413
+    assert app.seen == []
+
+
+def request(method: str, headers: dict[str, str]) -> dict[str, Any]:
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return {
+        "type": "http", "method": method, "path": "/", "raw_path": b"/", "query_string": b"",
+        "headers": encoded,
+    }  # fmt: skip
+
+
+def test_who_hangs_up_in_the_middle_is_forgotten(app: Application) -> None:
+    messages = iter([
+        {"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"},
+    ])  # fmt: skip
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(_: Any) -> None:
+        pytest.fail("nobody is there")
+
+    headers = {"host": "127.0.0.1:8765", "cookie": COOKIE} | OURS
+    asyncio.run(Guard(app, ACCESS)(request("POST", headers), receive, send))
+    assert app.seen == []
+
+
+def test_after_the_body_the_application_hears_who_hangs_up() -> None:
+    heard: list[str] = []
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        heard.extend([(await receive())["type"], (await receive())["type"]])
+
+    messages = iter([{"type": "http.request", "body": b""}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    headers = {"host": "127.0.0.1:8765", "cookie": COOKIE}
+    asyncio.run(Guard(app, ACCESS)(request("GET", headers), receive, app))  # type: ignore[arg-type]
+    assert heard == ["http.request", "http.disconnect"]
+
+
+# ------------------------------------------------------------------ what every answer says
+
+
+def test_every_answer_tells_browsers_what_they_may_do(ask: Ask, app: Application) -> None:
+    answers = [
+        ask(),
+        ask(cookie=""),
+        ask(url="/?token=wrong"),
+        ask(url=f"/?token={ACCESS.token}"),
+        ask(headers={"host": "evil.example"}),
+        ask("PUT"),
+        ask("POST", headers=OURS, content=b"x" * (MOST_BODY + 1)),
+        ask("POST"),
+    ]
+    assert [a.status_code for a in answers] == [200, 403, 403, 303, 421, 405, 413, 403]
+    for answer in answers:
+        assert HEADERS.items() <= dict(answer.headers).items()
+        assert "server" not in answer.headers
+        if answer.status_code != 200:
+            assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+            assert answer.text.endswith(".\n")
+
+
+def test_no_answer_allows_other_origins_to_read(ask: Ask) -> None:
+    preflight = {"origin": "http://evil.example", "access-control-request-method": "POST"}
+    for answer in (ask("OPTIONS", headers=preflight), ask("POST", headers=preflight), ask()):
+        assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+def test_the_policy_forbids_what_pages_do_not_need() -> None:
+    policy = dict(d.split(" ", 1) for d in HEADERS["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert {policy[f"{kind}-src"] for kind in ("script", "style", "img", "connect")} == {"'self'"}
+    assert policy["form-action"] == "'self'"
+
+
+def test_what_the_application_says_counts_but_not_who_serves_it(ask: Ask, app: Application) -> None:
+    app.headers = [(b"Cache-Control", b"max-age=60"), (b"server", b"x"), (b"Set-Cookie", b"a=b")]
+    answer = ask()
+    assert answer.headers.get_list("cache-control") == ["max-age=60"]
+    assert answer.headers["set-cookie"] == "a=b"
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "server" not in answer.headers
+
+
+def test_a_failure_of_ours_is_a_sentence(ask: Ask, app: Application) -> None:
+    app.error = RuntimeError("secret")
+    answer = ask()
+    assert answer.status_code == 500
+    assert answer.text.startswith("archprep itself failed.")
+    assert HEADERS.items() <= dict(answer.headers).items()
+
+
+def test_a_failure_in_the_middle_is_not_answered_twice(ask: Ask, app: Application) -> None:
+    app.error, app.fails_late = RuntimeError("secret"), True
+    assert ask().status_code == 200
+
+
+def test_a_websocket_is_closed_and_the_rest_passed_on(app: Application) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def noted(scope: Any, *_: Any) -> None:
+        sent.append(scope)
+
+    async def receive() -> Any:
+        return {}
+
+    guard = Guard(noted, ACCESS)
+    asyncio.run(guard({"type": "websocket"}, receive, send))
+    asyncio.run(guard({"type": "lifespan"}, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}, {"type": "lifespan"}]
