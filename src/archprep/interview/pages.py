@@ -52,7 +52,7 @@ def index(results: Sequence[Result], batch: Batch, statistics: Statistics) -> st
         _STYLES,
         **about(batch),
         names=names,
-        rows=sorted((_row(result, names) for result in results), key=lambda row: row.order),
+        rows=sorted((row(one, names) for one in results), key=lambda found: found.order),
         statistics=statistics,
         fewest=FEWEST,
         spread=spread,
@@ -105,7 +105,8 @@ class Row:
         return (1.0 if earned is None else -earned, self.name.casefold())
 
 
-def _row(result: Result, names: Sequence[str]) -> Row:
+def row(result: Result, names: Sequence[str]) -> Row:
+    """A candidate's row in a table with these exercises."""
     received = result.received
     cards = {clean(card.exercise, 40): card for card in exports.scorecards(result)}
     known = bool(_SLUG.fullmatch(received.slug))

@@ -48,7 +48,7 @@ def render(template: str, styles: tuple[str, ...], **values: Any) -> str:
     """A page of this package, with these style sheets in it and a policy that allows no others."""
     from markupsafe import Markup
 
-    css = "".join(_read(name) for name in styles)
+    css = "".join(text(name) for name in styles)
     return (
         environment()
         .get_template(template)
@@ -89,7 +89,7 @@ def environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        loader=FunctionLoader(_read),
+        loader=FunctionLoader(text),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -107,7 +107,8 @@ def _csp_hash(css: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
 
 
-def _read(name: str) -> str:
+def text(name: str) -> str:
+    """A template, style sheet or script of this package."""
     from importlib import resources
 
     return resources.files("archprep").joinpath("templates", name).read_text("utf-8")

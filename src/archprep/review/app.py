@@ -1,0 +1,296 @@
+"""The pages of a review: routes, and errors as pages.
+
+Who may ask at all is decided before, in `security`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.requests import Request  # noqa: TC002 (FastAPI reads the annotations)
+
+from archprep import screen
+from archprep.clean import clean
+from archprep.errors import ArchprepError, UsageError
+from archprep.interview import pages, statistics
+from archprep.interview.results import dumps
+from archprep.report import html
+from archprep.review import charts, exports, final, listing, views
+from archprep.review.desk import Desk
+from archprep.review.listing import Query
+from archprep.review.marks import Stale
+from archprep.review.saving import Saving
+
+if TYPE_CHECKING:
+    from archprep.review.marks import Mark, Marks
+    from archprep.review.reading import Reading, Row
+    from archprep.review.security import Access
+
+_STATIC = {
+    "review.css": (("report.css", "interview.css", "review.css"), "text/css"),
+    "review.js": (("review.js",), "text/javascript"),
+}
+# An image has no page around it: what stands in the SVG is all the style it has.
+_IMAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_NOT_FOUND = "There is no such page. The list has all candidates."
+
+
+def make(reading: Reading, marks: Marks, access: Access, reviewer: str) -> FastAPI:
+    """The application, without the guard before it."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    desk = Desk(reading, marks, access, reviewer)
+    app.include_router(_Pages(desk).router())
+    app.include_router(Saving(desk).router())
+
+    def explain(request: Request, error: Exception) -> Response:
+        status, message = _explained(error)
+        return desk.page(request, "review_error.html.j2", status, message=message)
+
+    for kind in (ArchprepError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, explain)
+    return app
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """The status and the sentences for an error."""
+    if isinstance(error, HTTPException):
+        told = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+        return error.status_code, told or _NOT_FOUND
+    if isinstance(error, RequestValidationError):
+        return HTTPStatus.BAD_REQUEST, "This form is not complete. Go back, reload, and try again."
+    if isinstance(error, ArchprepError):
+        status = HTTPStatus.CONFLICT if isinstance(error, Stale) else HTTPStatus.BAD_REQUEST
+        if not isinstance(error, UsageError | Stale):
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return status, f"{error.message} {error.tip or ''}".strip()
+    screen.unexpected(error)
+    return (
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "archprep itself failed. The terminal in which it runs says where the details are.",
+    )
+
+
+class _Pages:
+    """What can be looked at."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._reading = desk.reading
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        for path, page in (
+            ("/", self.candidates),
+            ("/statistics", self.statistics),
+            ("/charts/distribution.svg", self.distribution),
+            ("/charts/{exercise}/{name}.svg", self.chart),
+            ("/compare", self.compare),
+            ("/candidates/{slug}", self.candidate),
+            ("/candidates/{slug}/print", self.printed),
+            ("/candidates/{slug}/history", self.history),
+            ("/candidates/{slug}/final.json", self.final_json),
+            ("/candidates/{slug}/{exercise}/source", self.source),
+            ("/export/marks.csv", self.table),
+            ("/export/marks.json", self.document),
+            ("/static/{name}", self.static),
+        ):
+            router.add_api_route(path, page, methods=["GET", "HEAD"], response_model=None)
+        return router
+
+    # -- the batch -----------------------------------------------------------------------------
+
+    def candidates(self, request: Request) -> Response:
+        """The list."""
+        query = Query.of(request.query_params)
+        rows, marked = self._reading.rows(), self._desk.marked()
+        finals = _finals(rows, marked)
+        listed = listing.listed(rows, query, finals, marked)
+        names = statistics.exercises([row.result for row in rows])
+        return self._desk.page(
+            request,
+            "review_list.html.j2",
+            listed=listed,
+            shown=[(row, pages.row(row.result, names)) for row in listed.rows],
+            query=query,
+            finals=finals,
+            marked=marked,
+            names=names,
+            kinds=listing.KINDS,
+            candidates=len(rows),
+            **pages.about(self._reading.batch),
+        )
+
+    def statistics(self, request: Request) -> Response:
+        """What the batch says about the exercises."""
+        return self._desk.page(
+            request,
+            "review_statistics.html.j2",
+            statistics=self._reading.statistics(),
+            fewest=statistics.FEWEST,
+            spread=pages.spread,
+        )
+
+    def distribution(self) -> Response:
+        """The plot of all totals."""
+        shares = (statistics.share(row.result) for row in self._reading.rows())
+        return _image(charts.distribution([100 * share for share in shares if share is not None]))
+
+    def chart(self, exercise: str, name: str) -> Response:
+        """A plot about one exercise."""
+        plots = {"shares": charts.shares, "discrimination": charts.discrimination}
+        found = {e.exercise: e for e in self._reading.statistics().exercises}
+        if name not in plots or exercise not in found:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return _image(plots[name](found[exercise].criteria))
+
+    def table(self) -> Response:
+        """All candidates' final scores for a spreadsheet."""
+        return _file(exports.table(self._finals()), "marks.csv", "text/csv")
+
+    def document(self) -> Response:
+        """All candidates' final scorecards."""
+        text = exports.document(self._finals(), self._reading.batch)
+        return _file(text, "marks.json", "application/json")
+
+    def _finals(self) -> list[final.Final]:
+        marked = self._desk.marked()
+        return [final.final(row.result, marked.get(row.slug, ())) for row in self._reading.rows()]
+
+    # -- a candidate ---------------------------------------------------------------------------
+
+    def candidate(self, slug: str, request: Request) -> Response:
+        """Everything about one candidate, with the fields for marks."""
+        query = Query.of(request.query_params)
+        rows, marked = self._reading.rows(), self._desk.marked()
+        about = self._desk.about(slug)
+        before, after, place, total = listing.neighbours(
+            rows, query, _finals(rows, marked), marked, slug
+        )
+        return self._desk.page(
+            request,
+            "review_candidate.html.j2",
+            query=query,
+            before=before,
+            after=after,
+            place=place,
+            total=total,
+            earlier=views.earlier(self._reading.earlier(slug), about["result"]),
+            **about,
+        )
+
+    def printed(self, slug: str, request: Request) -> Response:
+        """One clean page for each exercise, then the source."""
+        return self._desk.page(request, "review_print.html.j2", **self._desk.about(slug))
+
+    def history(self, slug: str, request: Request) -> Response:
+        """Every change of a mark, the newest first, each with a way back."""
+        result, changes = self._desk.result(slug), self._desk.marks.history(slug)
+        return self._desk.page(
+            request,
+            "review_history.html.j2",
+            name=clean(result.received.name, 200),
+            slug=slug,
+            changes=changes,
+            newest={mark.target: mark.number for mark in reversed(changes)},
+            before={(mark.target, mark.version + 1): mark for mark in changes},
+            subjects={mark.target: self._desk.subject(mark.target) for mark in changes},
+        )
+
+    def final_json(self, slug: str) -> Response:
+        """The final scorecard: automatic and human marks apart."""
+        judged = final.final(self._desk.result(slug), self._desk.marks.current(slug))
+        text = dumps(exports.scorecard(judged, self._reading.batch))
+        return _file(text, f"{slug}.json", "application/json")
+
+    def source(self, slug: str, exercise: str, request: Request) -> Response:
+        """The candidate's files beside those of the reference."""
+        result = self._desk.result(slug)
+        graded = next((g for g in result.graded if g.exercise == exercise), None)
+        if graded is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        reference = views.reference(exercise)
+        return self._desk.page(
+            request,
+            "review_source.html.j2",
+            slug=slug,
+            exercise=clean(exercise, 40),
+            title=views.material(exercise).title,
+            name=clean(result.received.name, 200),
+            reference=bool(reference),
+            pairs=views.pairs(views.written(graded), reference),
+        )
+
+    def compare(self, request: Request) -> Response:
+        """Two candidates side by side on one exercise."""
+        chosen = _chosen(request)
+        sides = [self._desk.about(slug) for slug in chosen]
+        names = _in_both(sides)
+        asked = request.query_params.get("exercise", "")
+        exercise = asked if asked in names else next(iter(names), "")
+        left, right = [_part(side, exercise) for side in sides] if exercise else (None, None)
+        return self._desk.page(
+            request,
+            "review_compare.html.j2",
+            rows=self._reading.rows(),
+            sides=sides,
+            names=names,
+            exercise=exercise,
+            compared=views.compared(left, right),
+            parts_of=[left, right],
+            pairs=views.pairs(*(_written(side, exercise) for side in sides)) if exercise else [],
+        )
+
+    def static(self, name: str) -> Response:
+        """Our own style sheet and script."""
+        if name not in _STATIC:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        files, kind = _STATIC[name]
+        return Response("".join(map(html.text, files)), media_type=kind)
+
+
+def _finals(
+    rows: tuple[Row, ...], marked: dict[str, list[Mark]]
+) -> dict[str, int | None]:
+    return {row.slug: final.points(row.result, marked.get(row.slug, ())) for row in rows}
+
+
+def _chosen(request: Request) -> list[str]:
+    """The two candidates, by a and b, or by the two boxes that were ticked in the list."""
+    asked = request.query_params
+    slugs = [asked.get("a", ""), asked.get("b", ""), *asked.getlist("c")]
+    return [slug for slug in dict.fromkeys(slugs) if slug][:2]
+
+
+def _in_both(sides: list[dict[str, Any]]) -> list[str]:
+    """The exercises that both have handed in."""
+    if len(sides) < 2:
+        return []
+    left, right = ([graded.exercise for graded in side["result"].graded] for side in sides)
+    return [name for name in left if name in right]
+
+
+def _part(side: dict[str, Any], exercise: str) -> views.Part | None:
+    graded = [graded.exercise for graded in side["result"].graded]
+    part: views.Part = side["exercises"][graded.index(exercise)]
+    return part
+
+
+def _written(side: dict[str, Any], exercise: str) -> Mapping[str, str]:
+    return views.written(next(g for g in side["result"].graded if g.exercise == exercise))
+
+
+def _image(svg: str) -> Response:
+    headers = {"Content-Security-Policy": _IMAGE_POLICY}
+    return Response(svg, media_type="image/svg+xml", headers=headers)
+
+
+def _file(text: str, name: str, kind: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type=kind, headers=headers)
