@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from archprep import __version__, cli_grade, cli_interview, screen
+from archprep import __version__, cli_grade, cli_interview, cli_review, screen
 from archprep.errors import ArchprepError, Exit, UsageError
 
 if TYPE_CHECKING:
@@ -373,6 +373,7 @@ def tour(
 
 cli_interview.register(app)
 cli_grade.register(app)
+cli_review.register(app)
 
 
 # -- the author's commands --------------------------------------------------------------------
