@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -125,6 +125,12 @@ class Marks:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def current(self, candidate: str | None = None) -> list[Mark]:
         """What stands, about one candidate or about all, in the order of saving."""
