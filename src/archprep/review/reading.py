@@ -146,7 +146,8 @@ def _signature(path: str) -> Signature:
 
 
 def _signed(path: Path) -> tuple[str, Signature]:
-    return str(path), _signature(str(path))
+    text = str(path)
+    return text, _signature(text)
 
 
 # ------------------------------------------------------------------ a candidate, small
@@ -157,8 +158,9 @@ def _read(folder: Folder, slug: str) -> _Kept:
     received, trouble = _received(folder, slug)
     troubles, graded = {trouble}, []
     for part in received.parts:
-        files.append(_signed(folder.part(slug, part.exercise)))
-        small, trouble = _small(folder, slug, part.exercise)
+        path = folder.part(slug, part.exercise)
+        files.append(_signed(path))
+        small, trouble = _small(folder, slug, part.exercise, path)
         graded.append(small)
         troubles.add(trouble)
     result = Result(replace(received, reported={}), tuple(graded))
@@ -189,10 +191,10 @@ def _is_broken(graded: Graded) -> bool:
     return problem != NOT_YET and not problem.startswith(NOT_GRADED)
 
 
-def _small(folder: Folder, slug: str, exercise: str) -> tuple[Graded, str]:
+def _small(folder: Folder, slug: str, exercise: str, path: Path) -> tuple[Graded, str]:
     """What came of an exercise without what takes room, and the trouble with the file of it."""
     try:
-        return skimming.skimmed(folder.part(slug, exercise).read_bytes(), exercise), ""
+        return skimming.skimmed(path.read_bytes(), exercise), ""
     except (OSError, UsageError):
         # Damaged, or text that is no Unicode: reading all of it tells.
         graded = _graded(folder, slug, exercise)

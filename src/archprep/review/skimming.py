@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from sys import intern
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from msgspec.structs import asdict
@@ -50,14 +50,14 @@ def _verdict(result: CriterionResult) -> CriterionResult:
 # ------------------------------------------------------------------ the keys that are needed
 
 
-class _Task(msgspec.Struct, gc=False):
+class _Task(TypedDict):
     number: int
     title: str
     points: int
     earned: int
 
 
-class _Criterion(msgspec.Struct, gc=False):
+class _Criterion(TypedDict):
     id: str
     title: str
     task: int
@@ -68,7 +68,7 @@ class _Criterion(msgspec.Struct, gc=False):
     duration_s: float
 
 
-class _Submission(msgspec.Struct, gc=False):
+class _Submission(TypedDict):
     digest: str
 
 
@@ -106,17 +106,17 @@ _DECODER = msgspec.json.Decoder(_Part)
 
 def _plain(card: _Card) -> dict[str, Any]:
     """The scorecard as `from_json` checks it; what is the same for many is held only once."""
-    return {
-        **_interned(card),
+    for named in (*card.tasks, *card.criteria):
+        named["title"] = intern(named["title"])
+    for criterion in card.criteria:
+        criterion["id"] = intern(criterion["id"])
+    return asdict(card) | {
+        "exercise": intern(card.exercise),
+        "title": intern(card.title),
+        "archprep_version": intern(card.archprep_version),
         "isolation": _isolation(bytes(card.isolation)),
-        "submission": {"digest": card.submission.digest, "files": ()},
-        "tasks": [_interned(task) for task in card.tasks],
-        "criteria": [_interned(criterion) for criterion in card.criteria],
+        "submission": {"digest": card.submission["digest"], "files": ()},
     }
-
-
-def _interned(data: msgspec.Struct) -> dict[str, Any]:
-    return {key: intern(v) if type(v) is str else v for key, v in asdict(data).items()}
 
 
 @lru_cache(maxsize=256)
