@@ -40,7 +40,7 @@ def summary(results: Sequence[Result]) -> str:
     names = exercises(results)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*_FIRST, *(_cell(name) for name in names), *_LAST])
+    writer.writerow([*_FIRST, *(cell(name) for name in names), *_LAST])
     writer.writerows(_row(result, names) for result in results)
     return file.getvalue()
 
@@ -60,17 +60,17 @@ def _row(result: Result, names: Sequence[str]) -> list[str | int]:
         received.digest,
     ]
     return [
-        *(_cell(text) for text in (received.name, received.slug, received.received_at)),
+        *(cell(text) for text in (received.name, received.slug, received.received_at)),
         *(scores.get(name, "") for name in names),
         result.score if scores else "",
         result.max_score if result.graded else "",
-        *(_cell(text) for text in texts),
+        *(cell(text) for text in texts),
     ]
 
 
-def _cell(text: str) -> str:
+def cell(text: str, limit: int = 2000) -> str:
     """The text on one line; an apostrophe stands before what a spreadsheet would calculate."""
-    return _FORMULA.sub(r"\1'\2", re.sub(r"\s+", " ", clean(text)))
+    return _FORMULA.sub(r"\1'\2", re.sub(r"\s+", " ", clean(text, limit)))
 
 
 def problems(result: Result) -> Iterator[str]:

@@ -73,6 +73,7 @@ class Final:
     outdated: tuple[Mark, ...]
     flags: tuple[str, ...]
     problem: str
+    digest: str  # of what was handed in
 
     @property
     def overrides(self) -> tuple[Mark, ...]:
@@ -100,6 +101,7 @@ def final(result: Result, marks: Iterable[Mark]) -> Final:
         outdated=tuple(mark for mark in standing.values() if mark not in used),
         flags=received.flags,
         problem=received.problem or "",
+        digest=received.digest,
     )
 
 

@@ -147,7 +147,7 @@ class Marks:
             return []
         newest = select(Row).where(Row.candidate == candidate).order_by(Row.number.desc())
         with self._file.reading() as session:
-            rows = session.scalars(newest.limit(min(max(limit, 0), 10_000))) if session else ()
+            rows = session.scalars(newest.limit(min(max(limit, 0), _LARGEST))) if session else ()
             return [_mark(row) for row in rows]
 
     def standing(self, target: Target) -> Mark | None:
