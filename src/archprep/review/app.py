@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _STATIC = {
     "review.css": (("report.css", "interview.css", "review.css"), "text/css"),
     "review.js": (("review.js",), "text/javascript"),
+    "icon.svg": (("icon.svg",), "image/svg+xml"),
 }
 # An image has no page around it: what stands in the SVG is all the style it has.
 _IMAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
