@@ -200,7 +200,7 @@ class _Asked:
     def all(self, name: str) -> list[str]:
         """The values of a header."""
         wanted = name.encode()
-        return [v.decode("latin-1").strip() for n, v in self._headers if n.lower() == wanted]
+        return [v.decode("latin-1").strip() for n, v in self._headers if n == wanted]
 
     def one(self, name: str) -> str:
         """The value of a header that comes once, else nothing."""
