@@ -84,7 +84,7 @@ def problems(result: Result) -> Iterator[str]:
 def _troubles(graded: Graded) -> Iterator[str]:
     name = clean(graded.exercise, 40)
     if graded.scorecard is None:
-        yield f"{name} not graded: {clean(graded.problem or 'no reason is known.')}"
+        yield f"{name} not graded: {clean(graded.why or 'no reason is known.')}"
     elif not graded.scorecard.scored:
         lost = sum(c.points for c in graded.scorecard.criteria if c.state is State.GRADER_ERROR)
         yield f"{name}: {lost} points could not be scored, by a fault of the grader"
@@ -190,7 +190,7 @@ def _suite(root: Tree, graded: Graded) -> None:
     name, card = _xml(graded.exercise, 40), graded.scorecard
     suite = _add(root, "testsuite", name=name)
     if card is None:
-        _broken(suite, name, graded.problem or "no reason is known")
+        _broken(suite, name, graded.why or "no reason is known")
         return
     suite.set("timestamp", _xml(card.started_at, 40))
     properties = _add(suite, "properties")

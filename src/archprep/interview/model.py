@@ -9,6 +9,7 @@ from typing import Any
 from archprep.model import Isolation, Scorecard
 
 FORMAT = 1  # of everything in a results folder, and of a kit's manifest
+NOT_GRADED = "not graded: "  # begins the problem of a part for which the candidate is not to blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ class Graded:
     source: dict[str, str] = field(
         default_factory=dict
     )  # the submission's files as they were graded
+
+    @property
+    def why(self) -> str:
+        """The problem as a sentence that follows "not graded"; empty without one."""
+        return (self.problem or "").removeprefix(NOT_GRADED)
 
 
 @dataclass(frozen=True, slots=True)

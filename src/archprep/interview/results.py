@@ -20,10 +20,9 @@ from typing import Any
 
 from archprep.clean import clean
 from archprep.errors import UsageError
-from archprep.interview.model import FORMAT, Batch, Graded, Received, Result
+from archprep.interview.model import FORMAT, NOT_GRADED, Batch, Graded, Received, Result
 
 BATCH, LOCK, SCORECARD = "batch.json", "lock", "scorecard.json"
-NOT_GRADED = "not graded: "  # begins the problem of a part for which the candidate is not to blame
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _MADE = ("report.html", "results.json", "junit.xml", SCORECARD)  # the last one: all are there

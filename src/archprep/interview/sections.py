@@ -67,7 +67,7 @@ def section(graded: Graded, number: int, batch: Batch, given: Material) -> Secti
         prefix=f"e{number}-",
         exercise=exercise,
         title=f"{exercise} {clean(card.title if card else given.title, 200)}".strip(),
-        problem="" if card else clean(graded.problem or "Nothing is known about the reason."),
+        problem="" if card else clean(graded.why or "Nothing is known about the reason."),
         card=card,
         facts=_facts(card) if card else {},
         others=_others(card) if card else {},

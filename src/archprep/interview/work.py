@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self
 from archprep import intake
 from archprep.clean import clean
 from archprep.errors import ArchprepError, UsageError
-from archprep.interview.model import Graded
-from archprep.interview.results import FULL, NOT_GRADED, kept_source
+from archprep.interview.model import NOT_GRADED, Graded
+from archprep.interview.results import FULL, kept_source
 from archprep.model import Reason
 
 if TYPE_CHECKING:
