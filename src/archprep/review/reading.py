@@ -15,7 +15,7 @@ from pathlib import Path
 from archprep.errors import UsageError
 from archprep.interview import statistics
 from archprep.interview.model import NOT_GRADED, Batch, Graded, Received, Result
-from archprep.interview.results import BATCH, LOCK, NOT_GRADED, Folder, failed, shown
+from archprep.interview.results import BATCH, LOCK, Folder, failed, shown
 from archprep.interview.statistics import Statistics
 from archprep.model import Reason
 from archprep.report import view
