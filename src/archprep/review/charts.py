@@ -6,6 +6,7 @@ They are shown as pictures, so what styles them stands in them.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ from archprep.interview.statistics import CriterionStatistics
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+# pygal hooks into every later import of this process, in a way that Python 3.12 has given up; its
+# maps, for which it does so, are not used here.
+sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 _STEP = 10  # percent of a bin
 _TITLE = 32  # characters of a criterion's title
