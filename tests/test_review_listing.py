@@ -27,13 +27,13 @@ def row(
     kinds: tuple[str, ...] = (),
     flags: tuple[str, ...] = (),
     problem: str | None = None,
+    source: str = "",
 ) -> Row:
     """A candidate with one exercise, q1; with `points` None there is no scorecard of it."""
     result = replace(ROUTING, earned=points or 0, points=100)
     card = None if points is None else scorecard(result)
     graded = Graded("q1", card, None if card else "answer.py is missing.")
     parts = (Part("q1", Path()),)
-    source = f"{slug}.zip"
     about = Received(name or slug, slug, source, at, "d", parts, flags=flags, problem=problem)
     return Row(slug, Result(about, (graded,)), frozenset(kinds), seconds)
 
@@ -79,7 +79,7 @@ def test_a_candidate_without_exercises_has_no_share() -> None:
         ("name", ["a", "b", "c", "d"]),
         ("received", ["d", "b", "c", "a"]),
         ("time", ["c", "a", "b", "d"]),
-        ("flags", ["b", "c", "a", "d"]),
+        ("flags", ["c", "b", "a", "d"]),
         ("q1", ["c", "a", "b", "d"]),
         ("q77", ["a", "b", "c", "d"]),
     ],
@@ -89,11 +89,27 @@ def test_every_column_sorts(sort: str, expected: list[str]) -> None:
     rows = [
         row("d", None, name="Zoe", at="2026-01-01T00:00:00"),
         row("a", 20, name="ada", at="", seconds=2, kinds=("late",)),
-        row("c", 30, name="Cem", at="2026-01-03T00:00:00", seconds=3, kinds=("late", "broken")),
+        row(
+            "c",
+            30,
+            name="Cem",
+            at="2026-01-03T00:00:00",
+            seconds=3,
+            kinds=("late", "broken"),
+            flags=("late by 3 min",),
+        ),
         row("b", 10, name="Bob", at="2026-01-02T00:00:00", seconds=1, kinds=("late", "waiting")),
     ]
     assert order(rows, Query(sort=sort)) == expected
     assert set(SORTS) >= {"score", "name", "received", "time", "flags"}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sort", ["score", "received", "time", "q1"])
+def test_what_is_not_known_comes_last(sort: str, reverse: bool) -> None:
+    """In either direction: it is neither the best nor the worst."""
+    rows = [row("a", None), row("b", 10, at="2026-01-02T00:00:00", seconds=1)]
+    assert order(rows, Query(sort=sort, reverse=reverse)) == ["b", "a"]
 
 
 def test_reversed_ties_still_stand_by_name() -> None:
@@ -128,12 +144,17 @@ def test_marked_or_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["STRASSE", "straße", "hans-2", "Hans-2.ZIP", "late by", "corrupt", "is missing"]
+    "text", ["STRASSE", "straße", "hans-2", "Upload.ZIP", "late by", "corrupt", "is missing"]
 )
 def test_text_is_looked_for_in_what_is_said_of_a_candidate(text: str) -> None:
     """Name, folder, source, flags, problems; upper and lower case are one."""
     found = row(
-        "hans-2", None, name="Hans Straße", flags=("late by 3 min",), problem="Corrupt archive"
+        "hans-2",
+        None,
+        name="Hans Straße",
+        flags=("late by 3 min",),
+        problem="Corrupt archive",
+        source="upload.zip",
     )
     assert order([found, row("eve", 3)], Query(text=text)) == ["hans-2"]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from archprep.review.reading import NOT_YET, Reading
 
 BATCH = Batch(7, "2026-01-01T00:00:00+00:00", "1.0", LEVEL_A)
 CARD = scorecard(ROUTING, PRIORITY)
-SOURCE = {"answer.py": "x = 'caf\udce9'\r\n"}
+SOURCE = {"answer.py": "x = 'café'\r\n"}
 
 
 def received(name: str, *exercises: str, **changes: object) -> Received:
@@ -101,6 +103,9 @@ def test_it_is_known_that_somebody_grades(folder: Folder) -> None:
     assert not whole.is_being_graded()
     with results.reopened(folder.root):
         pass
+    with (folder.root / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert not whole.is_being_graded()
 
 
 # ------------------------------------------------------------------ rows
@@ -134,7 +139,7 @@ def bare(whole: Scorecard) -> Scorecard:
 
 def test_text_that_is_no_unicode_costs_no_row(folder: Folder) -> None:
     """A source of any bytes, and one that is plain, give the same row."""
-    folder.keep("ada", "d1", replace(card("q3"), source={"answer.py": "x = 1"}))
+    folder.keep("ada", "d1", replace(card("q3"), source={"answer.py": "x = 'caf\udce9'"}))
     (row,) = opened(folder).rows()
     first, second = (graded.scorecard for graded in row.result.graded)
     assert first
@@ -144,8 +149,6 @@ def test_text_that_is_no_unicode_costs_no_row(folder: Folder) -> None:
 
 def test_texts_are_held_once(folder: Folder) -> None:
     """A thousand candidates have the same criteria."""
-    for exercise in ("q1", "q3"):
-        folder.keep("ada", "d1", replace(card(exercise), source={}))
     (row,) = opened(folder).rows()
     first, second = (graded.scorecard for graded in row.result.graded)
     assert first
@@ -186,7 +189,7 @@ def test_nothing_to_say_is_no_kind(folder: Folder) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
-    [(("late by 3 min",), {"late"}), (("begun too late by far", "edited"), set())],
+    [(("late by 3 min",), {"late"}), (("begun too late by far", "later than planned"), set())],
 )
 def test_late_is_what_the_flag_says(
     folder: Folder, flags: tuple[str, ...], expected: set[str]
@@ -241,17 +244,29 @@ def test_who_is_being_received_waits(folder: Folder) -> None:
 # ------------------------------------------------------------------ damage
 
 
-NOT_ADDED_UP = json.dumps(
-    {
-        "format": 1,
-        "digest": "d1",
-        "graded": {"exercise": "q1", "scorecard": {"format": 1}, "problem": None, "source": {}},
-    }
-)
+def part(scorecard: object, *, number: int = 1, problem: str | None = None) -> str:
+    graded = {"exercise": "q1", "scorecard": scorecard, "problem": problem, "source": {}}
+    return json.dumps({"format": number, "digest": "d1", "graded": graded})
+
+
+NEWER = part(None, number=2, problem="answer.py is missing.")
+NEITHER = part(None)
+NO_SCORECARD = part({"format": 1})
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "\xff", "[" * 100_000, '{"format": 2}', NOT_ADDED_UP]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "\xff",
+        '{"x": ' + "[" * 100_000,
+        '{"format": 2}',
+        NEWER,
+        NEITHER,
+        NO_SCORECARD,
+    ],
 )
 def test_a_damaged_part_is_one_problem(folder: Folder, text: str) -> None:
     """The row and the whole result say it in the same sentence; the other exercise counts."""
@@ -311,6 +326,18 @@ def test_a_damaged_candidate_is_one_row(folder: Folder, changes: dict[str, objec
     assert (said.name, said.slug, said.digest, said.parts) == ("ada", "ada", "", ())
     assert said.problem
     assert opened(folder).result("ada").received == said
+
+
+def test_a_folder_in_the_place_of_a_file_is_damage(folder: Folder) -> None:
+    """And so is a file in the place of the folder: neither is still to come."""
+    path = folder.part("ada", "q1")
+    path.unlink()
+    path.mkdir()
+    assert kinds(folder) == {"damaged", "not scored"}
+    shutil.rmtree(path.parent)
+    path.parent.touch()
+    assert kinds(folder) == {"damaged", "not scored"}
+    assert opened(folder).result("ada").graded[0].problem != NOT_YET
 
 
 def test_a_candidate_whose_file_is_gone_is_damaged(folder: Folder) -> None:
@@ -449,12 +476,21 @@ def test_earlier_gradings_that_are_damaged_are_left_out(folder: Folder) -> None:
     for exercise in ("q1", "q3"):
         (earlier / "3" / "parts" / f"{exercise}.json").write_text("{")
     (earlier / ".77.archprep-new").mkdir()
-    (earlier / "٣").mkdir()
+    shutil.copytree(earlier / "4", earlier / "٣")
+    assert [number for number, _ in opened(folder).earlier("ada")] == [4, 2]
     found = dict(opened(folder).earlier("ada"))
-    assert list(found) == [4, 2]
     assert [bool(graded.scorecard) for graded in found[2].graded] == [False, True]
     folder.receive(received("Bob", "q1"))
     assert opened(folder).earlier("bob") == []
+
+
+def test_an_earlier_grading_without_a_score_is_one(folder: Folder) -> None:
+    """That a file was missing is what came of it."""
+    problem = Graded("q1", problem="answer.py is missing.")
+    folder.receive(received("Bob", "q1"))
+    folder.keep("bob", "d1", problem)
+    folder.put_aside("bob")
+    assert [result.graded for _, result in opened(folder).earlier("bob")] == [(problem,)]
 
 
 # ------------------------------------------------------------------ statistics

@@ -80,7 +80,7 @@ class Query:
         return cls(
             sort=sort if sort in SORTS or _EXERCISE.fullmatch(sort) else "score",
             reverse=parameters.get("reverse") == "1",
-            text=" ".join(clean(parameters.get("text", "")[:_LONGEST], _LONGEST).split()),
+            text=" ".join(clean(parameters.get("text", "")[:_LONGEST]).split()),
             kind=_one_of(KINDS, parameters.get("kind")),
             marked=_one_of(("yes", "no"), parameters.get("marked")),
             page=int(page) if _PAGE.fullmatch(page) else 1,
