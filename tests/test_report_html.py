@@ -24,7 +24,7 @@ ATTACKS = [
     "javascript:alert(1)",
     "```\n</textarea>-->",
 ]
-VOID = {"meta", "br", "rect"}
+VOID = {"br", "col", "hr", "img", "input", "link", "meta", "rect"}
 
 
 class _Reader(HTMLParser):

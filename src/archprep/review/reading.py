@@ -21,7 +21,7 @@ from archprep.model import Reason
 from archprep.report import view
 from archprep.review import skimming
 
-NOT_YET = "not graded yet"  # the problem of an exercise that `grade` has not come to
+NOT_YET = "`archprep grade` has not come to it yet"  # the problem of such an exercise
 KINDS = ("late", "time-out", "broken", "weaker isolation", "not scored", "waiting", "damaged")
 
 NOTED = "candidate.json"
