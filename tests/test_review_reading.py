@@ -108,6 +108,13 @@ def test_it_is_known_that_somebody_grades(folder: Folder) -> None:
         assert not whole.is_being_graded()
 
 
+def test_a_lock_that_is_none_keeps_nobody_waiting(folder: Folder) -> None:
+    """Whatever somebody has put in its place."""
+    (folder.root / "lock").unlink()
+    os.mkfifo(folder.root / "lock")
+    assert not opened(folder).is_being_graded()
+
+
 # ------------------------------------------------------------------ rows
 
 

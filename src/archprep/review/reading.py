@@ -67,7 +67,7 @@ class Reading:
         import fcntl
 
         with contextlib.suppress(OSError):
-            lock = os.open(self.root / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+            lock = os.open(self.root / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
                 # Shared, so that two readers do not take each other for `grade`.
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,0 +1,265 @@
+"""Prints how fast `archprep review` answers for a thousand candidates: `python bench/review.py`.
+
+A results folder of really graded code (those of tests/review_samples.py) is written under many
+names, three exercises each, a fifth of them with marks. Then come the medians of what the server
+takes for each page, beside the most that a page may take, and the memory before and after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+LIST, PAGE = 300, 100  # milliseconds of server time, at most
+GROWTH = 5  # MB, at most
+KITS = (("q1", "q3", "q12"), ("q1", "q3", "q6"))
+MARKED = 5  # every fifth candidate
+
+
+def main() -> None:
+    """Make the folder, then measure in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=1000, help="candidates")
+    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--results", type=Path, help="a folder to measure; else one is made")
+    asked = parser.parse_args()
+    if asked.results:
+        measure(asked.results, asked.requests)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "results")
+        make(made, asked.number)
+        command = [sys.executable, __file__, "--results", str(made)]
+        subprocess.run([*command, "--requests", str(asked.requests)], check=True)
+
+
+# -- the folder --------------------------------------------------------------------------------
+
+
+def make(root: Path, number: int) -> None:
+    """Write a results folder of so many candidates."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    import review_samples as samples
+
+    from archprep.interview import results
+
+    with tempfile.TemporaryDirectory() as scratch:
+        parts = _parts(results.Folder(samples.make(Path(scratch, "samples"))), samples)
+        with results.begun(root, resume=False) as folder:
+            folder.begin(samples.BATCH)
+            for count in range(number):
+                _add(folder, count, parts)
+            shutil.copytree(Path(scratch, "samples", "candidates", "c1"), folder.candidate("c1"))
+    _mark(root)
+
+
+def _parts(samples: Any, module: Any) -> dict[str, Iterator[Path]]:
+    """The files of all scorecards, by exercise, over and over."""
+    from archprep.interview.model import Graded
+
+    found: dict[str, list[Path]] = {}
+    for slug in samples.slugs():
+        for path in sorted((samples.candidate(slug) / "parts").glob("*.json")):
+            if slug != "c1" and samples.graded(slug, path.stem).scorecard:
+                found.setdefault(path.stem, []).append(path)
+    for slug in ("q6-right", "q6-wrong"):
+        samples.keep(slug, "", Graded("q6", *_airflow(module, slug)))
+        found.setdefault("q6", []).append(samples.part(slug, "q6"))
+    return {exercise: itertools.cycle(paths) for exercise, paths in found.items()}
+
+
+def _airflow(module: Any, slug: str) -> tuple[Any, None, dict[str, str]]:
+    """A scorecard of the shape of q6; the evidence in it is that of others."""
+    from archprep import catalog, criteria
+    from archprep.model import State
+
+    exercise = catalog.get("q6")
+    source = dict(catalog.reference(exercise))
+    declared = criteria.declared(exercise)
+    lost = itertools.cycle(module._recorded()["dana-novakova/q1"])  # noqa: SLF001
+    found = []
+    for number, criterion in enumerate(declared):
+        one = module._result(criterion, {})  # noqa: SLF001
+        if slug == "q6-wrong" and number % 3 == 0:
+            said = module._result(criterion, {criterion.id: next(lost)})  # noqa: SLF001
+            one = replace(
+                one,
+                earned=0,
+                state=State.FAILED,
+                expected=said.expected,
+                observed=said.observed,
+                evidence=said.evidence,
+            )
+        found.append(one)
+    return module.card("q6", tuple(found), source), None, source
+
+
+def _add(folder: Any, count: int, parts: dict[str, Iterator[Path]]) -> None:
+    from archprep.interview.model import Part, Received
+
+    kit = KITS[count % 2]
+    slug = f"candidate-{count + 1:04}"
+    flags = (
+        ("late by 12 min (by receipt: its beginning is not reported)",) if count % 9 == 0 else ()
+    )
+    folder.receive(
+        Received(
+            name=f"Candidate {count * 7919 % 10_000:04}",
+            slug=slug,
+            source=f"{slug}.zip",
+            received_at=f"2026-03-{1 + count % 28:02}T10:{count % 60:02}:00+00:00",
+            digest="",
+            parts=tuple(Part(exercise, Path()) for exercise in kit),
+            flags=flags,
+        )
+    )
+    (folder.candidate(slug) / "parts").mkdir()
+    for exercise in kit:
+        shutil.copy(next(parts[exercise]), folder.part(slug, exercise))
+
+
+def _mark(root: Path) -> None:
+    """Marks of two reviewers, as they would be given in an afternoon."""
+    from archprep.review.marks import Kind, Marks, Target
+    from archprep.review.reading import Reading
+
+    marks = Marks.open(root)
+    for row in Reading(root).rows()[::MARKED]:
+        card = row.result.graded[0].scorecard
+        one = card.criteria[0] if card else None
+        if one is None:
+            continue
+        for kind, item, points, text in (
+            (Kind.OVERRIDE, one.id, one.points, "It works; only the name differs."),
+            (Kind.ANSWER, "1", 3, "Names the trade-off."),
+            (Kind.COMMENT, "", None, "Ask about the retries."),
+        ):
+            marks.save(
+                Target(row.slug, kind, "q1", item),
+                points=points,
+                text=text,
+                version=0,
+                digest=row.result.received.digest,
+                automatic=one.earned if kind is Kind.OVERRIDE else None,
+                who="Ada",
+            )
+    marks.close()
+
+
+# -- the measures ------------------------------------------------------------------------------
+
+
+@dataclass
+class Page:
+    """A kind of page: its addresses, and the most that the server may take, in milliseconds."""
+
+    name: str
+    addresses: list[str]
+    bar: int
+
+
+def measure(root: Path, requests: int) -> None:
+    """Open the folder as `review` does, ask for each page, and print a line for it."""
+    from archprep.review.app import make as make_app
+    from archprep.review.marks import Marks
+    from archprep.review.reading import Reading
+    from archprep.review.security import Access
+
+    started = time.perf_counter()
+    reading = Reading(root)
+    rows = reading.rows()
+    cold = time.perf_counter() - started
+    again = statistics.median(_seconds(reading.rows) for _ in range(20))
+    size = sum(path.stat().st_size for path in root.glob("candidates/*/parts/*.json"))
+    print(f"{len(rows)} candidates, {size / 1e6:,.0f} MB of results")
+    print(f"{'read for the first time':<34}{cold * 1000:>8.0f} ms")
+    print(f"{'looked through for changes':<34}{again * 1000:>8.0f} ms\n")
+    app = make_app(reading, Marks.open(root), Access.new(8765), "Ada")
+    asyncio.run(_pages(app, pages([row.slug for row in rows]), requests))
+
+
+def pages(slugs: list[str]) -> list[Page]:
+    """What reviewers look at."""
+    some = [slug for slug in slugs if slug != "c1"][::7]
+    pairs = zip(some, reversed(some), strict=True)
+    return [
+        Page("/", ["/"], LIST),
+        Page("/?sort=name&page=3", ["/?sort=name&page=3"], LIST),
+        Page("/?text=candidate&kind=late", ["/?text=candidate&kind=late"], LIST),
+        Page("/statistics", ["/statistics"], LIST),
+        Page("/candidates/…", [f"/candidates/{slug}" for slug in some], PAGE),
+        *(Page("/candidates/c1, hostile", ["/candidates/c1"], PAGE) for s in slugs if s == "c1"),
+        Page("/compare?…", [f"/compare?exercise=q1&a={a}&b={b}" for a, b in pairs], PAGE),
+    ]
+
+
+async def _pages(app: Any, kinds: list[Page], requests: int) -> None:
+    import httpx
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        print(f"{'server time, ms':<34}{'first':>8}{'median':>8}{'max':>7}{'bar':>6}")
+        for kind in kinds:
+            addresses = itertools.cycle(kind.addresses)
+            _print(kind, [await _asked(client, next(addresses)) for _ in range(30)])
+        await _memory(client, kinds, requests)
+
+
+async def _memory(client: Any, kinds: list[Page], requests: int) -> None:
+    before = _resident()
+    every = itertools.cycle(itertools.chain.from_iterable(kind.addresses for kind in kinds))
+    for address in itertools.islice(every, requests):
+        await _asked(client, address)
+    after = _resident()
+    mark = "" if after - before <= GROWTH else "  above the bar"
+    print(
+        f"\nmemory: {before:.0f} MB, after {requests} more requests {after:.0f} MB"
+        f" (bar: {GROWTH} MB more){mark}"
+    )
+
+
+async def _asked(client: Any, address: str) -> float:
+    started = time.perf_counter()
+    answer = await client.get(address)
+    seconds = time.perf_counter() - started
+    if answer.status_code != 200:
+        sys.exit(f"{address} was answered with {answer.status_code}:\n{answer.text[-2000:]}")
+    return seconds * 1000
+
+
+def _print(page: Page, measured: list[float]) -> None:
+    first, *rest = measured
+    middle = statistics.median(rest)
+    mark = "" if middle <= page.bar else "  above the bar"
+    print(
+        f"{page.name:<34}{first:>8.0f}{middle:>8.0f}{max(rest):>7.0f}{page.bar:>6}{mark}",
+        flush=True,
+    )
+
+
+def _resident() -> float:
+    return psutil.Process().memory_info().rss / 1e6
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
