@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from conftest import OrdinaryUser  # noqa: TC002 - as in the other test modules
@@ -319,12 +319,15 @@ def test_the_reviewers_name_is_cleaned(marks, who, name):
 
 # ------------------------------------------------------------------ several at once
 
+
 WRITER = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from archprep.review import markfile
 from archprep.review.marks import Kind, Marks, Stale, Target
 
+markfile._BUSY_SECONDS = 100  # a busy machine is no defect
 me, rounds, threads = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -410,6 +413,43 @@ def test_of_many_threads_that_undo_one_wins(marks):
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(undo, range(8))) == 1
     assert texts(marks) == ["good", ""]
+
+
+def test_threads_wait_for_each_other_and_not_for_the_file(marks, monkeypatch):
+    """However many save at once: SQLite lets them in by chance, and gives up in the end."""
+    monkeypatch.setattr(markfile, "_BUSY_SECONDS", 0)
+    barrier = Barrier(16)
+
+    def save(number: int) -> Mark:
+        barrier.wait()
+        return say(marks, "x", target=Target(f"c{number}", Kind.COMMENT))
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(list(pool.map(save, range(16)))) == 16
+    assert len(marks.current()) == 16
+
+
+def test_a_thread_that_reads_is_not_disturbed_by_one_that_takes_in_news(opened, monkeypatch):
+    """One is stopped in the middle of looking through the marks, while a new one is read."""
+    saves, reads = opened(), opened()
+    for number in range(3):
+        say(saves, "x", target=Target("ada", Kind.COMMENT, f"q{number}"))
+    inside, disturbed = Event(), Event()
+
+    def is_empty(_: Mark) -> bool:
+        if not inside.is_set():
+            inside.set()
+            disturbed.wait(0.2)
+        return False
+
+    monkeypatch.setattr(Mark, "is_empty", property(is_empty))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(reads.current, "ada")
+        assert inside.wait(10)
+        say(saves, "x", target=Target("ada", Kind.COMMENT, "q3"))
+        second = pool.submit(reads.current, "ada")
+        second.add_done_callback(lambda _: disturbed.set())
+        assert (len(first.result()), len(second.result())) == (3, 4)
 
 
 def test_marks_of_another_process_are_seen_at_the_next_look(opened):
