@@ -41,7 +41,7 @@ PEOPLE = [
     ),
     Person(
         "chen-wei-ling",
-        "Chen Wei-Ling (陳薇玲)",
+        "Chen Wei-Ling",
         {"q1": ("near_wait_for", "near_resume_last"),
          "q3": ("q3_04_retry_after_is_rounded_down", "near_response_buffered"),
          "q12": ("near_check_then_act", "q12_09_unknown_skips_the_hash")},
