@@ -256,9 +256,7 @@ class _Pages:
         return Response("".join(map(html.text, files)), media_type=kind)
 
 
-def _finals(
-    rows: tuple[Row, ...], marked: dict[str, list[Mark]]
-) -> dict[str, int | None]:
+def _finals(rows: tuple[Row, ...], marked: dict[str, list[Mark]]) -> dict[str, int | None]:
     return {row.slug: final.points(row.result, marked.get(row.slug, ())) for row in rows}
 
 

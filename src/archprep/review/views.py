@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import TYPE_CHECKING
 
 from archprep import catalog
@@ -151,43 +151,56 @@ def _part(
     section = sections.section(graded, number, batch, material(graded.exercise))
     rubric = {point.number for answer in section.answers for point in answer.points}
     found = {n: standing.of(Target(slug, Kind.ANSWER, graded.exercise, str(n))) for n in rubric}
+    causes = _Causes(section, summed, slug, standing)
     return Part(
         section=section,
         final=summed,
-        tasks=tuple(_tasks(section, graded, summed, slug, standing)),
+        tasks=tuple(map(causes.task, section.facts.get("tasks", ()))),
         answers={number: mark for number, mark in found.items() if mark},
         comment=standing.of(Target(slug, Kind.COMMENT, graded.exercise)),
     )
 
 
-def _tasks(
-    section: Section, graded: Graded, summed: finals.Exercise, slug: str, standing: Standing
-) -> Iterator[Task]:
-    if section.card is None:
-        return
-    criteria = {criterion.id: criterion for criterion in summed.criteria}
-    blocks = {r.id: block for block in section.facts["blocks"] for r in block.results}
-    shown: dict[int, Judged] = {}  # the criterion under which a cause is told
-    number = 0
-    for task in section.facts["tasks"]:
-        judged = []
-        for result in task.ran + task.blocked:
-            number += 1
-            block = blocks.get(result.id)
-            first = shown.get(id(block)) if block else None
-            one = Judged(
-                anchor=f"{section.prefix}c{number}",
-                result=result,
-                final=criteria[result.id],
-                standing=standing.of(Target(slug, Kind.OVERRIDE, graded.exercise, result.id)),
-                block=None if first else block,
-                same_as=first,
-                excerpts=tuple(_excerpts(block, section)) if block and not first else (),
-            )
-            if block and not first:
-                shown[id(block)] = one
-            judged.append(one)
-        yield Task(task, tuple(judged))
+class _Causes:
+    """Numbers the criteria of an exercise, and tells what they share once, at the first of them."""
+
+    def __init__(
+        self,
+        section: Section,
+        exercise: str,
+        summed: finals.Exercise,
+        slug: str,
+        standing: Standing,
+    ) -> None:
+        self._section = section
+        self._exercise = summed.exercise
+        self._finals = {criterion.id: criterion for criterion in summed.criteria}
+        self._slug = slug
+        self._standing = standing
+        blocks: list[Block] = section.facts.get("blocks", [])
+        self._blocks = {result.id: block for block in blocks for result in block.results}
+        self._told: dict[int, Judged] = {}
+        self._numbers = count(1)
+
+    def task(self, task: TaskView) -> Task:
+        return Task(task, tuple(map(self._judged, task.ran + task.blocked)))
+
+    def _judged(self, result: CriterionResult) -> Judged:
+        block = self._blocks.get(result.id)
+        first = self._told.get(id(block))
+        target = Target(self._slug, Kind.OVERRIDE, self._exercise, result.id)
+        judged = Judged(
+            anchor=f"{self._section.prefix}c{next(self._numbers)}",
+            result=result,
+            final=self._finals[result.id],
+            standing=self._standing.of(target),
+            block=None if first else block,
+            same_as=first,
+            excerpts=tuple(_excerpts(block, self._section)) if block and not first else (),
+        )
+        if block:
+            self._told.setdefault(id(block), judged)
+        return judged
 
 
 def _excerpts(block: Block, section: Section) -> Iterator[Excerpt]:
@@ -324,4 +337,3 @@ def _earlier(number: int, then: Result, now: Result) -> Earlier:
     ]
     when = next((view.when(card) for card in cards if card), "")
     return Earlier(number, when, then.received.digest == now.received.digest, tuple(scores))
-
