@@ -52,6 +52,7 @@ text {{ font: {_FONT}px system-ui, -apple-system, Segoe UI, Roboto, Helvetica, A
 .rect {{ fill: var(--fill); }}
 .rect.below {{ fill: var(--bad); }}
 .axis.x text, .title {{ fill: var(--quiet); text-anchor: middle; }}
+.title {{ fill: var(--ink); font-weight: 600; }}
 .axis.y text {{ text-anchor: end; }}
 .vertical .axis.x .line, .horizontal .axis.y .line, .vertical .axis.y text {{ display: none; }}
 """
@@ -63,28 +64,26 @@ def distribution(percents: Sequence[float]) -> str:
         return _nothing()
     bins = Counter(min(max(int(percent // _STEP), 0), 100 // _STEP - 1) for percent in percents)
     chart = pygal.Histogram(
-        **_look(240),
+        **_look("Candidates by their points, in percent", 260),
         x_labels=list(range(0, 101, _STEP)),
-        x_title="points, in percent of all points",
         x_value_formatter=lambda value: f"{value:.0f}",
         formatter=lambda value: f"{value[0]:.0f}",
         y_labels=[0],  # the line on which the bars stand
     )
     chart.add("", [(count, _STEP * at, _STEP * (at + 1)) for at, count in sorted(bins.items())])
-    return _document(chart, "How many candidates have which share of all points")
+    return _document(chart)
 
 
 def shares(criteria: Sequence[CriterionStatistics]) -> str:
     """The share of candidates who pass each criterion."""
     bars = [(c.title, c.share) for c in criteria]
-    name = "Share of the candidates who pass each criterion"
-    return _bars(name, bars, (0.0, 1.0), lambda share: f"{100 * share:.0f} %")
+    return _bars("Share that passed", bars, (0.0, 1.0), lambda share: f"{100 * share:.0f} %")
 
 
 def discrimination(criteria: Sequence[CriterionStatistics]) -> str:
     """How much better the best candidates do than the worst, for each criterion that tells."""
     bars = [(c.title, c.discrimination) for c in criteria if c.discrimination is not None]
-    name = "Share that passed among the best candidates, minus that among the worst"
+    name = "Share among the best, minus that among the worst"
     return _bars(name, bars, (-1.0, 1.0), lambda difference: f"{difference:+.2f}")
 
 
@@ -102,7 +101,7 @@ def _bars(
     upwards = [*reversed(bars)]  # the library draws the first at the bottom
     low, high = ends
     chart = pygal.HorizontalBar(
-        **_look(len(bars) * _ROW + 40),
+        **_look(name, len(bars) * _ROW + 62),
         x_labels=[_shortened(title) for title, _ in upwards],
         y_labels=[low, (low + high) / 2, high],
         range=(low, high),
@@ -111,7 +110,7 @@ def _bars(
     )
     chart.add("", [_value(figure) for _, figure in upwards])
     chart.add_xml_filter(_beside)
-    return _document(chart, name)
+    return _document(chart)
 
 
 def _value(figure: float | None) -> dict[str, Any] | None:
@@ -141,10 +140,11 @@ def _shortened(title: str) -> str:
 # ------------------------------------------------------------------ the document
 
 
-def _look(height: int) -> dict[str, Any]:
+def _look(name: str, height: int) -> dict[str, Any]:
     """What is the same for all of them. Sizes of text serve the layout, styles are our own."""
     kinds = ("label", "major_label", "value", "title")
     return {
+        "title": name,
         "width": _WIDTH,
         "height": height,
         "style": Style(font_family="sans-serif", **{f"{kind}_font_size": _FONT for kind in kinds}),
@@ -160,15 +160,13 @@ def _look(height: int) -> dict[str, Any]:
     }
 
 
-def _document(chart: Any, name: str) -> str:
+def _document(chart: Any) -> str:
     """The chart without what the library adds for its own script: nothing but what is seen."""
     etree.to_etree()  # or the document depends on whether lxml is installed
-    texts = {"title": name, "style": _CSS}
 
     def bare(root: Element) -> Element:
         _prune(root)
-        for tag, text in texts.items():
-            next(root.iter(tag)).text = text
+        next(root.iter("style")).text = _CSS
         return root
 
     return str(chart.add_xml_filter(bare).render(is_unicode=True))
