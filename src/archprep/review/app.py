@@ -51,7 +51,8 @@ def make(reading: Reading, marks: Marks, access: Access, reviewer: str) -> FastA
 
     def explain(request: Request, error: Exception) -> Response:
         status, message = _explained(error)
-        return desk.page(request, "review_error.html.j2", status, message=message)
+        heading = HTTPStatus(status).phrase.capitalize()
+        return desk.page(request, "review_error.html.j2", status, heading=heading, message=message)
 
     for kind in (ArchprepError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, explain)

@@ -167,7 +167,6 @@ class _Causes:
     def __init__(
         self,
         section: Section,
-        exercise: str,
         summed: finals.Exercise,
         slug: str,
         standing: Standing,
