@@ -28,8 +28,8 @@ from archprep.review.marks import Stale
 from archprep.review.saving import Saving
 
 if TYPE_CHECKING:
-    from archprep.review.marks import Mark, Marks
-    from archprep.review.reading import Reading, Row
+    from archprep.review.marks import Marks
+    from archprep.review.reading import Reading
     from archprep.review.security import Access
 
 _STATIC = {
@@ -111,21 +111,21 @@ class _Pages:
     def candidates(self, request: Request) -> Response:
         """The list."""
         query = Query.of(request.query_params)
-        rows, marked = self._reading.rows(), self._desk.marked()
-        finals = _finals(rows, marked)
-        listed = listing.listed(rows, query, finals, marked)
-        names = statistics.exercises([row.result for row in rows])
+        standing = self._desk.standing()
+        listed = listing.listed(standing.rows, query, standing.finals, standing.marked)
+        names = statistics.exercises([row.result for row in standing.rows])
         return self._desk.page(
             request,
             "review_list.html.j2",
             listed=listed,
             shown=[(row, pages.row(row.result, names)) for row in listed.rows],
             query=query,
-            finals=finals,
-            marked=marked,
+            finals=standing.finals,
+            marked=standing.marked,
             names=names,
             kinds=listing.KINDS,
-            candidates=len(rows),
+            candidates=len(standing.rows),
+            being_graded=self._reading.is_being_graded(),
             **pages.about(self._reading.batch),
         )
 
@@ -162,18 +162,18 @@ class _Pages:
         return _file(text, "marks.json", "application/json")
 
     def _finals(self) -> list[final.Final]:
-        marked = self._desk.marked()
-        return [final.final(row.result, marked.get(row.slug, ())) for row in self._reading.rows()]
+        standing = self._desk.standing()
+        marked = standing.marked
+        return [final.final(row.result, marked.get(row.slug, ())) for row in standing.rows]
 
     # -- a candidate ---------------------------------------------------------------------------
 
     def candidate(self, slug: str, request: Request) -> Response:
         """Everything about one candidate, with the fields for marks."""
         query = Query.of(request.query_params)
-        rows, marked = self._reading.rows(), self._desk.marked()
-        about = self._desk.about(slug)
+        about, standing = self._desk.about(slug), self._desk.standing()
         before, after, place, total = listing.neighbours(
-            rows, query, _finals(rows, marked), marked, slug
+            standing.rows, query, standing.finals, standing.marked, slug
         )
         return self._desk.page(
             request,
@@ -255,10 +255,6 @@ class _Pages:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         files, kind = _STATIC[name]
         return Response("".join(map(html.text, files)), media_type=kind)
-
-
-def _finals(rows: tuple[Row, ...], marked: dict[str, list[Mark]]) -> dict[str, int | None]:
-    return {row.slug: final.points(row.result, marked.get(row.slug, ())) for row in rows}
 
 
 def _chosen(request: Request) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -20,11 +21,29 @@ if TYPE_CHECKING:
 
     from archprep.interview.model import Graded, Result
     from archprep.review.marks import Mark, Marks
-    from archprep.review.reading import Reading
+    from archprep.review.reading import Reading, Row
     from archprep.review.security import Access
 
 _NAME = 80  # characters of a reviewer's name
 _ALL = 1_000_000  # changes of one candidate's marks
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The whole batch at one moment. `finals` has None where there is no score."""
+
+    rows: tuple[Row, ...]
+    numbers: list[int]  # of the marks that stand
+    marked: dict[str, list[Mark]]
+    finals: dict[str, int | None]
+
+
+def _standing(rows: tuple[Row, ...], marks: list[Mark]) -> Standing:
+    marked: dict[str, list[Mark]] = {}
+    for mark in marks:
+        marked.setdefault(mark.target.candidate, []).append(mark)
+    finals = {row.slug: final.points(row.result, marked.get(row.slug, ())) for row in rows}
+    return Standing(rows, [mark.number for mark in marks], marked, finals)
 
 
 class Desk:
@@ -36,6 +55,7 @@ class Desk:
         self._access = access
         self._reviewer = reviewer
         self._cookie = f"{access.cookie}-name"
+        self._standing: Standing | None = None  # kept, since it takes longer than a page
 
     # -- who is asking -------------------------------------------------------------------------
 
@@ -64,12 +84,14 @@ class Desk:
         except KeyError:
             raise HTTPException(HTTPStatus.NOT_FOUND) from None
 
-    def marked(self) -> dict[str, list[Mark]]:
-        """The marks that stand, by candidate."""
-        found: dict[str, list[Mark]] = {}
-        for mark in self.marks.current():
-            found.setdefault(mark.target.candidate, []).append(mark)
-        return found
+    def standing(self) -> Standing:
+        """The candidates, the marks that stand, and the points after overrides."""
+        rows, marks = self.reading.rows(), self.marks.current()
+        numbers = [mark.number for mark in marks]
+        known = self._standing
+        if known is None or known.rows is not rows or known.numbers != numbers:
+            known = self._standing = _standing(rows, marks)
+        return known
 
     def about(self, slug: str) -> dict[str, Any]:
         """What the pages of a candidate show."""
@@ -119,7 +141,6 @@ class Desk:
                 key=self._access.form_key,
                 who=self.who(request),
                 why_not=self.marks.why_not,
-                being_graded=self.reading.is_being_graded(),
                 scale=final.MARKS,
                 when=pages.when,
                 here=str(request.url.path),

@@ -30,7 +30,8 @@ def skimmed(text: bytes, exercise: str) -> Graded:
     is_odd = graded.exercise != exercise or (card is None) is (problem is None)
     if data.format != FORMAT or is_odd:
         raise UsageError(f"The result of {exercise} is damaged.")
-    return Graded(exercise, card and report.from_json(_plain(card)), problem)
+    scorecard = None if card is None else report.from_json(_plain(card))
+    return Graded(exercise, scorecard, problem)
 
 
 def bare(graded: Graded) -> Graded:
