@@ -158,15 +158,13 @@ def test_other_signals_end_it_as_well(start: Start, folder: Path, number: int, c
     assert "Traceback" not in review.err
 
 
-def test_a_port_that_is_in_use(start: Start, folder: Path) -> None:
-    """One that was asked for is an error; without, any that is free is taken."""
-    with serve._listener(None) as taken, serve._listener(None) as other:
+def test_a_port_that_was_asked_for_and_is_in_use(start: Start, folder: Path) -> None:
+    with serve._listener(0) as taken:
         port = taken.getsockname()[1]
-        assert other.getsockname()[1] not in {port, serve.PORT}
-        refused = start(folder, "--port", port)
-        assert refused.process.wait(PATIENCE) == 2
-        assert refused.err.startswith(f"Error: Port {port} is in use.\nName another one")
-        assert start(folder).access.port not in {port, serve.PORT}
+        review = start(folder, "--port", port)
+        assert review.process.wait(PATIENCE) == 2
+    assert review.err.startswith(f"Error: Port {port} is in use.\nName another one")
+    assert review.out == ""
 
 
 def test_a_port_that_is_free_is_the_one_asked_for(start: Start, folder: Path) -> None:
@@ -347,6 +345,14 @@ def test_why_marks_cannot_be_saved_is_said(folder: Path) -> None:
     assert said == ["Marks cannot be saved: The disk is full."]
 
 
+def test_without_a_wish_any_port_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve._listener(0) as usual:
+        port = usual.getsockname()[1]
+        monkeypatch.setattr(serve, "PORT", port)
+        with serve._listener(None) as other:
+            assert other.getsockname()[1] != port
+
+
 def test_only_this_machine_reaches_the_port() -> None:
     """TCP by name, or short answers would wait for each other's acknowledgement."""
     with serve._listener(0) as listener:
@@ -400,6 +406,17 @@ def test_the_token_is_told_once_and_nothing_is_logged(attacked: Review) -> None:
         served.ask(served.head(target, "POST", served.origin, "Content-Length: 0"))
     served.ask(f"NO HTTP {token}\r\n\r\n".encode())
     assert attacked.out.count(token) == 1
+    assert attacked.err == ""
+
+
+def test_who_breaks_the_protocol_is_no_news_for_the_terminal(attacked: Review) -> None:
+    """Here: a body that goes wrong after it was refused, on which the server itself stumbles."""
+    head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Served(attacked.access).connect() as client:
+        client.sendall(head % attacked.access.port)
+        assert statuses(client.recv(65536)) == [403]
+        client.sendall(b"no chunk\r\n\r\n")
+        assert b"HTTP/" not in b"".join(iter(lambda: client.recv(65536), b""))
     assert attacked.err == ""
 
 
