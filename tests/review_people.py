@@ -21,6 +21,7 @@ class Person:
     )  # a letter for each prompt, see review_answers.yaml
     flags: tuple[str, ...] = ()
     minutes: int = 88
+    before: tuple[str, ...] = ()  # what they had handed in earlier
     prompts: bool = True  # whether the discussion's prompts were left in place
 
 
@@ -129,6 +130,7 @@ PEOPLE = [
          "q3": ("near_string_prefix_match", "near_tiers_ignored")},
         {"q1": "swsw", "q3": "sw"},
         ("handed in after it was received (reported by the candidate)",),
+        before=("noah.zip",),
     ),
     Person("olga-schmidt", "Olga Schmidt", {"q1": None, "q3": None}, minutes=90),
     Person(

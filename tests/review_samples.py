@@ -98,6 +98,8 @@ def make(root: Path) -> Path:
     with results.begun(root, resume=False) as folder:
         folder.begin(BATCH)
         for number, person in enumerate(PEOPLE):
+            if person.slug == ROLES["earlier"]:
+                _grade_earlier(folder, person, number)
             _add(folder, person, number)
         _add_special(folder)
         for slug in folder.slugs():
@@ -128,6 +130,7 @@ def _received(person: Person, number: int) -> Received:
         parts=tuple(Part(name, Path()) for name in exercises),
         kit=_kit(person.name, exercises, begun - timedelta(days=1)),
         flags=person.flags,
+        superseded=person.before,
         reported={key: at.isoformat() for key, at in times.items()},
     )
 
@@ -247,7 +250,6 @@ def _add_special(folder: Folder) -> None:
     _break_grader(folder, "liam-oconnor", "q3")
     missing = Graded("q3", problem="ratelimit.py is missing from what was handed in.")
     folder.keep("jonas-mueller", _hash("jonas-mueller"), missing)
-    _grade_earlier(folder, "noah-weiss")
     folder.receive(_hostile_received())
     folder.keep("c1", _hash("c1"), _hostile_graded("q1"))
     folder.keep("c1", _hash("c1"), Graded("q3", problem=HOSTILE, source={"ratelimit.py": HOSTILE}))
@@ -279,19 +281,20 @@ def _break_grader(folder: Folder, slug: str, name: str) -> None:
     _grade_again(folder, slug, name, criteria=criteria_, tasks=tasks)
 
 
-def _grade_earlier(folder: Folder, slug: str) -> None:
-    """What was handed in and graded before was nothing but the starter."""
-    now = [folder.graded(slug, name) for name in ("q1", "q3")]
-    received = replace(folder.received(slug), parts=tuple(Part(n, Path()) for n in ("q1", "q3")))
-    olga = next(person for person in PEOPLE if person.slug == ROLES["not written"])
-    first = replace(received, digest=_hash("first"), source="noah.zip")
-    folder.receive(first)  # puts the present results aside
-    for graded in _graded(olga):
-        folder.keep(slug, first.digest, graded)
-    folder.publish(slug, BATCH)
-    folder.receive(replace(received, superseded=("noah.zip",)))
-    for graded in now:
-        folder.keep(slug, received.digest, graded)
+def _grade_earlier(folder: Folder, person: Person, number: int) -> None:
+    """Before: the starter, then what replaced it, both graded with weaker isolation."""
+    received = _received(person, number)
+    first = replace(received, digest=_hash("first"), source="noah.zip", superseded=())
+    starter = next(one for one in PEOPLE if one.slug == ROLES["not written"])
+    for each, whose, hours in ((first, starter, 15), (received, person, 20)):
+        folder.receive(each)  # puts aside what another submission has got
+        started_at = (BEGUN + timedelta(hours=hours)).isoformat()
+        for one in _graded(whose):
+            assert one.scorecard
+            found = replace(one.scorecard, isolation=LEVEL_D, started_at=started_at)
+            folder.keep(person.slug, each.digest, replace(one, scorecard=found))
+        folder.publish(person.slug, BATCH)
+    folder.put_aside(person.slug)
 
 
 def _damage(folder: Folder) -> None:
