@@ -13,10 +13,11 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from archprep.clean import clean
 from archprep.errors import UsageError
@@ -28,6 +29,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MADE = ("report.html", "results.json", "junit.xml", SCORECARD)  # the last one: all are there
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 _NEW = ".archprep-new"
+_LOOK_SECONDS = 0.2
 
 
 # ------------------------------------------------------------------ opening
@@ -108,25 +110,32 @@ def _forget_unused(root: Path, *, made: bool) -> None:
 @contextlib.contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """The lock is the kernel's: it ends with the process, however that ends."""
-    import fcntl
-
     try:
         lock = (root / LOCK).open("ab")
     except OSError as error:
         raise _unwritable(root / LOCK, error) from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever had it may have removed the file in which nothing had begun.
-            mine = os.path.samestat(os.fstat(lock.fileno()), (root / LOCK).stat())
-        except OSError:
-            mine = False
+        mine = _takes(lock, root / LOCK)
+        if not mine:
+            time.sleep(_LOOK_SECONDS)  # `archprep review` may just have looked who has it
+            mine = _takes(lock, root / LOCK)
         if not mine:
             raise UsageError(
                 f"Another archprep is grading into {shown(root)}.",
                 tip="Wait until it has ended, or name another folder: --out FOLDER",
             )
         yield
+
+
+def _takes(lock: IO[bytes], path: Path) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it may have removed the file in which nothing had begun.
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except OSError:
+        return False
 
 
 # ------------------------------------------------------------------ the folder

@@ -232,7 +232,7 @@ def _received(folder: Folder, slug: str) -> tuple[Received, str]:
     except UsageError as error:
         if not any(_is_there(folder.candidate(slug) / name) for name in (NOTED, "parts")):
             return Received(slug, slug, "", "", "", problem=_NOT_RECEIVED), "waiting"
-        return Received(slug, slug, "", "", "", problem=error.message), "damaged"
+        return Received(slug, slug, "", "", "", problem=_within(folder, error.message)), "damaged"
 
 
 def _checked(folder: Folder, slug: str) -> Received:
@@ -250,7 +250,12 @@ def _graded(folder: Folder, slug: str, exercise: str) -> Graded:
     graded = folder.graded(slug, exercise)
     if graded.scorecard is None and not _is_there(folder.part(slug, exercise)):
         return Graded(exercise, problem=NOT_YET)
-    return graded
+    return replace(graded, problem=graded.problem and _within(folder, graded.problem))
+
+
+def _within(folder: Folder, sentence: str) -> str:
+    """The sentence with its paths from the results folder on: whoever reads it is there."""
+    return sentence.replace(f"{shown(folder.root)}/", "")
 
 
 def _is_there(path: Path) -> bool:
