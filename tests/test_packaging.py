@@ -101,8 +101,14 @@ FOR_AIRFLOW = {
 }
 
 
+# And what the pages of a review are made with; the last two are parts of FastAPI.
+FOR_REVIEW = {"fastapi", "pygal", "sqlalchemy", "uvicorn", "pydantic", "starlette"}
+
+
 def extra(path: Path) -> set[str]:
     """What a module may import that only an extra brings."""
+    if path.parent.name == "review":
+        return FOR_REVIEW
     return FOR_HTTP.get(path.stem, set()) | FOR_AIRFLOW.get(path.stem, set())
 
 
@@ -119,6 +125,13 @@ def test_what_plays_http_exercises_imports_what_their_extra_declares() -> None:
     assert set().union(*FOR_HTTP.values()) - declared == set()
 
 
+def test_a_review_imports_what_its_extra_declares() -> None:
+    declared = {name_of(requirement) for requirement in PROJECT["optional-dependencies"]["review"]}
+    used = [imported(path) for path in MODULES if path.parent.name == "review"]
+    assert FOR_REVIEW & set().union(*used) - {"pydantic", "starlette"} <= declared
+    assert declared <= FOR_REVIEW | {"python-multipart"}  # FastAPI reads forms with it
+
+
 def test_the_worker_imports_the_standard_library_only() -> None:
     worker = [path for path in MODULES if path.parent.name == "worker"]
     assert worker
@@ -128,7 +141,7 @@ def test_the_worker_imports_the_standard_library_only() -> None:
 
 def test_starting_the_cli_imports_nothing_heavy() -> None:
     heavy = {"airflow", "fastapi", "jinja2", "msgspec", "pytest", "psutil", "sqlite3", "yaml"}
-    heavy |= set().union(*FOR_HTTP.values())
+    heavy |= FOR_REVIEW.union(*FOR_HTTP.values())
     loaded = succeed(
         sys.executable, "-c", "import sys, archprep.cli; print(*sys.modules)", cwd=ROOT
     )
