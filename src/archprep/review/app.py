@@ -21,7 +21,7 @@ from archprep.errors import ArchprepError, UsageError
 from archprep.interview import pages, statistics
 from archprep.interview.results import dumps
 from archprep.report import html
-from archprep.review import charts, exports, final, listing, views
+from archprep.review import beside, charts, exports, final, listing, views
 from archprep.review.desk import Desk
 from archprep.review.listing import Query
 from archprep.review.marks import Stale
@@ -226,7 +226,7 @@ class _Pages:
             title=views.material(exercise).title,
             name=clean(result.received.name, 200),
             reference=bool(reference),
-            pairs=views.pairs(views.written(graded), reference),
+            pairs=beside.pairs(views.written(graded), reference),
         )
 
     def compare(self, request: Request) -> Response:
@@ -246,7 +246,7 @@ class _Pages:
             exercise=exercise,
             compared=views.compared(left, right),
             parts_of=[left, right],
-            pairs=views.pairs(*(_written(side, exercise) for side in sides)) if exercise else [],
+            pairs=beside.pairs(*(_written(side, exercise) for side in sides)) if exercise else [],
         )
 
     def static(self, name: str) -> Response:

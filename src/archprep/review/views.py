@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import count, zip_longest
+from itertools import count
 from typing import TYPE_CHECKING
 
 from archprep import catalog
@@ -14,12 +13,12 @@ from archprep.clean import clean
 from archprep.errors import ArchprepError
 from archprep.intake import DISCUSSION
 from archprep.interview import sections
-from archprep.report import html, view
+from archprep.report import view
 from archprep.review.marks import Kind, Mark, Target
 
 if TYPE_CHECKING:
     from archprep.interview.model import Batch, Graded, Result
-    from archprep.interview.sections import Material, Numbered, Section
+    from archprep.interview.sections import Material, Section
     from archprep.model import CriterionResult
     from archprep.report.causes import Block
     from archprep.report.view import TaskView
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 _AROUND = 3  # lines of source above and below the one in question
 _EXCERPTS = 3  # places shown of one failure; the others are links
-_ALIGNED = 5_000  # lines of a file: aligning takes time that grows with their square
 
 
 @functools.lru_cache(maxsize=64)
@@ -215,56 +213,6 @@ def _excerpts(block: Block, section: Section) -> Iterator[Excerpt]:
             around = enumerate(lines[first - 1 : line + _AROUND], first)
             told = tuple((n, text, n == line) for n, text in around)
             yield Excerpt(f"{file}:{line}", f"{section.prefix}f{number}-{line}", told)
-
-
-# ------------------------------------------------------------------ side by side
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of two files side by side; a number is None where that side has no line here."""
-
-    same: bool
-    left: tuple[int, str] | None
-    right: tuple[int, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A file in two versions; `gone` says which side does not have it."""
-
-    name: str
-    lines: tuple[Line, ...]
-    gone: str = ""
-
-
-def pairs(left: Mapping[str, str], right: Mapping[str, str]) -> list[Pair]:
-    """The files of two sides, those of both first."""
-    names = sorted(left.keys() | right.keys(), key=lambda n: ((n in left) + (n in right) < 2, n))
-    return [_pair(name, left.get(name), right.get(name)) for name in names]
-
-
-def _pair(name: str, left: str | None, right: str | None) -> Pair:
-    gone = "left" if left is None else "right" if right is None else ""
-    lines = _aligned(_lines(left), _lines(right))
-    return Pair(clean(name, 300), tuple(lines), gone)
-
-
-def _lines(text: str | None) -> list[str]:
-    if text is None:
-        return []
-    numbered: Numbered = html.numbered({"": text})
-    return numbered[0][1][:_ALIGNED]
-
-
-def _aligned(left: list[str], right: list[str]) -> Iterator[Line]:
-    """Lines that both have stand beside each other: the starter holds the two together."""
-    matcher = SequenceMatcher(None, left, right, autojunk=False)
-    for kind, a, b, c, d in matcher.get_opcodes():
-        ours = [(n + 1, left[n]) for n in range(a, b)]
-        theirs = [(n + 1, right[n]) for n in range(c, d)]
-        for one, other in zip_longest(ours, theirs):
-            yield Line(kind == "equal", one, other)
 
 
 # ------------------------------------------------------------------ two candidates
