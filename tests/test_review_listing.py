@@ -219,11 +219,13 @@ def test_the_first_and_the_last_have_one_neighbour() -> None:
     assert neighbours(rows[:1], DEFAULT, {}, (), "c0000") == (None, None, 1, 1)
 
 
-def test_who_is_left_out_has_no_neighbours() -> None:
-    """The list has no place for them."""
-    rows = [row("a", kinds=("late",)), row("b")]
-    assert neighbours(rows, Query(kind="late"), {}, (), "b") == (None, None, 0, 1)
-    assert neighbours(rows, DEFAULT, {}, (), "eve") == (None, None, 0, 2)
+def test_who_is_left_out_stands_between_the_others() -> None:
+    """The list has no place for them, but there is a way on: marking takes one out of a filter."""
+    rows = many(4)
+    unmarked = Query(marked="no")
+    assert neighbours(rows, unmarked, {}, ("c0001",), "c0001") == (rows[0], rows[2], 0, 3)
+    assert neighbours(rows, unmarked, {}, ("c0000",), "c0000") == (None, rows[1], 0, 3)
+    assert neighbours(rows, DEFAULT, {}, (), "eve") == (None, None, 0, 4)
 
 
 # ------------------------------------------------------------------ what was asked for

@@ -128,15 +128,20 @@ def neighbours(
 ) -> tuple[Row | None, Row | None, int, int]:
     """Who stands before and after a candidate, the place from 1, and of how many, on all pages.
 
-    The place of somebody whom the filter leaves out is 0.
+    Whom the filter leaves out has place 0, between those who stood around them: going through the
+    candidates not yet marked goes on after a mark.
     """
     found = _ordered(rows, query, finals, marked)
+    total = len(found)
+    is_listed = any(row.slug == slug for row in found)
+    if not is_listed:
+        unfiltered = replace(query, text="", kind="", marked="")
+        found += (row for row in rows if row.slug == slug)
+        found = _ordered(found, unfiltered, finals, marked)
     place = next((n for n, row in enumerate(found, 1) if row.slug == slug), 0)
-    if not place:
-        return None, None, 0, len(found)
     before = found[place - 2] if place > 1 else None
-    after = found[place] if place < len(found) else None
-    return before, after, place, len(found)
+    after = found[place] if 0 < place < len(found) else None
+    return before, after, place if is_listed else 0, total
 
 
 # ------------------------------------------------------------------ which, in which order
