@@ -259,6 +259,13 @@ def test_a_very_long_source_is_cut_with_a_mark() -> None:
     assert "Too long to be compared: answer.py" in document
 
 
+def test_lines_are_counted_as_they_are_shown() -> None:
+    """A carriage return ends one, too: it must not get round what a page has room for."""
+    source = _source(answer__py="x\r" * 30_000)
+    document = _page(Graded("q1", card(criterion("a")), source=source))
+    assert "Too long to be compared: answer.py" in document
+
+
 def test_comparing_takes_no_time_that_a_candidate_can_choose(content: Path) -> None:
     """The worst for a comparison: each line of a long starter, often."""
     lines = [f"line {n}\n" for n in range(300)]

@@ -229,7 +229,7 @@ def compare(source: Mapping[str, str], starter: Mapping[str, str]) -> Comparison
     """How a submission's files differ from the starter's."""
     both = sorted(source.keys() & starter.keys())
     changed = [name for name in both if source[name] != starter[name]]
-    long = [name for name in changed if source[name].count("\n") > _COMPARED]
+    long = {name for name in changed if len(_split(source[name])) > _COMPARED}
     return Comparison(
         changed=[
             (name, list(_diff(starter[name], source[name]))) for name in changed if name not in long
@@ -237,7 +237,7 @@ def compare(source: Mapping[str, str], starter: Mapping[str, str]) -> Comparison
         unchanged=[name for name in both if name not in changed],
         new=_names(source.keys() - starter.keys() - {DISCUSSION}),
         gone=_names(starter.keys() - source.keys()),
-        too_long=long,
+        too_long=_names(long),
     )
 
 
