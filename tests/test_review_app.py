@@ -72,7 +72,8 @@ class Browser:
         about: dict[str, object] = {"override": {"item": FAILED}, "answer": {"item": "2"}}.get(
             kind, {}
         )
-        data = {"candidate": ORDINARY, "kind": kind, "exercise": "q1", "version": version}
+        seen = {"version": version, "digest": self.reading.result(ORDINARY).received.digest}
+        data = {"candidate": ORDINARY, "kind": kind, "exercise": "q1"} | seen
         return self.post("/marks", **(data | about | changes))
 
 
@@ -375,6 +376,23 @@ def test_every_change_can_be_undone_and_stays_in_the_history(browser):
     assert [mark.text for mark in browser.marks.current()] == ["The first."]
 
 
+def test_the_history_is_whole(browser):
+    """However many changes there are: the last in the table is the first there was."""
+    for version in range(205):
+        browser.marks.save(
+            Target(ORDINARY, Kind.COMMENT),
+            version=version,
+            text=f"No. {version}.",
+            points=None,
+            digest="",
+            automatic=None,
+            who="Tess",
+        )
+    page = browser.page(f"/candidates/{ORDINARY}/history")
+    assert page.count("The candidate as a whole") == 206  # with that of the button
+    assert page.endswith("nothing No. 0.")
+
+
 @pytest.mark.parametrize("number", ["0", "9" * 40, "7"])
 def test_an_unknown_change_cannot_be_undone(browser, number):
     assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 400
@@ -435,15 +453,38 @@ def test_the_way_back_stays_on_this_site(browser):
     assert answer.headers["location"] == f"/candidates/{ORDINARY}?sort=name&page=2"
 
 
-def test_marks_of_an_earlier_submission_do_not_count(browser, root):
-    """The page says that they are there."""
-    browser.mark(points="4", text="why")
+def hand_in_again(root: Path) -> None:
+    """The ordinary candidate has another submission, with the same results."""
     folder = Folder(root)
     received = folder.received(ORDINARY)
     graded = [folder.graded(ORDINARY, part.exercise) for part in received.parts]
     folder.receive(replace(received, digest="0" * 64))
     for part in graded:
         folder.keep(ORDINARY, "0" * 64, part)
+
+
+@pytest.mark.parametrize("kind", ["override", "answer"])
+def test_nobody_judges_a_submission_that_they_have_not_seen(browser, root, kind):
+    """Graded after the page was opened: what was typed is shown again, and can then be saved."""
+    opened = browser.reading.result(ORDINARY).received.digest
+    hand_in_again(root)
+    answer = browser.mark(kind, points="4", text="From the page before.", digest=opened)
+    assert answer.status_code == 422
+    assert "is another one since you opened the page" in seen(answer.text)
+    assert "From the page before." in answer.text
+    assert not browser.marks.current()
+    (digest,) = re.findall(r'name="digest" value="(\w*)"', answer.text)
+    assert browser.mark(kind, points="4", text="Still.", digest=digest).status_code == 303
+
+
+def test_a_comment_is_for_the_candidate_whatever_was_handed_in(browser):
+    assert browser.mark("comment", text="Kind.", digest="of before").status_code == 303
+
+
+def test_marks_of_an_earlier_submission_do_not_count(browser, root):
+    """The page says that they are there."""
+    browser.mark(points="4", text="why")
+    hand_in_again(root)
     page = browser.page(f"/candidates/{ORDINARY}")
     assert "1 mark was given for something that is not there any more" in page
     assert "instead of 0 points" not in page

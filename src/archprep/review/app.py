@@ -22,7 +22,7 @@ from archprep.interview import pages, statistics
 from archprep.interview.results import dumps
 from archprep.report import html
 from archprep.review import beside, charts, exports, final, listing, views
-from archprep.review.desk import Desk
+from archprep.review.desk import Desk, subject
 from archprep.review.listing import Query
 from archprep.review.marks import Stale
 from archprep.review.saving import Saving
@@ -193,7 +193,8 @@ class _Pages:
 
     def history(self, slug: str, request: Request) -> Response:
         """Every change of a mark, the newest first, each with a way back."""
-        result, changes = self._desk.result(slug), self._desk.marks.history(slug)
+        result, changes = self._desk.result(slug), self._desk.changes(slug)
+        targets = dict.fromkeys(mark.target for mark in changes)
         return self._desk.page(
             request,
             "review_history.html.j2",
@@ -202,7 +203,7 @@ class _Pages:
             changes=changes,
             newest={mark.target: mark.number for mark in reversed(changes)},
             before={(mark.target, mark.version + 1): mark for mark in changes},
-            subjects={mark.target: self._desk.subject(mark.target) for mark in changes},
+            subjects={target: subject(target, result) for target in targets},
         )
 
     def final_json(self, slug: str) -> Response:

@@ -93,9 +93,13 @@ class Desk:
             known = self._standing = _standing(rows, marks)
         return known
 
+    def changes(self, slug: str) -> list[Mark]:
+        """Every version of every mark of a candidate, the newest first."""
+        return self.marks.history(slug, limit=_ALL)
+
     def about(self, slug: str) -> dict[str, Any]:
         """What the pages of a candidate show."""
-        result, history = self.result(slug), self.marks.history(slug, limit=_ALL)
+        result, history = self.result(slug), self.changes(slug)
         standing = views.Standing(history)
         judged = final.final(result, standing.all())
         received = result.received
@@ -114,19 +118,6 @@ class Desk:
             "comment": standing.of(Target(slug, Kind.COMMENT)),
             **pages.about(self.reading.batch),
         }
-
-    def subject(self, target: Target) -> str:
-        """What a mark is about, in words."""
-        if not target.exercise:
-            return "The candidate as a whole"
-        exercise = clean(target.exercise, 40)
-        if target.kind is Kind.COMMENT:
-            return f"{exercise}: comment"
-        if target.kind is Kind.ANSWER:
-            rubric = {str(p.number): p.title for p in views.material(target.exercise).rubric}
-            return f"{exercise}, discussion: {rubric.get(target.item, clean(target.item, 40))}"
-        graded = (g for g in self.result(target.candidate).graded if g.exercise == target.exercise)
-        return f"{exercise}: {_title(next(graded, None), target.item)}"
 
     # -- pages ---------------------------------------------------------------------------------
 
@@ -152,6 +143,20 @@ class Desk:
 
 def _name(text: str) -> str:
     return " ".join(clean(text, _NAME).split())
+
+
+def subject(target: Target, result: Result) -> str:
+    """What a mark is about, in words; `result` is that of its candidate."""
+    if not target.exercise:
+        return "The candidate as a whole"
+    exercise = clean(target.exercise, 40)
+    if target.kind is Kind.COMMENT:
+        return f"{exercise}: comment"
+    if target.kind is Kind.ANSWER:
+        rubric = {str(p.number): p.title for p in views.material(target.exercise).rubric}
+        return f"{exercise}, discussion: {rubric.get(target.item, clean(target.item, 40))}"
+    graded = (g for g in result.graded if g.exercise == target.exercise)
+    return f"{exercise}: {_title(next(graded, None), target.item)}"
 
 
 def _title(graded: Graded | None, criterion: str) -> str:

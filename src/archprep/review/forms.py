@@ -24,13 +24,17 @@ class Sent(BaseModel):
 
 
 class MarkForm(Sent):
-    """A mark as it was typed; `version` is that of the mark the reviewer has seen."""
+    """A mark as it was typed, beside what the reviewer saw when typing.
+
+    `version` is that of the mark which stood there, `digest` that of the submission.
+    """
 
     candidate: Name
     kind: Kind
     exercise: Name = ""
     item: Name = ""
     version: int = Field(ge=0, le=_LARGEST)
+    digest: Name = ""
     points: Annotated[str, StringConstraints(max_length=40)] = ""
     text: str = ""
     take_back: str = ""
@@ -39,6 +43,14 @@ class MarkForm(Sent):
     def target(self) -> Target:
         """What it is about."""
         return Target(self.candidate, self.kind, self.exercise, self.item)
+
+    def check_submission(self, digest: str) -> None:
+        """Refuse to judge a submission that the reviewer has not seen."""
+        if self.kind is not Kind.COMMENT and self.digest != digest:
+            raise UsageError(
+                "This candidate's submission is another one since you opened the page.",
+                tip="Look at what is there now, and save again what still holds.",
+            )
 
     def value(self, most: int) -> tuple[int | None, str]:
         """Points, at most so many, and text to be saved; UsageError when they do not fit."""

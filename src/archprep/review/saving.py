@@ -14,6 +14,7 @@ from starlette.requests import Request  # noqa: TC002 (FastAPI reads the annotat
 from archprep.clean import clean
 from archprep.errors import ArchprepError
 from archprep.review import views
+from archprep.review.desk import subject
 from archprep.review.final import MARKS
 from archprep.review.forms import MarkForm, ReviewerForm, UndoForm
 from archprep.review.listing import Query
@@ -45,6 +46,7 @@ class Saving:
         result = self._desk.result(sent.candidate)
         most, automatic = _worth(sent, result)
         try:
+            sent.check_submission(result.received.digest)
             points, text = sent.value(most)
             mark = self._desk.marks.save(
                 sent.target,
@@ -56,13 +58,13 @@ class Saving:
                 who=self._desk.who(request),
             )
         except ArchprepError as error:
-            return self._not_saved(request, sent, error, most)
+            return self._not_saved(request, sent, error, most, result)
         if _BY_SCRIPT in request.headers:
             return JSONResponse({"version": mark.version, "said": f"Saved by {clean(mark.who)}"})
         return _back(sent)
 
     def _not_saved(
-        self, request: Request, sent: MarkForm, error: ArchprepError, most: int
+        self, request: Request, sent: MarkForm, error: ArchprepError, most: int, result: Result
     ) -> Response:
         stale = isinstance(error, Stale)
         return self._desk.page(
@@ -74,8 +76,9 @@ class Saving:
             current=error.current if isinstance(error, Stale) else None,
             sent=sent,
             most=most,
-            subject=self._desk.subject(sent.target),
-            name=clean(self._desk.result(sent.candidate).received.name, 200),
+            subject=subject(sent.target, result),
+            digest=result.received.digest,
+            name=clean(result.received.name, 200),
         )
 
     def undo(self, sent: Annotated[UndoForm, Form()], request: Request) -> Response:
