@@ -193,6 +193,15 @@ def test_two_candidates_stand_side_by_side(browser):
     assert page.count("class Bus") == 2
 
 
+def test_whoever_was_not_graded_is_named(browser, root):
+    """On whichever side they stand."""
+    (root / "candidates" / ORDINARY / "parts" / "q1.json").unlink()
+    for pair in (f"a={ORDINARY}&b={ROLES['best']}", f"b={ORDINARY}&a={ROLES['best']}"):
+        page = browser.page(f"/compare?{pair}&exercise=q1")
+        assert "Bruno Keller: not graded." in page
+        assert "Hanna Lindqvist: not graded." not in page
+
+
 @pytest.mark.parametrize("query", ["", "?a=", f"?a={ORDINARY}", f"?a={ORDINARY}&b={ORDINARY}"])
 def test_fewer_than_two_ask_for_the_other(browser, query):
     assert "Compare two candidates" in browser.page(f"/compare{query}")
@@ -391,6 +400,18 @@ def test_the_history_is_whole(browser):
     page = browser.page(f"/candidates/{ORDINARY}/history")
     assert page.count("The candidate as a whole") == 206  # with that of the button
     assert page.endswith("nothing No. 0.")
+
+
+@pytest.mark.parametrize(
+    "page", [f"/candidates/{ORDINARY}", f"/candidates/{ORDINARY}/print", "/compare"]
+)
+def test_an_answers_mark_of_an_earlier_submission_says_so(browser, root, page):
+    """Wherever it is shown."""
+    address = f"/compare?a={ORDINARY}&b={ROLES['best']}" if page == "/compare" else page
+    browser.mark("answer", points="3", text="Of the first.")
+    assert "another submission" not in browser.page(address)
+    hand_in_again(root)
+    assert "Given for another submission: it does not count" in browser.page(address)
 
 
 @pytest.mark.parametrize("number", ["0", "9" * 40, "7"])
