@@ -40,51 +40,118 @@ document.addEventListener("keydown", (event) => {
 
 // -- saving ---------------------------------------------------------------------------------------
 
+const KEPT_ALIVE = 60_000; // bytes of a request that may outlive its page; browsers take 64 KiB
+const marks = [...document.querySelectorAll("form.mark")];
+const saving = new Set();
+let isRefused = false; // then a page that says why is coming
+
+function say(form, text) {
+  form.querySelector("output").textContent = text;
+}
+
 // One request of a form at a time: the next must carry the version that the last one has made.
-async function save(form) {
+function save(form) {
   if (form.dataset.busy) {
     form.dataset.again = "yes";
     return;
   }
+  const done = saveNow(form).finally(() => saving.delete(done));
+  saving.add(done);
+}
+
+async function saveNow(form) {
   form.dataset.busy = "yes";
-  const status = form.querySelector("output");
-  status.textContent = "Saving …";
-  status.classList.remove("fresh");
+  delete form.dataset.unsaved;
+  say(form, "Saving …");
+  form.querySelector("output").classList.remove("fresh");
   const answer = await send(form);
   delete form.dataset.busy;
-  if (!answer) {
-    status.textContent = "Not saved: archprep does not answer. What you wrote is still here.";
-  } else if (answer.ok) {
-    const saved = await answer.json();
-    form.elements.version.value = saved.version;
-    status.textContent = saved.said;
-    status.classList.add("fresh");
-    if (form.dataset.again) {
-      delete form.dataset.again;
-      save(form);
-    }
-  } else {
+  const again = form.dataset.again;
+  delete form.dataset.again;
+  if (answer.saved) {
+    form.elements.version.value = answer.saved.version;
+    say(form, answer.saved.said);
+    form.querySelector("output").classList.add("fresh");
+    if (again) await saveNow(form);
+  } else if (answer.refused) {
+    isRefused = true;
+    delete form.dataset.unsaved;
     form.submit(); // the page that comes says what is wrong, with all that was typed
+  } else {
+    form.dataset.unsaved = "yes";
+    say(form, `Not saved: ${answer.trouble} What you wrote is still here.`);
   }
 }
 
+// What became of a form: `saved`, `refused` by a page that shows it again, or in `trouble`.
 async function send(form) {
-  const headers = { "X-Requested-With": "archprep" };
-  const body = new URLSearchParams(new FormData(form));
+  const headers = {
+    "Content-Type": "application/x-www-form-urlencoded",
+    "X-Requested-With": "archprep",
+  };
+  const body = new URLSearchParams(new FormData(form)).toString();
+  const keepalive = body.length < KEPT_ALIVE;
   try {
-    return await fetch(form.action, { method: "POST", body, headers });
+    const answer = await fetch(form.action, { method: "POST", body, keepalive, headers });
+    if (answer.ok) return { saved: await answer.json() };
+    if ([409, 422].includes(answer.status)) return { refused: true };
+    const plain = answer.headers.get("Content-Type")?.startsWith("text/plain");
+    return { trouble: plain ? await answer.text() : `archprep says error ${answer.status}.` };
   } catch {
-    return null;
+    return { trouble: "archprep does not answer." };
   }
 }
 
-for (const form of document.querySelectorAll("form[data-auto]")) {
-  form.addEventListener("change", () => save(form));
+for (const form of marks) {
+  form.addEventListener("input", () => { form.dataset.unsaved = "yes"; });
   form.addEventListener("submit", (event) => {
+    if (!form.matches("[data-auto]")) return;
     event.preventDefault();
     save(form);
   });
+  if (form.matches("[data-auto]")) form.addEventListener("change", () => save(form));
 }
+
+// -- leaving --------------------------------------------------------------------------------------
+
+const unsaved = () => marks.some((form) => form.dataset.unsaved || form.dataset.busy);
+
+function saveAll() {
+  for (const form of marks) {
+    if (form.dataset.unsaved && form.matches("[data-auto]")) save(form);
+  }
+}
+
+// Whoever goes on while something is being saved waits for that: it may be refused.
+function hold(event, goOn) {
+  if (!saving.size || event.defaultPrevented) return;
+  event.preventDefault();
+  Promise.all(saving).then(() => isRefused || unsaved() || goOn());
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]:not([href^='#'])");
+  const here = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+  if (link && here) hold(event, () => link.click());
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  hold(event, () => form.requestSubmit(event.submitter));
+  if (!event.defaultPrevented) delete form.dataset.unsaved;
+});
+
+document.addEventListener("visibilitychange", saveAll); // a phone may never come back
+addEventListener("beforeunload", (event) => {
+  if (!unsaved()) return;
+  saveAll();
+  event.preventDefault();
+});
+
+// A page that the browser has kept shows what stood there then.
+addEventListener("pageshow", (event) => {
+  if (event.persisted && !unsaved()) location.reload();
+});
 
 // -- a link may lead into something folded --------------------------------------------------------
 
