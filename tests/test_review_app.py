@@ -557,6 +557,33 @@ def test_what_grade_has_just_finished_is_there(browser, root):
     assert "Rate limiting" in browser.page(f"/candidates/{received.slug}")
 
 
+HALF = "\ud800"  # of a character: it can be read from JSON, and not be sent
+CARD = ("graded", "scorecard")
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "value"),
+    [
+        ("candidate.json", ("kit", "minutes"), HALF),
+        ("candidate.json", ("flags",), HALF),
+        ("candidate.json", ("digest",), HALF),
+        ("parts/q1.json", (*CARD, "criteria", 0, "id"), HALF),
+        ("parts/q1.json", ("graded", "source", "eventbus.py"), [None]),
+        ("parts/q1.json", ("graded", "source", "eventbus.py"), HALF),
+    ],
+)
+def test_whatever_is_damaged_every_page_is_shown(browser, root, file, place, value):
+    path = root / "candidates" / ORDINARY / file
+    data = json.loads(path.read_text())
+    within = data
+    for key in place[:-1]:
+        within = within[key]
+    within[place[-1]] = value
+    path.write_text(json.dumps(data))
+    for page in ("/", f"/candidates/{ORDINARY}", f"/candidates/{ORDINARY}/print", "/statistics"):
+        assert browser.get(page).status_code == 200, page
+
+
 # ------------------------------------------------------------------ out
 
 

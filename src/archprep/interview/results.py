@@ -210,7 +210,10 @@ class Folder:
         data["parts"] = [{"exercise": name, "directory": ""} for name in data.get("exercises", ())]
         try:
             return msgspec.convert(data, Received, dec_hook=_path)
-        except msgspec.ValidationError as error:
+        except (
+            msgspec.ValidationError,
+            UnicodeError,
+        ) as error:  # half of a character, for a number
             raise _damaged(path, str(error)) from None
 
     # -------------------------------------------------------------- parts
@@ -368,7 +371,8 @@ def _graded(data: dict[str, Any], exercise: str) -> Graded:
         graded = Graded(str(kept["exercise"]), scorecard, kept["problem"], dict(kept["source"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"the result of {exercise} is damaged ({error!r})") from None
-    if graded.exercise != exercise or (card is None) is (graded.problem is None):
+    texts = all(isinstance(text, str) for text in (graded.problem or "", *graded.source.values()))
+    if graded.exercise != exercise or (card is None) is (graded.problem is None) or not texts:
         raise UsageError(f"the result of {exercise} is damaged")
     return graded
 

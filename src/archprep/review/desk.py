@@ -35,6 +35,7 @@ class Standing:
     rows: tuple[Row, ...]
     numbers: list[int]  # of the marks that stand
     marked: dict[str, list[Mark]]
+    counting: dict[str, int]  # how many marks of a candidate are about what was handed in last
     finals: dict[str, int | None]
 
 
@@ -43,7 +44,18 @@ def _standing(rows: tuple[Row, ...], marks: list[Mark]) -> Standing:
     for mark in marks:
         marked.setdefault(mark.target.candidate, []).append(mark)
     finals = {row.slug: final.points(row.result, marked.get(row.slug, ())) for row in rows}
-    return Standing(rows, [mark.number for mark in marks], marked, finals)
+    counting = {row.slug: _count(row, marked[row.slug]) for row in rows if row.slug in marked}
+    return Standing(
+        rows=rows,
+        numbers=[mark.number for mark in marks],
+        marked=marked,
+        counting={slug: number for slug, number in counting.items() if number},
+        finals=finals,
+    )
+
+
+def _count(row: Row, marks: list[Mark]) -> int:
+    return sum(final.counts(mark, row.result.received) for mark in marks)
 
 
 class Desk:
@@ -138,7 +150,8 @@ class Desk:
                 **values,
             )
         )
-        return HTMLResponse(text, status)
+        # A damaged file may hold half of a character, which cannot be sent.
+        return HTMLResponse(text.encode("utf-8", "replace"), status)
 
 
 def _name(text: str) -> str:
