@@ -502,6 +502,13 @@ def test_a_comment_is_for_the_candidate_whatever_was_handed_in(browser):
     assert browser.mark("comment", text="Kind.", digest="of before").status_code == 303
 
 
+def test_a_mark_can_be_saved_under_the_longest_filter(browser):
+    """Each character of it takes twelve in an address."""
+    query = app.Query(text="\U0001f600" * 200).string()
+    answer = browser.mark("comment", text="Kind.", query=query)
+    assert answer.headers["location"] == f"/candidates/{ORDINARY}{query}"
+
+
 def test_marks_of_an_earlier_submission_do_not_count(browser, root):
     """The page says that they are there."""
     browser.mark(points="4", text="why")

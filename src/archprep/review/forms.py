@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from archprep.errors import UsageError
 from archprep.review.marks import Kind, Target
+from archprep.review.security import MOST_TARGET
 
 _LARGEST = 2**31  # of a number in a form; no row of a table has a larger one
 
@@ -20,7 +21,7 @@ class Sent(BaseModel):
 
     key: Annotated[str, StringConstraints(max_length=200)] = ""
     back: Anchor = ""
-    query: Annotated[str, StringConstraints(max_length=2000)] = ""
+    query: Annotated[str, StringConstraints(max_length=MOST_TARGET)] = ""
 
 
 class MarkForm(Sent):
