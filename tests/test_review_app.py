@@ -169,9 +169,17 @@ def test_neighbours_follow_the_list_as_it_was_asked_for(browser):
 
 
 def test_source_stands_beside_the_reference(browser):
-    page = browser.page(f"/candidates/{ORDINARY}/q1/source")
+    page = browser.page(f"/candidates/{ORDINARY}/q1/source?whole=1")
     assert "Reference" in page
     assert page.count("class Bus") == 2
+
+
+def test_what_is_equal_on_both_sides_is_folded(browser):
+    """With the number of lines, and a link that shows them."""
+    text = browser.get(f"/candidates/{ORDINARY}/q1/source").text
+    assert re.search(r"\d+ equal lines", text)
+    assert "class Bus" not in seen(text)
+    assert f'href="/candidates/{ORDINARY}/q1/source?whole=1"' in text
 
 
 def test_without_the_exercise_the_source_is_still_shown(browser, monkeypatch, tmp_path):
@@ -188,7 +196,7 @@ def test_without_the_exercise_the_source_is_still_shown(browser, monkeypatch, tm
 
 
 def test_two_candidates_stand_side_by_side(browser):
-    page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['best']}&exercise=q1")
+    page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['best']}&exercise=q1&whole=1")
     assert "Bruno Keller and Hanna Lindqvist" in page
     assert page.count("class Bus") == 2
 
@@ -209,7 +217,22 @@ def test_fewer_than_two_ask_for_the_other(browser, query):
 
 def test_nothing_in_common_is_said(browser):
     page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['unreadable']}")
-    assert "no exercise in common" in page
+    assert "Quentin Dubois was not graded." in page
+
+
+def test_candidates_are_compared_by_name_too(browser):
+    assert "Bruno Keller and Olga Schmidt" in browser.page(
+        "/compare?a=bruno%20keller&b=Olga Schmidt"
+    )
+    page = browser.page(f"/compare?a={ORDINARY}&b=Nobody<b>")
+    assert "Nobody here is called “Nobody<b>”" in page
+
+
+def test_of_three_that_were_ticked_two_are_compared_and_it_is_said(browser):
+    slugs = [ROLES[role] for role in ("best", "ordinary", "late")]
+    page = browser.page("/compare?" + "&".join(f"c={slug}" for slug in slugs))
+    assert "Hanna Lindqvist and Bruno Keller" in page
+    assert "the first two that you have ticked" in page
 
 
 def test_statistics_have_plots(browser):
@@ -242,7 +265,6 @@ def test_statistics_have_plots(browser):
         "/static/..%2freport.css",
         "/static/interview_report.html.j2",
         "/export/review.sqlite3",
-        "/compare?a=nobody&b=nobody2",
         "/openapi.json",
         "/docs",
     ],
@@ -308,6 +330,8 @@ def test_an_override_counts_and_the_automatic_mark_stays_visible(browser):
     assert "It asks for less than the brief does." in page
     assert f"{before} {before + 4} /200" in page
     assert f"{before} {before + 4} /200" in browser.page("/")
+    assert "94 98" in browser.page("/")  # in the column of the exercise, too
+    assert "1 mark " in browser.page("/")
     assert "overrides" in browser.page(f"/candidates/{ORDINARY}/print")
 
 
@@ -516,7 +540,10 @@ def test_marks_of_an_earlier_submission_do_not_count(browser, root):
     page = browser.page(f"/candidates/{ORDINARY}")
     assert "1 mark was given for something that is not there any more" in page
     assert "instead of 0 points" not in page
-    assert "why" in browser.page(f"/candidates/{ORDINARY}/history")
+    history = browser.page(f"/candidates/{ORDINARY}/history")
+    assert "Does not count: what it was given for has changed since." in history
+    assert "1 mark " not in browser.page("/")
+    assert "Bruno Keller" in browser.page("/?marked=no")
 
 
 def test_each_browser_marks_under_its_own_name(browser):
@@ -549,8 +576,9 @@ def test_while_grade_writes_the_list_refreshes_itself(browser, root):
     with (root / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         text = browser.get("/").text
-        assert '<meta http-equiv="refresh" content="5">' in text
-        assert "Grading is under way" in text
+        assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in text
+        assert "Grading is under way: 19 of 20 candidates are finished." in seen(text)
+        assert "being-graded" in text
     assert 'http-equiv="refresh"' not in browser.get("/").text
 
 

@@ -154,7 +154,9 @@ def kit(received: Received) -> str:
         return ""
     names = ", ".join(f"{clean(e.id, 40)} version {e.version}" for e in kit.exercises)
     version = clean(kit.archprep_version, 40)
-    return f"{names}; {kit.minutes} minutes; made {when(kit.made_at)} by archprep {version}"
+    told = f"{names}; {kit.minutes} minutes; made {when(kit.made_at)} by archprep {version}"
+    doubt = any("signature" in flag or "manifest" in flag for flag in received.flags)
+    return f"{told} (not verified: see the remarks above)" if doubt else told
 
 
 def reported(received: Received) -> list[tuple[str, str]]:

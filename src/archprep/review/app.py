@@ -28,8 +28,9 @@ from archprep.review.marks import Stale
 from archprep.review.saving import Saving
 
 if TYPE_CHECKING:
+    from archprep.review.desk import Standing
     from archprep.review.marks import Marks
-    from archprep.review.reading import Reading
+    from archprep.review.reading import Reading, Row
     from archprep.review.security import Access
 
 _STATIC = {
@@ -112,16 +113,17 @@ class _Pages:
         """The list."""
         query = Query.of(request.query_params)
         standing = self._desk.standing()
-        listed = listing.listed(standing.rows, query, standing.finals, standing.marked)
+        listed = listing.listed(standing.rows, query, standing.finals, standing.counting)
         names = statistics.exercises([row.result for row in standing.rows])
         return self._desk.page(
             request,
             "review_list.html.j2",
             listed=listed,
-            shown=[(row, pages.row(row.result, names)) for row in listed.rows],
+            shown=[(r, pages.row(r.result, names), _changed(r, standing)) for r in listed.rows],
             query=query,
             finals=standing.finals,
-            marked=standing.marked,
+            counting=standing.counting,
+            waiting=sum("waiting" in row.kinds for row in standing.rows),
             names=names,
             kinds=listing.KINDS,
             candidates=len(standing.rows),
@@ -173,7 +175,7 @@ class _Pages:
         query = Query.of(request.query_params)
         about, standing = self._desk.about(slug), self._desk.standing()
         before, after, place, total = listing.neighbours(
-            standing.rows, query, standing.finals, standing.marked, slug
+            standing.rows, query, standing.finals, standing.counting, slug
         )
         return self._desk.page(
             request,
@@ -201,6 +203,7 @@ class _Pages:
             name=clean(result.received.name, 200),
             slug=slug,
             changes=changes,
+            outdated={mark.number for mark in final.final(result, changes).outdated},
             newest={mark.target: mark.number for mark in reversed(changes)},
             before={(mark.target, mark.version + 1): mark for mark in changes},
             subjects={target: subject(target, result) for target in targets},
@@ -227,13 +230,14 @@ class _Pages:
             title=views.material(exercise).title,
             name=clean(result.received.name, 200),
             reference=bool(reference),
-            pairs=beside.pairs(views.written(graded), reference),
+            whole=_is_whole(request),
+            pairs=beside.pairs(views.written(graded), reference, whole=_is_whole(request)),
         )
 
     def compare(self, request: Request) -> Response:
         """Two candidates side by side on one exercise."""
-        chosen = _chosen(request)
-        sides = [self._desk.about(slug) for slug in chosen]
+        asked_for = _asked_for(request)
+        sides, unknown = self._sides(asked_for[:2])
         names = _in_both(sides)
         asked = request.query_params.get("exercise", "")
         exercise = asked if asked in names else next(iter(names), "")
@@ -243,12 +247,25 @@ class _Pages:
             "review_compare.html.j2",
             rows=self._reading.rows(),
             sides=sides,
+            unknown=unknown,
+            left_out=len(asked_for[2:]),
             names=names,
             exercise=exercise,
             compared=views.compared(left, right),
             parts_of=[left, right],
-            pairs=beside.pairs(*(_written(side, exercise) for side in sides)) if exercise else [],
+            whole=_is_whole(request),
+            pairs=_pairs(sides, exercise, whole=_is_whole(request)),
         )
+
+    def _sides(self, asked_for: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+        """What is known of candidates, by the names of their folders or their own; who is not."""
+        rows = self._reading.rows()
+        slugs = {row.result.received.name.casefold(): row.slug for row in rows}
+        slugs |= {row.slug: row.slug for row in rows}
+        found = {text: slugs.get(text) or slugs.get(text.casefold()) for text in asked_for}
+        known = dict.fromkeys(slug for slug in found.values() if slug)
+        unknown = [clean(text, 80) for text, slug in found.items() if not slug]
+        return [self._desk.about(slug) for slug in known], unknown
 
     def static(self, name: str) -> Response:
         """Our own style sheet and script."""
@@ -258,11 +275,19 @@ class _Pages:
         return Response("".join(map(html.text, files)), media_type=kind)
 
 
-def _chosen(request: Request) -> list[str]:
-    """The two candidates, by a and b, or by the two boxes that were ticked in the list."""
+def _changed(row: Row, standing: Standing) -> dict[str, int | None]:
+    """The exercises in which overrides have changed the points, and to what."""
+    if row.slug not in standing.counting:
+        return {}
+    judged = final.final(row.result, standing.marked[row.slug])
+    return {e.exercise: e.final for e in judged.exercises if e.final != e.automatic}
+
+
+def _asked_for(request: Request) -> list[str]:
+    """The candidates to compare: a and b, or the boxes that were ticked in the list."""
     asked = request.query_params
-    slugs = [asked.get("a", ""), asked.get("b", ""), *asked.getlist("c")]
-    return [slug for slug in dict.fromkeys(slugs) if slug][:2]
+    texts = [asked.get("a", ""), asked.get("b", ""), *asked.getlist("c")]
+    return list(dict.fromkeys(text.strip() for text in texts if text.strip()))
 
 
 def _in_both(sides: list[dict[str, Any]]) -> list[str]:
@@ -277,6 +302,17 @@ def _part(side: dict[str, Any], exercise: str) -> views.Part | None:
     graded = [graded.exercise for graded in side["result"].graded]
     part: views.Part = side["exercises"][graded.index(exercise)]
     return part
+
+
+def _is_whole(request: Request) -> bool:
+    return request.query_params.get("whole") == "1"
+
+
+def _pairs(sides: list[dict[str, Any]], exercise: str, *, whole: bool) -> list[beside.Pair]:
+    if not exercise:
+        return []
+    left, right = (_written(side, exercise) for side in sides)
+    return beside.pairs(left, right, whole=whole)
 
 
 def _written(side: dict[str, Any], exercise: str) -> Mapping[str, str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 
 from archprep.clean import clean
 from archprep.report import html
 
+_AROUND = 4  # equal lines that are shown above and below what differs
 _ROWS = 10_000  # of a page, from which on nothing more is begun: it must open in a browser
 _EFFORT = 100_000_000  # comparisons of a page: about a second of the worst
 
@@ -24,8 +25,9 @@ class Line:
     """A line of two files side by side; a number is None where that side has no line here."""
 
     same: bool
-    left: tuple[int, str] | None
-    right: tuple[int, str] | None
+    left: tuple[int, str] | None = None
+    right: tuple[int, str] | None = None
+    skipped: int = 0  # this many equal lines stand here instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,23 @@ class Pair:
     left_out: int
 
 
-def pairs(left: Mapping[str, str], right: Mapping[str, str]) -> list[Pair]:
-    """The files of two sides, those of both first."""
+def pairs(left: Mapping[str, str], right: Mapping[str, str], *, whole: bool = True) -> list[Pair]:
+    """The files of two sides, those of both first; what is equal is folded unless `whole`."""
     names = sorted(left.keys() | right.keys(), key=lambda n: ((n in left) + (n in right) < 2, n))
     page = _Page()
-    return [page.pair(name, left.get(name), right.get(name)) for name in names]
+    found = [page.pair(name, left.get(name), right.get(name)) for name in names]
+    return found if whole else [replace(pair, lines=tuple(_folded(pair.lines))) for pair in found]
+
+
+def _folded(lines: Sequence[Line]) -> Iterator[Line]:
+    """Long stretches of equal lines as one, but for the lines around what differs."""
+    for same, group in groupby(lines, key=lambda line: line.same):
+        stretch = list(group)
+        hidden = len(stretch) - 2 * _AROUND
+        if not same or hidden < _AROUND:
+            yield from stretch
+        else:
+            yield from (*stretch[:_AROUND], Line(same=True, skipped=hidden), *stretch[-_AROUND:])
 
 
 class _Page:

@@ -85,7 +85,7 @@ def final(result: Result, marks: Iterable[Mark]) -> Final:
     """What became of a candidate, with the marks that were given; those of others are left out."""
     received = result.received
     standing = _standing(received, marks)
-    counted = {target: m for target, m in standing.items() if _counts(m, received)}
+    counted = {target: m for target, m in standing.items() if counts(m, received)}
     exercises = tuple(_exercise(received, graded, counted) for graded in result.graded)
     comment = counted.get(Target(received.slug, Kind.COMMENT))
     used = {comment, *_used(exercises)}
@@ -112,7 +112,7 @@ def points(result: Result, marks: Iterable[Mark]) -> int | None:
     standing = _standing(result.received, marks)
     if not standing:
         return result.score
-    counted = {target: m for target, m in standing.items() if _counts(m, result.received)}
+    counted = {target: m for target, m in standing.items() if counts(m, result.received)}
     slug = result.received.slug
     return sum(
         _final(criterion, counted.get(_override(slug, graded, criterion)))
@@ -135,7 +135,7 @@ def _standing(received: Received, marks: Iterable[Mark]) -> dict[Target, Mark]:
     return {target: mark for target, mark in newest.items() if not mark.is_empty}
 
 
-def _counts(mark: Mark, received: Received) -> bool:
+def counts(mark: Mark, received: Received) -> bool:
     """A comment stays; an override and the mark of an answer are for what was looked at."""
     return mark.target.kind is Kind.COMMENT or mark.digest == received.digest
 
@@ -170,6 +170,7 @@ def _override(slug: str, graded: Graded, result: CriterionResult) -> Target:
 
 
 def _criterion(result: CriterionResult, override: Mark | None) -> Criterion:
+    fitting = override if _fits(result, override) else None
     return Criterion(
         id=result.id,
         title=result.title,
@@ -177,16 +178,20 @@ def _criterion(result: CriterionResult, override: Mark | None) -> Criterion:
         points=result.points,
         state=str(result.state),
         automatic=result.earned,
-        override=override,
-        final=_final(result, override),
+        override=fitting,
+        final=_final(result, fitting),
     )
 
 
 def _final(result: CriterionResult, override: Mark | None) -> int:
-    """The points that count: never more than the criterion is worth."""
-    if override is None or override.points is None:
+    if override is None or override.points is None or not _fits(result, override):
         return result.earned
-    return min(max(override.points, 0), result.points)
+    return override.points
+
+
+def _fits(result: CriterionResult, override: Mark | None) -> bool:
+    """Whether the criterion is worth that much: a grader that was mended may have changed it."""
+    return override is None or 0 <= (override.points or 0) <= result.points
 
 
 def _answers(graded: Graded, marks: dict[Target, Mark]) -> tuple[Mark, ...]:

@@ -45,8 +45,15 @@ const marks = [...document.querySelectorAll("form.mark")];
 const saving = new Set();
 let isRefused = false; // then a page that says why is coming
 
-function say(form, text) {
-  form.querySelector("output").textContent = text;
+const PAUSE = 1500; // milliseconds without a key, after which what was typed is saved
+
+// `tone` is "", "fresh" for what was saved just now, or "trouble".
+function say(form, text, tone = "") {
+  const status = form.querySelector("output");
+  if (status) {
+    status.textContent = text;
+    status.className = tone;
+  }
 }
 
 // One request of a form at a time: the next must carry the version that the last one has made.
@@ -63,15 +70,13 @@ async function saveNow(form) {
   form.dataset.busy = "yes";
   delete form.dataset.unsaved;
   say(form, "Saving …");
-  form.querySelector("output").classList.remove("fresh");
   const answer = await send(form);
   delete form.dataset.busy;
   const again = form.dataset.again;
   delete form.dataset.again;
   if (answer.saved) {
     form.elements.version.value = answer.saved.version;
-    say(form, answer.saved.said);
-    form.querySelector("output").classList.add("fresh");
+    say(form, answer.saved.said, "fresh");
     if (again) await saveNow(form);
   } else if (answer.refused) {
     isRefused = true;
@@ -79,7 +84,7 @@ async function saveNow(form) {
     form.submit(); // the page that comes says what is wrong, with all that was typed
   } else {
     form.dataset.unsaved = "yes";
-    say(form, `Not saved: ${answer.trouble} What you wrote is still here.`);
+    say(form, `Not saved: ${answer.trouble} What you wrote is still here.`, "trouble");
   }
 }
 
@@ -103,7 +108,13 @@ async function send(form) {
 }
 
 for (const form of marks) {
-  form.addEventListener("input", () => { form.dataset.unsaved = "yes"; });
+  let pause;
+  form.addEventListener("input", () => {
+    form.dataset.unsaved = "yes";
+    say(form, "Not saved yet");
+    clearTimeout(pause);
+    if (form.matches("[data-auto]")) pause = setTimeout(saveAll, PAUSE);
+  });
   form.addEventListener("submit", (event) => {
     if (!form.matches("[data-auto]")) return;
     event.preventDefault();
@@ -152,6 +163,15 @@ addEventListener("beforeunload", (event) => {
 addEventListener("pageshow", (event) => {
   if (event.persisted && !unsaved()) location.reload();
 });
+
+// -- a list that is being graded ------------------------------------------------------------------
+
+// Not while somebody types there or has ticked a box: that would be lost.
+if (document.body.matches(".being-graded")) {
+  let touched = false;
+  addEventListener("input", () => { touched = true; });
+  setInterval(() => touched || location.reload(), 5000);
+}
 
 // -- a link may lead into something folded --------------------------------------------------------
 
