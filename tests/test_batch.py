@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -254,6 +255,7 @@ def test_killed_at_any_instant_it_goes_on(hand: Hand, out: Path, tmp_path: Path)
             time.sleep(rng.uniform(0, 0.3))
             below = processes.below(grading.pid)
             grading.kill()
+            assert grading.wait() in {0, -signal.SIGKILL}, grading.stdout and grading.stdout.read()
         wait_for(lambda left=below: not processes.living(left))
         found = parts(out)
         assert kept.items() <= found.items()

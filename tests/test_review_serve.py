@@ -202,7 +202,8 @@ def test_a_folder_without_results(start: Start, tmp_path: Path, made: bool) -> N
         folder.mkdir()
     review = start(folder)
     assert review.process.wait(PATIENCE) == 2
-    assert review.err.startswith(f"Error: {folder} has no results.")
+    says = f"{folder} has no results." if made else f"There is no folder {folder}."
+    assert review.err.startswith(f"Error: {says}")
     assert review.out == ""
     assert list(tmp_path.rglob("*")) == ([folder] if made else [])
 

@@ -13,6 +13,7 @@ import typer
 from archprep import screen
 from archprep.clean import clean
 from archprep.cli_interview import PANEL
+from archprep.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,8 +109,9 @@ def regrade(
 
 def _agreed() -> bool:
     if not sys.stdin.isatty():
-        screen.say("Nobody can be asked here: --yes writes without asking.")
-        return False
+        raise UsageError(
+            "Nothing was written: nobody can be asked here.", tip="--yes writes without asking."
+        )
     return typer.confirm("Write this? The old results are kept.", default=False)
 
 

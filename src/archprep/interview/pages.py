@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _STYLES = ("report.css", "interview.css")
 _REPORTED = 200  # figures from the candidate's machine
 _DEPTH = 3
+_ZIP_EPOCH = "1980-01-01T00:00:00"  # of every file in a kit: where the times of zips begin
 _SLUG = re.compile(r"[\w-]+")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?:Z|\+00:?00)")
 
@@ -170,7 +171,13 @@ def _leaves(values: object, label: str = "", depth: int = 0) -> Iterator[tuple[s
         for key, value in values.items():
             yield from _leaves(value, f"{label} {clean(str(key), 200)}".strip(), depth + 1)
     else:
-        yield label, when(values) if isinstance(values, str) else clean(_shown(values), 300)
+        yield label, _figure(values)
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, str):
+        return "as it was handed out" if value.startswith(_ZIP_EPOCH) else when(value)
+    return clean(_shown(value), 300)
 
 
 def _shown(value: object) -> str:

@@ -60,16 +60,21 @@ def begun(root: Path, *, resume: bool) -> Iterator[Folder]:
 @contextlib.contextmanager
 def reopened(root: Path) -> Iterator[Folder]:
     """Hold a folder that has results."""
-    if not (root / BATCH).is_file():
-        raise UsageError(
-            f"{shown(root)} has no results.",
-            tip="Name a folder that `archprep grade` has written to.",
-        )
+    require(root)
     _read_batch(root / BATCH)
     with _locked(root):
         folder = Folder(root)
         folder.tidy()
         yield folder
+
+
+def require(root: Path) -> None:
+    """UsageError where nothing has been graded."""
+    tip = "Name a folder that `archprep grade` has written to."
+    if not root.exists():
+        raise UsageError(f"There is no folder {shown(root)}.", tip=tip)
+    if not (root / BATCH).is_file():
+        raise UsageError(f"{shown(root)} has no results.", tip=tip)
 
 
 def _refuse_foreign(root: Path) -> None:

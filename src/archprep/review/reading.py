@@ -15,7 +15,7 @@ from pathlib import Path
 from archprep.errors import UsageError
 from archprep.interview import statistics
 from archprep.interview.model import NOT_GRADED, Batch, Graded, Received, Result
-from archprep.interview.results import BATCH, LOCK, Folder, failed, shown
+from archprep.interview.results import LOCK, Folder, failed, require, shown
 from archprep.interview.statistics import Statistics
 from archprep.model import Reason
 from archprep.report import view
@@ -49,11 +49,7 @@ class Reading:
     """The candidates of a results folder as they are on disk at this moment."""
 
     def __init__(self, root: Path) -> None:
-        if not (root / BATCH).is_file():
-            raise UsageError(
-                f"{shown(root)} has no results.",
-                tip="Name a folder that `archprep grade` has written to.",
-            )
+        require(root)
         self.root = root
         self._folder = Folder(root)
         self.batch: Batch = self._folder.batch()
