@@ -64,7 +64,7 @@ def kinds(folder: Folder, slug: str = "ada") -> set[str]:
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     """In the words of those who grade again."""
     for place in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(UsageError, match="has no results|There is no folder") as caught:
+        with pytest.raises(UsageError, match=r"has no results|There is no folder") as caught:
             Reading(place)
         assert caught.value.tip
 
