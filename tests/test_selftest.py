@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_every_attempt_is_blocked_here(monkeypatch, bwrap):
     tested = selftest.inspect("A", fresh=True)
     assert tested.results == dict.fromkeys(selftest._ATTEMPTS, BLOCKED)
     assert tested.profile.level == ("A-root" if os.geteuid() == 0 else "A")
+
+
+@needs_bwrap
+def test_a_long_name_of_the_temporary_folder_is_no_obstacle(monkeypatch, tmp_path):
+    """A socket's name has at most 107 bytes: it must not stand there."""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert set(selftest.inspect("A", fresh=True).results.values()) == {BLOCKED}
 
 
 INSPECT = """

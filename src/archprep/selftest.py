@@ -29,6 +29,7 @@ BLOCKED, NOT_BLOCKED, NOT_TESTED = "blocked", "NOT blocked", "not tested"
 CANARY = "ARCHPREP_CANARY"
 LIMITS = Limits(seconds=10, memory_mb=512, processes=32, files_mb=16)
 
+_SHORT = "/tmp"  # noqa: S108 (a socket's name has at most 107 bytes, TMPDIR may have more)
 _PROBES = Path(__file__).with_name("selftest_probes.py")
 # The modules on which the result depends.
 _BOUNDARY = (
@@ -281,8 +282,12 @@ def _write_outside(bench: _Bench) -> bool:
 
 
 def _network(bench: _Bench) -> bool:
-    path = str(bench.folder / "socket")
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+    with (
+        tempfile.TemporaryDirectory(prefix="archprep-", dir=_SHORT) as folder,
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as unix,
+    ):
+        path = f"{folder}/socket"
         unix.bind(path)
         unix.listen()
         tried = bench.play("connect", port=tcp.getsockname()[1], path=path)
