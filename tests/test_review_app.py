@@ -159,6 +159,13 @@ def test_earlier_gradings_are_listed(browser):
     page = browser.page(f"/candidates/{ROLES['earlier']}")
     assert "Earlier gradings" in page
     assert "another" in page.split("Earlier gradings")[1]
+    text = browser.get(f"/candidates/{ROLES['earlier']}").text
+    links = re.findall(r'href="(/candidates/[^"]*/earlier/)(\d+)"', text)
+    for folder, number in links:
+        assert f"earlier grading {number}" in browser.page(f"{folder}{number}")
+    folder, newest = links[0]
+    for odd in (str(int(newest) + 1), "0", "-1", "x", "9" * 30):
+        assert browser.get(f"{folder}{odd}").status_code in {400, 404}
 
 
 def test_neighbours_follow_the_list_as_it_was_asked_for(browser):

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi import Path as PathNumber
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -40,6 +41,7 @@ _STATIC = {
 }
 # An image has no page around it: what stands in the SVG is all the style it has.
 _IMAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_Number = Annotated[int, PathNumber(ge=1, le=1_000_000)]
 _NOT_FOUND = "There is no such page. The list has all candidates."
 
 
@@ -66,7 +68,7 @@ def _explained(error: Exception) -> tuple[int, str]:
         told = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
         return error.status_code, told or _NOT_FOUND
     if isinstance(error, RequestValidationError):
-        return HTTPStatus.BAD_REQUEST, "This form is not complete. Go back, reload, and try again."
+        return HTTPStatus.BAD_REQUEST, "This is not complete, or holds what cannot be. Go back, reload, and try again."
     if isinstance(error, ArchprepError):
         status = HTTPStatus.CONFLICT if isinstance(error, Stale) else HTTPStatus.BAD_REQUEST
         if not isinstance(error, UsageError | Stale):
@@ -97,6 +99,7 @@ class _Pages:
             ("/compare", self.compare),
             ("/candidates/{slug}", self.candidate),
             ("/candidates/{slug}/print", self.printed),
+            ("/candidates/{slug}/earlier/{number}", self.earlier),
             ("/candidates/{slug}/history", self.history),
             ("/candidates/{slug}/final.json", self.final_json),
             ("/candidates/{slug}/{exercise}/source", self.source),
@@ -191,7 +194,13 @@ class _Pages:
 
     def printed(self, slug: str, request: Request) -> Response:
         """One clean page for each exercise, then the source."""
-        return self._desk.page(request, "review_print.html.j2", **self._desk.about(slug))
+        about = self._desk.about(slug)
+        return self._desk.page(request, "review_print.html.j2", earlier=None, **about)
+
+    def earlier(self, slug: str, number: _Number, request: Request) -> Response:
+        """A grading that was put aside, in the same form."""
+        about = self._desk.about_earlier(slug, number)
+        return self._desk.page(request, "review_print.html.j2", earlier=number, **about)
 
     def history(self, slug: str, request: Request) -> Response:
         """Every change of a mark, the newest first, each with a way back."""

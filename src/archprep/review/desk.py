@@ -111,10 +111,21 @@ class Desk:
 
     def about(self, slug: str) -> dict[str, Any]:
         """What the pages of a candidate show."""
-        result, history = self.result(slug), self.changes(slug)
+        history = self.changes(slug)
+        return self._shown(self.result(slug), history) | {"changes": len(history)}
+
+    def about_earlier(self, slug: str, number: int) -> dict[str, Any]:
+        """The same of a grading that was put aside; marks are about the last one only."""
+        try:
+            return self._shown(self.reading.put_aside(slug, number), [])
+        except KeyError:
+            raise HTTPException(HTTPStatus.NOT_FOUND) from None
+
+    def _shown(self, result: Result, history: list[Mark]) -> dict[str, Any]:
         standing = views.Standing(history)
         judged = final.final(result, standing.all())
         received = result.received
+        slug = received.slug
         return {
             "slug": slug,
             "name": clean(received.name, 200),
@@ -125,7 +136,6 @@ class Desk:
             "kit": pages.kit(received),
             "reported": pages.reported(received),
             "final": judged,
-            "changes": len(history),
             "exercises": views.parts(result, judged, self.reading.batch, standing),
             "comment": standing.of(Target(slug, Kind.COMMENT)),
             **pages.about(self.reading.batch),

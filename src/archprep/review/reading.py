@@ -104,6 +104,14 @@ class Reading:
         found = ((number, _result(_PutAside(path), slug)) for number, path in aside)
         return [(n, _without_sources(result)) for n, result in found if _came_of(result)]
 
+    def put_aside(self, slug: str, number: int) -> Result:
+        """One of these gradings in full; KeyError where there is none of that number."""
+        if self._is_candidate(slug):
+            path = dict(_numbered(self._folder.candidate(slug) / "earlier"))[number]
+            if _came_of(result := _result(_PutAside(path), slug)):
+                return result
+        raise KeyError(slug)
+
     def statistics(self) -> Statistics:
         """What the batch says about the exercises; kept until a candidate changes."""
         rows = self.rows()

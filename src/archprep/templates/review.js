@@ -57,20 +57,20 @@ function say(form, text, tone = "") {
 }
 
 // One request of a form at a time: the next must carry the version that the last one has made.
-function save(form) {
+function save(form, submitter) {
   if (form.dataset.busy) {
     form.dataset.again = "yes";
     return;
   }
-  const done = saveNow(form).finally(() => saving.delete(done));
+  const done = saveNow(form, submitter).finally(() => saving.delete(done));
   saving.add(done);
 }
 
-async function saveNow(form) {
+async function saveNow(form, submitter) {
   form.dataset.busy = "yes";
   delete form.dataset.unsaved;
   say(form, "Saving …");
-  const answer = await send(form);
+  const answer = await send(form, submitter);
   delete form.dataset.busy;
   const again = form.dataset.again;
   delete form.dataset.again;
@@ -78,9 +78,11 @@ async function saveNow(form) {
     form.elements.version.value = answer.saved.version;
     say(form, answer.saved.said, "fresh");
     if (again) await saveNow(form);
+    else if (form.matches("[data-stay]")) location.reload(); // the scores have changed
   } else if (answer.refused) {
     isRefused = true;
     delete form.dataset.unsaved;
+    keep(form, submitter);
     form.submit(); // the page that comes says what is wrong, with all that was typed
   } else {
     form.dataset.unsaved = "yes";
@@ -88,13 +90,21 @@ async function saveNow(form) {
   }
 }
 
+// A form that is submitted by a script does not say by which button.
+function keep(form, submitter) {
+  if (!submitter?.name) return;
+  const kept = document.createElement("input");
+  Object.assign(kept, { type: "hidden", name: submitter.name, value: submitter.value });
+  form.append(kept);
+}
+
 // What became of a form: `saved`, `refused` by a page that shows it again, or in `trouble`.
-async function send(form) {
+async function send(form, submitter) {
   const headers = {
     "Content-Type": "application/x-www-form-urlencoded",
     "X-Requested-With": "archprep",
   };
-  const body = new URLSearchParams(new FormData(form)).toString();
+  const body = new URLSearchParams(new FormData(form, submitter)).toString();
   const keepalive = body.length < KEPT_ALIVE;
   try {
     const answer = await fetch(form.action, { method: "POST", body, keepalive, headers });
@@ -116,9 +126,9 @@ for (const form of marks) {
     if (form.matches("[data-auto]")) pause = setTimeout(saveAll, PAUSE);
   });
   form.addEventListener("submit", (event) => {
-    if (!form.matches("[data-auto]")) return;
+    if (!form.matches("[data-auto], [data-stay]")) return; // it leads back to the candidate
     event.preventDefault();
-    save(form);
+    save(form, event.submitter);
   });
   if (form.matches("[data-auto]")) form.addEventListener("change", () => save(form));
 }
