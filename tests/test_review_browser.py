@@ -424,10 +424,16 @@ def test_going_back_brings_no_old_text_over_a_new_mark(opened: Open) -> None:
 # ------------------------------------------------------------------ the keyboard
 
 
+def press(page: Any, key: str) -> None:
+    """Once the page's script, which knows the keys, has run."""
+    page.wait_for_load_state()
+    page.keyboard.press(key)
+
+
 def test_the_keyboard_is_enough(opened: Open) -> None:
     """Through the list, from candidate to candidate, to what failed, and an override is saved."""
     page = opened()
-    page.keyboard.press("/")
+    press(page, "/")
     page.keyboard.type("rossi")  # no letter of it is taken for a command
     page.keyboard.press("Enter")
     playwright.expect(page.get_by_role("rowheader")).to_have_count(1)
@@ -436,16 +442,16 @@ def test_the_keyboard_is_enough(opened: Open) -> None:
     page.keyboard.press("Enter")
     heading = page.get_by_role("heading", level=1)
     playwright.expect(heading).to_have_text("Giulia Rossi")
-    page.keyboard.press("n")
+    press(page, "n")
     playwright.expect(heading).to_have_text("Hanna Lindqvist")
-    page.keyboard.press("p")
+    press(page, "p")
     playwright.expect(heading).to_have_text("Giulia Rossi")
     focused = page.locator("article:focus")
-    page.keyboard.press("j")
+    press(page, "j")
     first = focused.get_by_role("heading").inner_text()
-    page.keyboard.press("j")
+    press(page, "j")
     assert focused.get_by_role("heading").inner_text() != first
-    page.keyboard.press("k")
+    press(page, "k")
     playwright.expect(focused.get_by_role("heading")).to_have_text(first)
     name = focused.locator("code").first.inner_text()
     while "Override" not in page.evaluate("document.activeElement.textContent") or (
@@ -458,7 +464,7 @@ def test_the_keyboard_is_enough(opened: Open) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     playwright.expect(criterion(page, name)).to_contain_text("1 instead of 0 points, by Ada")
-    page.keyboard.press("u")
+    press(page, "u")
     playwright.expect(heading).to_have_text("Interviews")
 
 
