@@ -21,7 +21,7 @@ from archprep import catalog, cli_interview, workspace
 from archprep.errors import UsageError
 from archprep.interview import kit as kits
 from archprep.interview import manifest
-from archprep.interview.model import Kit, KitExercise
+from archprep.interview.model import Kit, KitExercise, KitLimits
 from archprep.model import Exercise
 
 MADE_AT = "2026-03-02T09:00:00+00:00"
@@ -245,11 +245,12 @@ def test_what_is_written_is_read_back() -> None:
         {"minutes": 9000},
         {"made_at": "2026-03-03T09:00:00+00:00"},
         {"archprep_version": "9"},
+        {"limits": KitLimits(files=9000)},
         {"exercises": (replace(KIT.exercises[0], version=2),)},
         {"exercises": (replace(KIT.exercises[0], digest="cd" * 32),)},
         {"exercises": (*KIT.exercises, KitExercise("q3", "q03_x", 1, "ab" * 32))},
     ],
-    ids=["name", "time", "made", "by", "version", "digest", "exercises"],
+    ids=["name", "time", "made", "by", "limits", "version", "digest", "exercises"],
 )
 def test_any_change_breaks_the_signature(change) -> None:
     signature = json.loads(manifest.dumps(KIT, KEY))["signature"]
@@ -297,8 +298,10 @@ def parts(**changes: object) -> list[object]:
         altered(exercises=parts(folder="a/b")),
         altered(exercises=parts(version=-1)),
         altered(exercises=parts(digest="x")),
+        altered(limits={"files": 0}),
+        altered(limits={"total_bytes": 10**30}),
     ],
-    ids=range(28),
+    ids=range(30),
 )
 def test_what_is_no_manifest_is_one_sentence(text) -> None:
     with pytest.raises(UsageError, match="not the manifest of a kit") as caught:

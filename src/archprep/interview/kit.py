@@ -279,16 +279,10 @@ def _readme(kit: Kit, exercises: Sequence[Exercise]) -> str:
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     template = resources.files("archprep").joinpath("templates", "kit.md.j2").read_text("utf-8")
-    limits = {
-        "files": intake.MAX_FILES,
-        "kib": intake.MAX_FILE_BYTES // 1024,
-        "mib": intake.MAX_TOTAL_BYTES // 2**20,
-    }
     return environment.from_string(template).render(
         kit=kit,
         exercises=exercises,
         packages=" ".join(_packages(exercises)),
-        limits=limits,
         manifest=manifest.NAME,
     )
 

@@ -24,6 +24,7 @@ MOST_BYTES = 64 * 1024
 LONGEST_NAME = 100
 MOST_MINUTES = 100_000  # ten weeks
 MOST_EXERCISES = 100
+MOST_LIMIT = 10**12  # files or bytes
 KEY = "kit.key"
 
 _KEY_BYTES = 32
@@ -186,6 +187,8 @@ def _checked(kit: Kit) -> Kit:
     )
     if not (0 < len(names) <= MOST_EXERCISES and plain and parts_differ):
         raise _no_manifest("its `exercises` are not as archprep writes them")
+    if not all(0 < limit <= MOST_LIMIT for limit in asdict(kit.limits).values()):
+        raise _no_manifest("its `limits` are out of bounds")
     if not 0 < kit.minutes <= MOST_MINUTES:
         raise _no_manifest("its `minutes` are out of bounds")
     if instant(kit.made_at) is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from archprep.intake import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
 from archprep.model import Isolation, Scorecard
 
 FORMAT = 1  # of everything in a results folder, and of a kit's manifest
@@ -23,6 +24,15 @@ class KitExercise:
 
 
 @dataclass(frozen=True, slots=True)
+class KitLimits:
+    """What may be handed in for one exercise."""
+
+    files: int = MAX_FILES
+    file_bytes: int = MAX_FILE_BYTES
+    total_bytes: int = MAX_TOTAL_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class Kit:
     """What a candidate was given: the signed part of a kit's manifest."""
 
@@ -31,6 +41,7 @@ class Kit:
     made_at: str  # ISO 8601, UTC
     archprep_version: str
     exercises: tuple[KitExercise, ...]
+    limits: KitLimits = KitLimits()
     format: int = FORMAT
 
 

@@ -42,6 +42,7 @@ _STATIC = {
 # An image has no page around it: what stands in the SVG is all the style it has.
 _IMAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _Number = Annotated[int, PathNumber(ge=1, le=1_000_000)]
+_NOT_COMPLETE = "Something is missing, or cannot be so. Go back, reload, and try again."
 _NOT_FOUND = "There is no such page. The list has all candidates."
 
 
@@ -68,7 +69,7 @@ def _explained(error: Exception) -> tuple[int, str]:
         told = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
         return error.status_code, told or _NOT_FOUND
     if isinstance(error, RequestValidationError):
-        return HTTPStatus.BAD_REQUEST, "This is not complete, or holds what cannot be. Go back, reload, and try again."
+        return HTTPStatus.BAD_REQUEST, _NOT_COMPLETE
     if isinstance(error, ArchprepError):
         status = HTTPStatus.CONFLICT if isinstance(error, Stale) else HTTPStatus.BAD_REQUEST
         if not isinstance(error, UsageError | Stale):
