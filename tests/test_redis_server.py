@@ -280,7 +280,7 @@ def test_it_can_write_into_its_room_alone(contained):
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
 def test_at_level_a_root_it_cannot_replace_its_socket(contained):
     """The judge's connection would lead elsewhere the next time."""
-    room = Path(f"/proc/{contained}/root/room").stat()
+    room = Path("/proc", str(contained), "root", "room").stat()
     assert (room.st_uid, stat.S_IMODE(room.st_mode)) == (0, 0o755)
 
 

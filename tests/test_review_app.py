@@ -553,6 +553,17 @@ def test_marks_of_an_earlier_submission_do_not_count(browser, root):
     assert "Bruno Keller" in browser.page("/?marked=no")
 
 
+def test_an_override_that_no_longer_fits_is_not_counted(browser):
+    """Neither in the points nor among the marks of the list; its page says so."""
+    given = {"version": 0, "automatic": 4, "who": "Tess", "points": 99, "text": "half fine"}
+    digest = browser.reading.result(ORDINARY).received.digest
+    browser.marks.save(Target(ORDINARY, Kind.OVERRIDE, "q1", FAILED), digest=digest, **given)
+    page = browser.page(f"/candidates/{ORDINARY}")
+    assert "gave 99 points for something that has changed since; this does not count: half" in page
+    assert "1 mark " not in browser.page("/")
+    assert "del>" not in browser.get("/").text
+
+
 def test_each_browser_marks_under_its_own_name(browser):
     answer = browser.post("/reviewer", name="Zo\u00eb <b>\u202e\nX")
     assert answer.status_code == 303

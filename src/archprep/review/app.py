@@ -29,7 +29,7 @@ from archprep.review.marks import Stale
 from archprep.review.saving import Saving
 
 if TYPE_CHECKING:
-    from archprep.review.desk import Standing
+    from archprep.review.desk import Snapshot
     from archprep.review.marks import Marks
     from archprep.review.reading import Reading, Row
     from archprep.review.security import Access
@@ -116,21 +116,21 @@ class _Pages:
     def candidates(self, request: Request) -> Response:
         """The list."""
         query = Query.of(request.query_params)
-        standing = self._desk.standing()
-        listed = listing.listed(standing.rows, query, standing.finals, standing.counting)
-        names = statistics.exercises([row.result for row in standing.rows])
+        snapshot = self._desk.snapshot()
+        listed = listing.listed(snapshot.rows, query, snapshot.finals, snapshot.counting)
+        names = statistics.exercises([row.result for row in snapshot.rows])
         return self._desk.page(
             request,
             "review_list.html.j2",
             listed=listed,
-            shown=[(r, pages.row(r.result, names), _changed(r, standing)) for r in listed.rows],
+            shown=[(r, pages.row(r.result, names), _changed(r, snapshot)) for r in listed.rows],
             query=query,
-            finals=standing.finals,
-            counting=standing.counting,
-            waiting=sum("waiting" in row.kinds for row in standing.rows),
+            finals=snapshot.finals,
+            counting=snapshot.counting,
+            waiting=sum("waiting" in row.kinds for row in snapshot.rows),
             names=names,
             kinds=listing.KINDS,
-            candidates=len(standing.rows),
+            candidates=len(snapshot.rows),
             being_graded=self._reading.is_being_graded(),
             **pages.about(self._reading.batch),
         )
@@ -168,18 +168,18 @@ class _Pages:
         return _file(text, "marks.json", "application/json")
 
     def _finals(self) -> list[final.Final]:
-        standing = self._desk.standing()
-        marked = standing.marked
-        return [final.final(row.result, marked.get(row.slug, ())) for row in standing.rows]
+        snapshot = self._desk.snapshot()
+        judged = snapshot.judged
+        return [judged.get(row.slug) or final.final(row.result, ()) for row in snapshot.rows]
 
     # -- a candidate ---------------------------------------------------------------------------
 
     def candidate(self, slug: str, request: Request) -> Response:
         """Everything about one candidate, with the fields for marks."""
         query = Query.of(request.query_params)
-        about, standing = self._desk.about(slug), self._desk.standing()
+        about, snapshot = self._desk.about(slug), self._desk.snapshot()
         before, after, place, total = listing.neighbours(
-            standing.rows, query, standing.finals, standing.counting, slug
+            snapshot.rows, query, snapshot.finals, snapshot.counting, slug
         )
         return self._desk.page(
             request,
@@ -285,12 +285,11 @@ class _Pages:
         return Response("".join(map(html.text, files)), media_type=kind)
 
 
-def _changed(row: Row, standing: Standing) -> dict[str, int | None]:
+def _changed(row: Row, snapshot: Snapshot) -> dict[str, int | None]:
     """The exercises in which overrides have changed the points, and to what."""
-    if row.slug not in standing.counting:
-        return {}
-    judged = final.final(row.result, standing.marked[row.slug])
-    return {e.exercise: e.final for e in judged.exercises if e.final != e.automatic}
+    judged = snapshot.judged.get(row.slug)
+    exercises = judged.exercises if judged else ()
+    return {e.exercise: e.final for e in exercises if e.final != e.automatic}
 
 
 def _asked_for(request: Request) -> list[str]:

@@ -29,33 +29,30 @@ _ALL = 1_000_000  # changes of one candidate's marks
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Snapshot:
     """The whole batch at one moment. `finals` has None where there is no score."""
 
     rows: tuple[Row, ...]
     numbers: list[int]  # of the marks that stand
-    marked: dict[str, list[Mark]]
-    counting: dict[str, int]  # how many marks of a candidate are about what was handed in last
+    judged: dict[str, final.Final]  # whoever has marks
+    counting: dict[str, int]  # how many marks of a candidate count, where some do
     finals: dict[str, int | None]
 
 
-def _standing(rows: tuple[Row, ...], marks: list[Mark]) -> Standing:
+def _snapshot(rows: tuple[Row, ...], marks: list[Mark]) -> Snapshot:
     marked: dict[str, list[Mark]] = {}
     for mark in marks:
         marked.setdefault(mark.target.candidate, []).append(mark)
-    finals = {row.slug: final.points(row.result, marked.get(row.slug, ())) for row in rows}
-    counting = {row.slug: _count(row, marked[row.slug]) for row in rows if row.slug in marked}
-    return Standing(
+    known = [row for row in rows if row.slug in marked]
+    judged = {row.slug: final.final(row.result, marked[row.slug]) for row in known}
+    counting = {slug: len(marked[slug]) - len(one.outdated) for slug, one in judged.items()}
+    return Snapshot(
         rows=rows,
         numbers=[mark.number for mark in marks],
-        marked=marked,
+        judged=judged,
         counting={slug: number for slug, number in counting.items() if number},
-        finals=finals,
+        finals={row.slug: final.points(row.result, marked.get(row.slug, ())) for row in rows},
     )
-
-
-def _count(row: Row, marks: list[Mark]) -> int:
-    return sum(final.counts(mark, row.result.received) for mark in marks)
 
 
 class Desk:
@@ -67,7 +64,7 @@ class Desk:
         self._access = access
         self._reviewer = reviewer
         self._cookie = f"{access.cookie}-name"
-        self._standing: Standing | None = None  # kept, since it takes longer than a page
+        self._snapshot: Snapshot | None = None  # kept, since it takes longer than a page
 
     # -- who is asking -------------------------------------------------------------------------
 
@@ -96,13 +93,13 @@ class Desk:
         except KeyError:
             raise HTTPException(HTTPStatus.NOT_FOUND) from None
 
-    def standing(self) -> Standing:
+    def snapshot(self) -> Snapshot:
         """The candidates, the marks that stand, and the points after overrides."""
         rows, marks = self.reading.rows(), self.marks.current()
         numbers = [mark.number for mark in marks]
-        known = self._standing
+        known = self._snapshot
         if known is None or known.rows is not rows or known.numbers != numbers:
-            known = self._standing = _standing(rows, marks)
+            known = self._snapshot = _snapshot(rows, marks)
         return known
 
     def changes(self, slug: str) -> list[Mark]:
@@ -122,8 +119,8 @@ class Desk:
             raise HTTPException(HTTPStatus.NOT_FOUND) from None
 
     def _shown(self, result: Result, history: list[Mark]) -> dict[str, Any]:
-        standing = views.Standing(history)
-        judged = final.final(result, standing.all())
+        newest = views.Newest(history)
+        judged = final.final(result, newest.all())
         received = result.received
         slug = received.slug
         return {
@@ -136,8 +133,8 @@ class Desk:
             "kit": pages.kit(received),
             "reported": pages.reported(received),
             "final": judged,
-            "exercises": views.parts(result, judged, self.reading.batch, standing),
-            "comment": standing.of(Target(slug, Kind.COMMENT)),
+            "exercises": views.parts(result, judged, self.reading.batch, newest),
+            "comment": newest.of(Target(slug, Kind.COMMENT)),
             **pages.about(self.reading.batch),
         }
 

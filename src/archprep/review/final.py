@@ -85,7 +85,7 @@ def final(result: Result, marks: Iterable[Mark]) -> Final:
     """What became of a candidate, with the marks that were given; those of others are left out."""
     received = result.received
     standing = _standing(received, marks)
-    counted = {target: m for target, m in standing.items() if counts(m, received)}
+    counted = {target: m for target, m in standing.items() if _counts(m, received)}
     exercises = tuple(_exercise(received, graded, counted) for graded in result.graded)
     comment = counted.get(Target(received.slug, Kind.COMMENT))
     used = {comment, *_used(exercises)}
@@ -112,7 +112,7 @@ def points(result: Result, marks: Iterable[Mark]) -> int | None:
     standing = _standing(result.received, marks)
     if not standing:
         return result.score
-    counted = {target: m for target, m in standing.items() if counts(m, result.received)}
+    counted = {target: m for target, m in standing.items() if _counts(m, result.received)}
     slug = result.received.slug
     return sum(
         _final(criterion, counted.get(_override(slug, graded, criterion)))
@@ -135,7 +135,7 @@ def _standing(received: Received, marks: Iterable[Mark]) -> dict[Target, Mark]:
     return {target: mark for target, mark in newest.items() if not mark.is_empty}
 
 
-def counts(mark: Mark, received: Received) -> bool:
+def _counts(mark: Mark, received: Received) -> bool:
     """A comment stays; an override and the mark of an answer are for what was looked at."""
     return mark.target.kind is Kind.COMMENT or mark.digest == received.digest
 

@@ -111,7 +111,7 @@ class Part:
     comment: Mark | None
 
 
-class Standing:
+class Newest:
     """The marks of one candidate by what they are about, also those that were taken back."""
 
     def __init__(self, history: Sequence[Mark]) -> None:
@@ -120,7 +120,7 @@ class Standing:
             self._newest[mark.target] = mark
 
     def all(self) -> list[Mark]:
-        """The marks that count."""
+        """The marks that stand."""
         return [mark for mark in self._newest.values() if not mark.is_empty]
 
     def of(self, target: Target) -> Mark | None:
@@ -128,12 +128,12 @@ class Standing:
         return self._newest.get(target)
 
 
-def parts(result: Result, judged: finals.Final, batch: Batch, standing: Standing) -> list[Part]:
+def parts(result: Result, judged: finals.Final, batch: Batch, newest: Newest) -> list[Part]:
     """The exercises of a candidate."""
     pairs = zip(result.graded, judged.exercises, strict=True)
     slug = result.received.slug
     return [
-        _part(graded, number, summed, batch, slug, standing)
+        _part(graded, number, summed, batch, slug, newest)
         for number, (graded, summed) in enumerate(pairs, 1)
     ]
 
@@ -144,18 +144,18 @@ def _part(
     summed: finals.Exercise,
     batch: Batch,
     slug: str,
-    standing: Standing,
+    newest: Newest,
 ) -> Part:
     section = sections.section(graded, number, batch, material(graded.exercise))
     rubric = {point.number for answer in section.answers for point in answer.points}
-    found = {n: standing.of(Target(slug, Kind.ANSWER, graded.exercise, str(n))) for n in rubric}
-    causes = _Causes(section, summed, slug, standing)
+    found = {n: newest.of(Target(slug, Kind.ANSWER, graded.exercise, str(n))) for n in rubric}
+    causes = _Causes(section, summed, slug, newest)
     return Part(
         section=section,
         final=summed,
         tasks=tuple(map(causes.task, section.facts.get("tasks", ()))),
         answers={number: mark for number, mark in found.items() if mark},
-        comment=standing.of(Target(slug, Kind.COMMENT, graded.exercise)),
+        comment=newest.of(Target(slug, Kind.COMMENT, graded.exercise)),
     )
 
 
@@ -167,13 +167,13 @@ class _Causes:
         section: Section,
         summed: finals.Exercise,
         slug: str,
-        standing: Standing,
+        newest: Newest,
     ) -> None:
         self._section = section
         self._exercise = summed.exercise
         self._finals = {criterion.id: criterion for criterion in summed.criteria}
         self._slug = slug
-        self._standing = standing
+        self._newest = newest
         blocks: list[Block] = section.facts.get("blocks", [])
         self._blocks = {result.id: block for block in blocks for result in block.results}
         self._told: dict[int, Judged] = {}
@@ -190,7 +190,7 @@ class _Causes:
             anchor=f"{self._section.prefix}c{next(self._numbers)}",
             result=result,
             final=self._finals[result.id],
-            standing=self._standing.of(target),
+            standing=self._newest.of(target),
             block=None if first else block,
             same_as=first,
             excerpts=tuple(_excerpts(block, self._section)) if block and not first else (),
