@@ -356,7 +356,7 @@ def test_regrading_shows_what_changes_and_keeps_what_was(
 
     assert again().changes == []
     test = tmp_path / "content/graders/q01_adding/test_answer.py"
-    test.write_text(GRADER.replace("[a + b for", "[a - b for"))
+    test.write_text(GRADER.replace("[a + b for", "[-b + a for"))
     assert not again(answer=False).written
     assert parts(out) == before
     assert again().written
@@ -371,7 +371,7 @@ def test_regrading_shows_what_changes_and_keeps_what_was(
     assert json.loads((earlier / "scorecard.json").read_text())["score"] == 100
     assert "60" in (out / "summary.csv").read_text()
     assert again().changes == []
-    test.write_text(GRADER.replace("points=60", "points=50"))
+    test.write_text(GRADER.replace("points=60", "points=5"))
     broken = again()
     assert (len(broken.faults), broken.exit_code, broken.changes) == (2, Exit.INTERNAL, [])
 
