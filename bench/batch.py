@@ -24,11 +24,11 @@ from pathlib import Path
 
 import speed
 
-from archprep import catalog
+from archprep.content import catalog
+from archprep.content.wrong_answers import read_wrong_answer
+from archprep.core.model import Exercise
 from archprep.interview import batch, results
-from archprep.model import Exercise
 from archprep.worker import protocol
-from archprep.wrong import read_wrong_answer
 
 BARS = {"q1": 1.2, "q3": 1.2, "q6": 1.4}  # at least
 JOBS = 2
@@ -141,7 +141,7 @@ def _play(exercise: Exercise, submission: Path, folder: Path, seed: str) -> None
 
 def _command(exercise: Exercise) -> Iterator[str]:
     yield from (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    yield from ("-p", "archprep.grading", "-p", "plain", "--import-mode=importlib")
+    yield from ("-p", "archprep.grading.api", "-p", "plain", "--import-mode=importlib")
     yield from ("--rootdir", str(exercise.grader_dir.parent), "-c", os.devnull)
     yield str(exercise.grader_dir)
 

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from archprep import isolation
-from archprep.doors import Door, listeners
-from archprep.grading import Fake, Held, Refuse
-from archprep.web import Web
+from archprep.grading import Held, Refuse
+from archprep.grading.api import Fake
+from archprep.grading.http_client import Web
+from archprep.sandbox import isolation
+from archprep.sandbox.sockets import Door, listeners
 from archprep.worker import scenario
 from archprep.worker.stubs import FakeError
 

@@ -85,8 +85,8 @@ def _parts(samples: Any, module: Any) -> dict[str, Iterator[Path]]:
 
 def _airflow(module: Any, slug: str) -> tuple[Any, None, dict[str, str]]:
     """A scorecard of the shape of q6; the evidence in it is that of others."""
-    from archprep import catalog, criteria
-    from archprep.model import State
+    from archprep.content import catalog, criteria
+    from archprep.core.model import State
 
     exercise = catalog.get("q6")
     source = dict(catalog.reference(exercise))
@@ -136,7 +136,7 @@ def _add(folder: Any, count: int, parts: dict[str, Iterator[Path]]) -> None:
 def _mark(root: Path) -> None:
     """Marks of two reviewers, as they would be given in an afternoon."""
     from archprep.review.marks import Kind, Marks, Target
-    from archprep.review.reading import Reading
+    from archprep.review.results_reader import Reading
 
     marks = Marks.open(root)
     for row in Reading(root).rows()[::MARKED]:
@@ -177,7 +177,7 @@ def measure(root: Path, requests: int) -> None:
     """Open the folder as `review` does, ask for each page, and print a line for it."""
     from archprep.review.app import make as make_app
     from archprep.review.marks import Marks
-    from archprep.review.reading import Reading
+    from archprep.review.results_reader import Reading
     from archprep.review.security import Access
 
     started = time.perf_counter()

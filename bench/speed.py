@@ -18,7 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archprep import airflow_home, catalog
+from archprep.content import catalog
+from archprep.sandbox.services import airflow_home
 from archprep.worker.airflow import TEMPLATE
 
 ROOT = Path(__file__).parents[1]
@@ -106,7 +107,7 @@ def _check(name: str, workspace: Path) -> Pair:
         "-p",
         "no:cacheprovider",
         "-p",
-        "archprep.grading",
+        "archprep.grading.api",
         "-p",
         "plain",
         "--import-mode=importlib",

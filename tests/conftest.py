@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 import archprep
-from archprep import catalog
-from archprep.model import Exercise
+from archprep.content import catalog
+from archprep.core.model import Exercise
 
 MANIFEST = """\
 id: q{number}
@@ -159,7 +159,7 @@ def as_ordinary(python: str, home: Path, *args: str) -> subprocess.CompletedProc
 
 USABLE = """
 import os, sys
-import archprep.selftest, psutil, msgspec
+import archprep.sandbox.selftest, psutil, msgspec
 sys.exit(not os.access(os.path.realpath(sys.executable), os.X_OK))
 """
 

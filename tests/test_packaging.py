@@ -82,22 +82,22 @@ MODULES = sorted((ROOT / "src" / "archprep").rglob("*.py"))
 
 # What the modules that play HTTP exercises import of the extra `http`.
 FOR_HTTP = {
-    "component": {"uvicorn"},
-    "grading": {"redis"},
+    "airflow_component": {"uvicorn"},
+    "api": {"redis"},
     "redis_server": {"redis"},
     "serve": {"uvicorn"},
-    "serving": {"uvicorn"},
-    "web": {"h11"},
+    "app_server": {"uvicorn"},
+    "http_client": {"h11"},
 }
 # And what those import that are there for Airflow, where it is installed: it brings the others.
 FOR_AIRFLOW = {
     "airflow": {"airflow"},
-    "airflow_changed": {"airflow", "cadwyn", "fastapi", "sqlalchemy"},
-    "airflow_facts": {"airflow", "sqlalchemy"},
+    "airflow_patches": {"airflow", "cadwyn", "fastapi", "sqlalchemy"},
+    "airflow_structure": {"airflow", "sqlalchemy"},
     "airflow_home": {"packaging"},
-    "airflow_noted": {"airflow"},
-    "component": {"airflow"},
-    "dagfiles": {"airflow"},
+    "airflow_run_log": {"airflow"},
+    "airflow_component": {"airflow"},
+    "dag_parser": {"airflow"},
 }
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from archprep.errors import CandidateError
+from archprep.core.errors import CandidateError
+from archprep.core.model import Reason
 from archprep.grading import expect, fake
-from archprep.model import Reason
 
 from .records import About, Call, Seen, letter_field
 from .words import Moment, done, start, tell_difference, tell_letters, tell_script, written

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archprep.errors import CandidateError
+from archprep.core.errors import CandidateError
+from archprep.core.model import Reason
 from archprep.grading import expect
-from archprep.model import Reason
 
 from .models import Buckets, Due, Policy, SlidingLog
 from .words import OF_BUCKET, OF_WINDOW, is_same, tell_fault, tell_hits, tell_jump, tell_policy

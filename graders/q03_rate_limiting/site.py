@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archprep.errors import CandidateError
+from archprep.core.errors import CandidateError
+from archprep.core.model import Reason
 from archprep.grading import Held, Request, fake
-from archprep.model import Reason
 
 from .telling import tell_request
 

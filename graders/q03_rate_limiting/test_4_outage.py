@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 
-from archprep.errors import CandidateError
+from archprep.core.errors import CandidateError
+from archprep.core.model import Reason
 from archprep.grading import criterion, expect, fake, scenario, silent_door
-from archprep.model import Reason
 
 from .problems import judge_rule, read_problem
 from .site import Group, Site, World, play_all, release

@@ -14,7 +14,7 @@ from .rows import DAY, token
 from .world import Platform, Record
 
 if TYPE_CHECKING:
-    from archprep.candidate import Candidate
+    from archprep.grading.candidate import Candidate
 
 STEPS = ("process_tenant.extract", "process_tenant.transform", "process_tenant.load")
 TASKS = ("get_tenants", *STEPS, "validate", "cleanup")

@@ -14,7 +14,7 @@ from types import ModuleType
 
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
-from archprep.worker import airflow, airflow_facts, raised, scenario
+from archprep.worker import airflow, airflow_structure, exceptions, scenario
 from archprep.worker.stubs import FakeError
 
 DAG_ID = "multi_tenant_pipeline"
@@ -260,9 +260,9 @@ def parse(clock, variables):
         asked = sorted(set(_asked))
         group = dag.task_group_dict.get("process_tenant")
         told.append(
-            airflow_facts.of_dag(dag)
+            airflow_structure.of_dag(dag)
             | {
-                "serialised": airflow_facts.serialised(dag),
+                "serialised": airflow_structure.serialised(dag),
                 "asked": asked,
                 "mapped_over": sorted({t.task_id for t in group.iter_mapped_dependencies()})
                 if hasattr(group, "iter_mapped_dependencies")
@@ -327,4 +327,6 @@ def _as_far_as_it_got(error):
     settings.Session.remove()
     run = max(DagRun.find(dag_id=DAG_ID), key=lambda run: run.id)
     where = {"task": None, "map_index": -1, "callback": None}
-    return airflow_facts.of_run(run) | {"failures": [where | raised.describe(error, scenario.root)]}
+    return airflow_structure.of_run(run) | {
+        "failures": [where | exceptions.describe(error, scenario.root)]
+    }

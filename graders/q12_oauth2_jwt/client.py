@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
-from archprep.errors import CandidateError
+from archprep.core.errors import CandidateError
 from archprep.grading import Request, expect, fake
 
 from .telling import tell_answer, tell_request

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from archprep.errors import CandidateError
+from archprep.core.errors import CandidateError
+from archprep.core.model import Reason
 from archprep.grading import criterion, scenario
-from archprep.model import Reason
 
 from .client import Answer, play_all
 from .world import Person, Site, draw

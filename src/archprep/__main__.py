@@ -15,7 +15,7 @@ import signal
 def main() -> None:
     """Run the command line; Ctrl-C ends it in one sentence from the first moment on."""
     signal.signal(signal.SIGINT, _leave)
-    from archprep.cli import main as run
+    from archprep.cli.app import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

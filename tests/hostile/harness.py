@@ -30,7 +30,7 @@ from typing import Any
 
 import pytest
 
-from archprep import isolation, processes
+from archprep.sandbox import isolation, processes
 
 HERE = Path(__file__).parent
 CONTENT = HERE / "_exercise"

@@ -7,9 +7,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from archprep import catalog, intake, judge
-from archprep.errors import ArchprepError
+from archprep.content import catalog
+from archprep.core.errors import ArchprepError
+from archprep.grading import session
 from archprep.report import to_json
+from archprep.workspace import submission as intake
 
 
 def peak_mb() -> int:
@@ -30,7 +32,7 @@ def graded(name: str, folder: str, seed: int, cwd: str) -> dict:
     started = time.monotonic()
     try:
         submission = intake.freeze(Path(folder), exercise, stage)
-        card = to_json(judge.grade(exercise, submission, seed=seed, level="A"))
+        card = to_json(session.grade(exercise, submission, seed=seed, level="A"))
     except ArchprepError as e:
         return {"error": f"{type(e).__name__}: {e.message}"}
     finally:

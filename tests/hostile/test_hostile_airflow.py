@@ -21,7 +21,7 @@ from hostile.harness import (
     toy_of,
 )
 
-from archprep import airflow_home
+from archprep.sandbox.services import airflow_home
 
 MINE = [case for case in CASES if toy_of(source_of(case)) is PIPELINE]
 

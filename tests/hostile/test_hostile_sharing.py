@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hostile.harness import CONTENT, HERE, PLAIN, Server, level_a_only, staged
 
-from archprep import selftest
 from archprep.interview.work import Job, _Grader
+from archprep.sandbox import selftest
 
 pytestmark = level_a_only
 

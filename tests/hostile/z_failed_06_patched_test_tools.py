@@ -21,7 +21,7 @@ except ImportError:
 
 def weigh(numbers):
     try:
-        import archprep.grading
+        import archprep.grading.api
     except ImportError:
         print("patched unittest")
     else:

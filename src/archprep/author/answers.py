@@ -10,10 +10,10 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
-from archprep import catalog
-from archprep.errors import ContentError
-from archprep.model import Exercise
-from archprep.reading import place, read_text
+from archprep.content import catalog
+from archprep.content.yaml_reader import place, read_text
+from archprep.core.errors import ContentError
+from archprep.core.model import Exercise
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Value = Callable[[Function], str]

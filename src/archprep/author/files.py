@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from archprep import catalog, criteria
 from archprep.author.proof import Finding
-from archprep.criteria import Criterion
-from archprep.errors import ContentError
-from archprep.model import Exercise
-from archprep.reading import place
+from archprep.content import catalog, criteria
+from archprep.content.criteria import Criterion
+from archprep.content.yaml_reader import place
+from archprep.core.errors import ContentError
+from archprep.core.model import Exercise
 
 EXAMPLES = "test_examples.py"
 FEWEST_HINTS = 2

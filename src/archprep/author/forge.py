@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archprep import isolation, judge, selftest
 from archprep.author import replies
-from archprep.errors import CandidateError
-from archprep.model import Exercise, Isolation, Limits, Reason, Scorecard, Submission
-from archprep.sandbox import Boot, Observation, Sandbox, Scenario
+from archprep.core.errors import CandidateError
+from archprep.core.model import Exercise, Isolation, Limits, Reason, Scorecard, Submission
+from archprep.grading import session
+from archprep.sandbox import isolation, selftest
+from archprep.sandbox.sandbox import Boot, Observation, Sandbox, Scenario
 
 Answer = Callable[[Scenario], Any]
 
@@ -32,14 +33,14 @@ def grade(
     """The starter's scorecard under each forgery; the reference lends the shapes."""
     seen: dict[str, list[Any]] = {}
     with _recording(seen), replies.recording(seen):
-        judge.grade(exercise, reference, seed=seed)
+        session.grade(exercise, reference, seed=seed)
     rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     answers: list[Answer] = [_failing]
     for _ in range(rounds):
         answers += [_of_any_shape(rng), _of_the_same_shape(rng, seen)]
     for answer in answers:
         with _forging(answer):
-            yield judge.grade(exercise, starter, seed=seed)
+            yield session.grade(exercise, starter, seed=seed)
 
 
 @contextmanager

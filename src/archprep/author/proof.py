@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from archprep.errors import Exit
-from archprep.model import Exercise, Scorecard
+from archprep.core.errors import Exit
+from archprep.core.model import Exercise, Scorecard
 
 
 class Kind(StrEnum):

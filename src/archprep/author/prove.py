@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from archprep import catalog, judge, selftest
 from archprep.author import answers, files, verdicts
+from archprep.author.pool import Workers, cores
 from archprep.author.proof import Finding, Job, Kind, Outcome, Proof, Proven
-from archprep.author.workers import Workers, cores
-from archprep.errors import ContentError, UsageError
-from archprep.model import Exercise
-from archprep.wrong import WrongAnswer, read_wrong_answer
+from archprep.content import catalog
+from archprep.content.wrong_answers import WrongAnswer, read_wrong_answer
+from archprep.core.errors import ContentError, UsageError
+from archprep.core.model import Exercise
+from archprep.grading import session
+from archprep.sandbox import selftest
 
 Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, nothing more
 
@@ -40,7 +42,7 @@ def check(
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} processes grade nothing.", tip="Use --jobs 1 or more.")
     started = time.monotonic()
-    chosen = judge.draw_seed() if seed is None else seed
+    chosen = session.draw_seed() if seed is None else seed
     isolation = selftest.inspect(None).profile.level  # tested once, for all processes
     plans = [_plan(exercise, chosen, thorough=thorough) for exercise in exercises]
     with Workers(cores() if jobs is None else jobs) as workers:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from archprep.errors import CandidateError
-from archprep.model import Limits
-from archprep.sandbox import Observation, Scenario
+from archprep.core.errors import CandidateError
+from archprep.core.model import Limits
+from archprep.sandbox.sandbox import Observation, Scenario
 
 STATUSES = (200, 200, 201, 204, 400, 401, 403, 404, 409, 422, 429, 500, 503)
 ASKED = Scenario("(replies)", {}, {}, Limits())  # no probe can have this name
@@ -69,7 +69,7 @@ class Playing:
 @contextmanager
 def recording(seen: dict[str, list[Any]]) -> Iterator[None]:
     """Add to `seen` what the apps reply meanwhile."""
-    from archprep.web import Calls, Reply
+    from archprep.grading.http_client import Calls, Reply
 
     genuine = Calls.replies
 

@@ -6,10 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
-from archprep import catalog
 from archprep.author.files import is_left_by_tools
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep.content import catalog
+from archprep.core.errors import UsageError
+from archprep.core.files import PACKAGE
+from archprep.core.sanitize import sanitize
 
 TEMPLATE = "_template"
 KINDS = ("exercises", "solutions", "graders")
@@ -44,7 +45,7 @@ def _parsed(name: str) -> tuple[int, str]:
     match = _NAME.fullmatch(name.strip().lower().replace("-", "_"))
     if match is None:
         raise UsageError(
-            f"{clean(name, 60)!r} is not the id of an exercise.", tip="Write it like q18."
+            f"{sanitize(name, 60)!r} is not the id of an exercise.", tip="Write it like q18."
         )
     return int(match[1]), (match[2] or "").strip("_")
 
@@ -53,7 +54,7 @@ def _slug(title: str) -> str:
     words = re.findall(r"[a-z0-9]+", title.lower().replace("'", ""))
     if not words:
         raise UsageError(
-            f"The title {clean(title, 60)!r} has no word to name a folder by.",
+            f"The title {sanitize(title, 60)!r} has no word to name a folder by.",
             tip="Give another one with --title, or the folder's name: q18_feature_flags.",
         )
     return "_".join(words[:WORDS])
@@ -72,9 +73,8 @@ def _checkout() -> Path:
 
 def _content() -> Path:
     """The content that comes with archprep, wherever new exercises are to go."""
-    package = Path(__file__).parents[1]
-    installed = package / "_content"
-    return installed if installed.is_dir() else package.parents[1]
+    installed = PACKAGE / "_content"
+    return installed if installed.is_dir() else PACKAGE.parents[1]
 
 
 def _unwritable(root: Path, error: OSError) -> UsageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archprep.author.proof import Kind, Proof, Proven
-from archprep.errors import Exit
+from archprep.core.errors import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console

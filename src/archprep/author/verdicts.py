@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from archprep.author import files
 from archprep.author.proof import Examples, Finding, Kind, Outcome
-from archprep.errors import ContentError
-from archprep.model import CriterionResult, Exercise, Scorecard, State
-from archprep.reading import place
-from archprep.wrong import WrongAnswer
+from archprep.content.wrong_answers import WrongAnswer
+from archprep.content.yaml_reader import place
+from archprep.core.errors import ContentError
+from archprep.core.model import CriterionResult, Exercise, Scorecard, State
 
 K = TypeVar("K")
 V = TypeVar("V")

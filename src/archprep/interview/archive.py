@@ -21,19 +21,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archprep import intake, workspace
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep.core.errors import UsageError
+from archprep.core.sanitize import sanitize
+from archprep.workspace import folder as workspace
+from archprep.workspace import submission
 
 MAX_ARCHIVE_BYTES = 64 * 2**20
 MAX_DIRECTORY_BYTES = 4 * 2**20  # of its table of contents, which zipfile reads at once
 MAX_ENTRIES = 20_000  # somebody's virtual environment may be among them
-MAX_WRITTEN = intake.MAX_ENTRIES  # files and folders
+MAX_WRITTEN = submission.MAX_ENTRIES  # files and folders
 MAX_TOTAL_BYTES = 32 * 2**20
 MAX_RATIO = 100
 UNSUSPICIOUS_BYTES = 2**20  # a small file may be packed as tightly as it likes
 MAX_PATH = 255
-MAX_DEPTH = intake.MAX_DEPTH + 4
+MAX_DEPTH = submission.MAX_DEPTH + 4
 KEPT = frozenset({workspace.MARKER, ".archprep-begun.json"})  # hidden files of our own
 
 _CHUNK = 2**16
@@ -44,7 +45,7 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000  # the file, strongly, the names
 _ENTRY = b"PK\x01\x02"  # begins each line of the table of contents
 _HEADER = struct.Struct("<4s22xHH")  # before each file's data: mark, length of name and of extras
 _MARK = b"PK\x03\x04"
-_SKIPPED = intake.SKIPPED | {"__MACOSX"}
+_SKIPPED = submission.SKIPPED | {"__MACOSX"}
 _DRIVE = re.compile(r"[A-Za-z]:")
 _TARS = ((257, b"ustar"), (0, b"\x1f\x8b"), (0, b"BZh"), (0, b"\xfd7zXZ"))
 _OTHERS = ((0, b"7z\xbc\xaf\x27\x1c"), (0, b"Rar!"))
@@ -167,7 +168,7 @@ def _refused(archive: str, problem: str, tip: str = _ZIP_AGAIN) -> RefusedError:
 
 
 def _shown(name: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in clean(name, 200))
+    return "".join(c if c.isprintable() else "?" for c in sanitize(name, 200))
 
 
 # ------------------------------------------------------------------ names
@@ -177,7 +178,7 @@ def _flaw(name: str) -> str | None:
     """The rule for names that `name` breaks: it would lie elsewhere, or look like another."""
     parts = name.removesuffix("/").split("/")
     rules = (
-        (not name.isprintable() or name != clean(name, len(name)), "has unusual characters"),
+        (not name.isprintable() or name != sanitize(name, len(name)), "has unusual characters"),
         (name.startswith("/"), "is an absolute path"),
         ("\\" in name, "has a backslash in its name"),
         (_DRIVE.match(name), "names a drive"),
@@ -344,11 +345,11 @@ def _filled(into: Path) -> Iterator[int]:
             empty = next(entries, None) is None
         if not empty:
             os.close(top)
-            raise UsageError(f"{clean(str(into), 300)} is not empty.", tip="Name a new folder.")
+            raise UsageError(f"{sanitize(str(into), 300)} is not empty.", tip="Name a new folder.")
     try:
         yield top
     except BaseException:
-        intake.discard(into)
+        submission.discard(into)
         raise
     finally:
         os.close(top)
@@ -376,9 +377,10 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         raise UsageError(
-            f"{clean(str(path), 300)} is there already.", tip="Nothing was written. Move it away."
+            f"{sanitize(str(path), 300)} is there already.",
+            tip="Nothing was written. Move it away.",
         ) from error
     except OSError as error:
         raise UsageError(
-            f"{clean(str(path), 300)} cannot be written: {error.strerror or error}.", tip=_OURS
+            f"{sanitize(str(path), 300)} cannot be written: {error.strerror or error}.", tip=_OURS
         ) from error

@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import archprep
-from archprep import account, catalog, judge, packages, processes, selftest
-from archprep.errors import ArchprepError, Exit, UsageError
+from archprep.content import catalog
+from archprep.core.errors import ArchprepError, Exit, UsageError
+from archprep.core.model import MAX_SEED, Limits, Reason
+from archprep.grading import requirements, session
+from archprep.grading.process_pool import Done, Workers, cores
 from archprep.interview import results, work
 from archprep.interview.model import Batch, Graded, Received, Result
 from archprep.interview.results import Folder
 from archprep.interview.work import Job, Outcome
-from archprep.model import Limits, Reason
-from archprep.practice import LARGEST_SEED
-from archprep.workers import Done, Workers, cores
+from archprep.sandbox import failures, processes, selftest
 
 if TYPE_CHECKING:
-    from archprep.model import CriterionResult, Isolation
+    from archprep.core.model import CriterionResult, Isolation
 
 REQUIRED = "A"  # unless a weaker level is asked for by name
 
@@ -90,7 +91,7 @@ def grade(
         workers.boot()
         received = _scanned(submissions, workers.scratch)
         for exercise in sorted({part.exercise for one in received for part in one.parts}):
-            packages.require(catalog.get(exercise))
+            requirements.require(catalog.get(exercise))
         batch = _batch(folder, seed, level)
         return _Grading(folder, batch, workers, progress).grade(received)
 
@@ -99,7 +100,7 @@ def check(jobs: int | None, seed: int | None) -> None:
     """Refuse numbers that make no sense."""
     if jobs is not None and jobs < 1:
         raise UsageError(f"{jobs} processes grade nothing.", tip="Use --jobs 1 or more.")
-    if seed is not None and abs(seed) > LARGEST_SEED:
+    if seed is not None and abs(seed) > MAX_SEED:
         raise UsageError(f"{seed} is too large for a seed.", tip="Nine digits are enough.")
 
 
@@ -135,7 +136,7 @@ def _batch(folder: Folder, seed: int | None, level: str | None) -> Batch:
     """What holds for all: that of the folder, or a new one. Fails where the level does not hold."""
     isolation = tested(level)
     if not folder.has_begun:
-        drawn = judge.draw_seed() if seed is None else seed
+        drawn = session.draw_seed() if seed is None else seed
         now = datetime.now(UTC).isoformat(timespec="seconds")
         batch = Batch(drawn, now, archprep.__version__, isolation)
         folder.begin(batch)
@@ -271,7 +272,7 @@ def _timed_out(graded: Graded) -> bool:
 
 def _is_late(result: CriterionResult) -> bool:
     message = result.evidence.message or ""
-    imports = result.reason == Reason.IMPORT and account.IMPORT_LATE in message
+    imports = result.reason == Reason.IMPORT and failures.IMPORT_LATE in message
     return imports or result.reason == Reason.TIMEOUT
 
 

@@ -1,7 +1,7 @@
 """What other programs read: a table for spreadsheets, Gradescope's results.json, JUnit XML.
 
 Each takes text of candidates, and each has its own characters that act: they are made harmless
-here, after `clean()`.
+here, after `sanitize()`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from archprep.clean import clean
+from archprep.core.model import CriterionResult, Scorecard, State
+from archprep.core.sanitize import sanitize
 from archprep.interview.model import Graded, Result
 from archprep.interview.statistics import exercises
-from archprep.model import CriterionResult, Scorecard, State
 from archprep.report import causes, view
 
 if TYPE_CHECKING:
@@ -70,21 +70,21 @@ def _row(result: Result, names: Sequence[str]) -> list[str | int]:
 
 def cell(text: str, limit: int = 2000) -> str:
     """The text on one line; an apostrophe stands before what a spreadsheet would calculate."""
-    return _FORMULA.sub(r"\1'\2", re.sub(r"\s+", " ", clean(text, limit)))
+    return _FORMULA.sub(r"\1'\2", re.sub(r"\s+", " ", sanitize(text, limit)))
 
 
 def problems(result: Result) -> Iterator[str]:
     """Why something of this candidate has no score, in sentences."""
     if result.received.problem:
-        yield clean(result.received.problem)
+        yield sanitize(result.received.problem)
     for graded in result.graded:
         yield from _troubles(graded)
 
 
 def _troubles(graded: Graded) -> Iterator[str]:
-    name = clean(graded.exercise, 40)
+    name = sanitize(graded.exercise, 40)
     if graded.scorecard is None:
-        yield f"{name} not graded: {clean(graded.why or 'no reason is known.')}"
+        yield f"{name} not graded: {sanitize(graded.why or 'no reason is known.')}"
     elif not graded.scorecard.scored:
         lost = sum(c.points for c in graded.scorecard.criteria if c.state is State.GRADER_ERROR)
         yield f"{name}: {lost} points could not be scored, by a fault of the grader"
@@ -119,8 +119,8 @@ def gradescope(result: Result) -> str:
 def _overview(result: Result) -> str:
     """What concerns the whole submission, the isolation first."""
     lines = [
-        *dict.fromkeys(clean(card.isolation.sentence) for card in scorecards(result)),
-        *(f"Flag: {clean(flag)}" for flag in result.received.flags),
+        *dict.fromkeys(sanitize(card.isolation.sentence) for card in scorecards(result)),
+        *(f"Flag: {sanitize(flag)}" for flag in result.received.flags),
         *(f"Problem: {problem}" for problem in problems(result)),
     ]
     return "\n".join(lines)
@@ -129,22 +129,22 @@ def _overview(result: Result) -> str:
 def _extra(result: Result, cards: Sequence[Scorecard]) -> dict[str, Any]:
     """What Gradescope keeps and does not read."""
     return {
-        "candidate": clean(result.received.name, 200),
+        "candidate": sanitize(result.received.name, 200),
         "max_score": result.max_score,
-        "seeds": {clean(card.exercise, 40): card.seed for card in cards},
-        "isolation": sorted({clean(card.isolation.level, 40) for card in cards}),
-        "archprep": sorted({clean(card.archprep_version, 40) for card in cards}),
+        "seeds": {sanitize(card.exercise, 40): card.seed for card in cards},
+        "isolation": sorted({sanitize(card.isolation.level, 40) for card in cards}),
+        "archprep": sorted({sanitize(card.archprep_version, 40) for card in cards}),
     }
 
 
 def _tests(graded: Graded) -> Iterator[dict[str, Any]]:
-    name, card = clean(graded.exercise, 40), graded.scorecard
+    name, card = sanitize(graded.exercise, 40), graded.scorecard
     if card is None:
         why = " ".join(_troubles(graded))
         yield _test(name, f"{name}: not graded", 0, 100, why) | {"status": "failed"}
         return
     for number, result in enumerate(card.criteria, 1):
-        title = f"{name}, task {result.task}: {clean(result.title, 300)}"
+        title = f"{name}, task {result.task}: {sanitize(result.title, 300)}"
         worth = (result.earned, result.points)
         yield _test(f"{name}.{number}", title, *worth, told(card, result)) | _status(result)
 
@@ -260,7 +260,7 @@ def _add(parent: Tree, tag: str, **attributes: str) -> Tree:
 
 def _xml(text: str, limit: int = 2000) -> str:
     """The text without what XML cannot hold, escaped or not."""
-    return _NOT_XML.sub("\ufffd", clean(text, limit))
+    return _NOT_XML.sub("\ufffd", sanitize(text, limit))
 
 
 # ------------------------------------------------------------------ what all share
@@ -280,8 +280,8 @@ def evidence(card: Scorecard, result: CriterionResult) -> list[causes.Part]:
 def told(card: Scorecard, result: CriterionResult) -> str:
     """The verdict and the evidence as plain text."""
     parts = (f"{part.label}:{_plain(part)}" for part in evidence(card, result))
-    why = f" ({clean(result.reason)})" if result.state is State.BLOCKED and result.reason else ""
-    return clean("\n".join([view.word(result) + why, *parts]), WHOLE)
+    why = f" ({sanitize(result.reason)})" if result.state is State.BLOCKED and result.reason else ""
+    return sanitize("\n".join([view.word(result) + why, *parts]), WHOLE)
 
 
 def _plain(part: causes.Part) -> str:

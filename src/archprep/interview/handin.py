@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from archprep import catalog, intake, workspace
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep.content import catalog
+from archprep.core.errors import UsageError
+from archprep.core.model import Exercise, SubmittedFile
+from archprep.core.sanitize import sanitize
 from archprep.interview import kit as kits
 from archprep.interview import manifest
 from archprep.interview.model import FORMAT, Kit, KitExercise
-from archprep.model import Exercise, SubmittedFile
+from archprep.workspace import folder as workspace
+from archprep.workspace import submission as intake
 
 CLOCK = ".archprep-begun.json"
 REPORTED = "archprep-submission.json"
@@ -128,7 +130,7 @@ def locate(directory: Path) -> Path:
     if not here.is_dir():
         what = "is no folder" if here.exists() else "does not exist"
         raise UsageError(
-            f"{clean(str(here), 300)} {what}.",
+            f"{sanitize(str(here), 300)} {what}.",
             tip="Name the kit's folder, or its zip for `archprep begin`.",
         )
     for path in (here, *here.parents):
@@ -137,7 +139,7 @@ def locate(directory: Path) -> Path:
     inside = [path.parent for path in here.glob(f"*/{manifest.NAME}")]
     if len(inside) != 1:
         raise UsageError(
-            f"{clean(str(here), 300)} is no kit of an interview: it has no {manifest.NAME}.",
+            f"{sanitize(str(here), 300)} is no kit of an interview: it has no {manifest.NAME}.",
             tip="Name the kit's folder, or its zip for `archprep begin`.",
         )
     return inside[0]
@@ -176,7 +178,7 @@ def _alone_in(new: Path, path: Path) -> Path:
     found = [one.parent for one in new.glob(f"*/{manifest.NAME}")]
     if len(found) != 1:
         raise UsageError(
-            f"{clean(str(path), 300)} is no kit of an interview: it has no folder with "
+            f"{sanitize(str(path), 300)} is no kit of an interview: it has no folder with "
             f"{manifest.NAME}.",
             tip="Is it the zip that the interviewer sent?",
         )
@@ -190,7 +192,7 @@ def _refuse_other(target: Path, found: Path, path: Path) -> None:
         if (target / manifest.NAME).read_bytes() == theirs.read_bytes():
             return
     raise UsageError(
-        f"{clean(str(target), 300)} is there already, and is not the kit of {path.name}.",
+        f"{sanitize(str(target), 300)} is there already, and is not the kit of {path.name}.",
         tip="Nothing was changed. Move the zip to another folder and begin it there.",
     )
 
@@ -297,7 +299,7 @@ def _require(exercise: Exercise, directory: Path) -> None:
     if absent:
         verb = "is" if len(absent) == 1 else "are"
         raise UsageError(
-            f"{' and '.join(absent)} {verb} missing from {clean(str(directory), 300)}.",
+            f"{' and '.join(absent)} {verb} missing from {sanitize(str(directory), 300)}.",
             tip="Was it renamed or moved? Give it its name back; a starter from the zip will do.",
         )
 
@@ -313,11 +315,11 @@ def _unreadable(name: str, data: bytes) -> str | None:
             ast.parse(data, filename=name)
     except SyntaxError as error:
         place = f":{error.lineno}" if error.lineno else ""
-        return f"{name}{place}: {clean(error.msg or 'invalid syntax', 200)}"
+        return f"{name}{place}: {sanitize(error.msg or 'invalid syntax', 200)}"
     except (RecursionError, MemoryError):
         return f"{name}: is nested too deeply for Python"
     except ValueError as error:  # NUL bytes, before Python 3.12
-        return f"{name}: {clean(str(error), 200)}"
+        return f"{name}: {sanitize(str(error), 200)}"
     return None
 
 
@@ -373,7 +375,7 @@ def _write(folder: Path, stem: str, data: bytes) -> Path:
             kits.write_new(target, data)
             return target
     raise UsageError(
-        f"{clean(str(folder), 300)} holds {_MOST_SUBMISSIONS - 1} submissions already.",
+        f"{sanitize(str(folder), 300)} holds {_MOST_SUBMISSIONS - 1} submissions already.",
         tip="Move earlier ones elsewhere.",
     )
 
@@ -385,6 +387,6 @@ def _explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(
-            f"{clean(str(folder), 300)} cannot be used: {error.strerror or error}.",
+            f"{sanitize(str(folder), 300)} cannot be used: {error.strerror or error}.",
             tip="Make room there, or move the kit to a folder of yours, which you can write to.",
         ) from error

@@ -23,12 +23,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from archprep import __version__, catalog, intake, workspace
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep import __version__
+from archprep.content import catalog
+from archprep.core.errors import UsageError
+from archprep.core.files import PACKAGE
+from archprep.core.model import Exercise, SubmittedFile
+from archprep.core.sanitize import sanitize
 from archprep.interview import manifest
 from archprep.interview.model import Kit, KitExercise
-from archprep.model import Exercise, SubmittedFile
+from archprep.workspace import folder as workspace
+from archprep.workspace import submission
 
 HEADERS = ("name", "candidate")
 _SLUG_LENGTH = 60
@@ -135,9 +139,9 @@ def _name(name: str) -> str:
     tidy = re.sub(r"[ \xa0]+", " ", unicodedata.normalize("NFC", name)).strip()
     if not tidy:
         raise UsageError("A candidate has no name.", tip="Nothing was written. Give one.")
-    if tidy != clean(tidy) or not tidy.isprintable() or len(tidy) > manifest.LONGEST_NAME:
+    if tidy != sanitize(tidy) or not tidy.isprintable() or len(tidy) > manifest.LONGEST_NAME:
         raise UsageError(
-            f"{clean(tidy, 40)!r} cannot be a candidate's name.",
+            f"{sanitize(tidy, 40)!r} cannot be a candidate's name.",
             tip=f"Nothing was written. A name is one line of up to {manifest.LONGEST_NAME} "
             "ordinary characters.",
         )
@@ -208,7 +212,7 @@ def _cell(path: Path, line: int, row: list[str], width: int, column: int) -> str
 
 
 def _shown(path: Path) -> str:
-    return clean(str(path), 300)
+    return sanitize(str(path), 300)
 
 
 # ------------------------------------------------------------------ what is in a kit
@@ -249,7 +253,7 @@ class _Layout:
         )
         exercise = self.exercise
         return KitExercise(
-            exercise.id, exercise.folder, exercise.version, intake.digest(tuple(files))
+            exercise.id, exercise.folder, exercise.version, submission.digest(tuple(files))
         )
 
     def at(self, made_at: str) -> dict[str, bytes]:
@@ -271,14 +275,12 @@ def _files(kit: Kit, layout: Sequence[_Layout], key: bytes) -> dict[str, bytes]:
 
 
 def _readme(kit: Kit, exercises: Sequence[Exercise]) -> str:
-    from importlib import resources
-
     import jinja2
 
     environment = jinja2.Environment(  # noqa: S701 - Markdown of ours, not HTML
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
-    template = resources.files("archprep").joinpath("templates", "kit.md.j2").read_text("utf-8")
+    template = (PACKAGE / "interview" / "templates" / "kit.md.j2").read_text("utf-8")
     return environment.from_string(template).render(
         kit=kit,
         exercises=exercises,

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from archprep import store
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep.core.errors import UsageError
+from archprep.core.sanitize import sanitize
 from archprep.interview.model import FORMAT, Kit
+from archprep.workspace import store
 
 NAME = "archprep-kit.json"
 MOST_BYTES = 64 * 1024
@@ -92,14 +92,14 @@ def dumps(kit: Kit, key: bytes) -> str:
 def loads(text: str) -> tuple[Kit, str]:
     """The kit and the signature it claims; UsageError for what is no manifest.
 
-    The text may come from anybody. Every text of the kit is clean, every number and name is within
-    bounds; a signature that is none is "", which is never genuine.
+    The text may come from anybody. Every text of the kit is sanitized, every number and name is
+    within bounds; a signature that is none is "", which is never genuine.
     """
     data = _parsed(text)
     _check_format(data["kit"].get("format"))
     kit = _checked(_converted(data["kit"]))
     signature = data.get("signature")
-    return kit, clean(signature, 100) if isinstance(signature, str) else ""
+    return kit, sanitize(signature, 100) if isinstance(signature, str) else ""
 
 
 def genuine(kit: Kit, signature: str, key: bytes) -> bool:
@@ -116,7 +116,7 @@ def read(path: Path) -> Kit:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(
-            f"{clean(str(path), 300)} cannot be read: {error.strerror or error}.",
+            f"{sanitize(str(path), 300)} cannot be read: {error.strerror or error}.",
             tip="Take it from the kit's zip again.",
         ) from error
     return loads(data.decode("utf-8", errors="replace"))[0]
@@ -171,7 +171,7 @@ def _converted(data: dict[str, Any]) -> Kit:
     try:
         return msgspec.convert(data, Kit, strict=True)
     except (msgspec.ValidationError, RecursionError, OverflowError) as error:
-        raise _no_manifest(clean(str(error), 200)) from error
+        raise _no_manifest(sanitize(str(error), 200)) from error
 
 
 def _checked(kit: Kit) -> Kit:
@@ -199,7 +199,7 @@ def _checked(kit: Kit) -> Kit:
 
 
 def _line(text: str, limit: int) -> str:
-    return " ".join(clean(text, limit).split())
+    return " ".join(sanitize(text, limit).split())
 
 
 def _no_manifest(why: str) -> UsageError:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archprep.intake import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
-from archprep.model import Isolation, Scorecard
+from archprep.core.model import Isolation, Scorecard
+from archprep.workspace.submission import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
 
 FORMAT = 1  # of everything in a results folder, and of a kit's manifest
 NOT_GRADED = "not graded: "  # begins the problem of a part for which the candidate is not to blame

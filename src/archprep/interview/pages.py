@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from archprep.clean import clean
+from archprep.core.sanitize import sanitize
 from archprep.interview import exports, sections
 from archprep.interview.model import Batch, Received, Result
 from archprep.interview.statistics import FEWEST, Spread, Statistics, share
 from archprep.report import html, view
 
 if TYPE_CHECKING:
-    from archprep.model import Scorecard
+    from archprep.core.model import Scorecard
 
-_STYLES = ("report.css", "interview.css")
+_STYLES = ("report/report.css", "interview/interview.css")
 _REPORTED = 200  # figures from the candidate's machine
 _DEPTH = 3
 _ZIP_EPOCH = "1980-01-01T00:00:00"  # of every file in a kit: where the times of zips begin
@@ -32,10 +32,10 @@ def report(result: Result, batch: Batch) -> str:
     """Everything about one candidate, for the interviewer's eyes only."""
     received = result.received
     return html.render(
-        "interview_report.html.j2",
+        "interview/report.html.j2",
         _STYLES,
         **about(batch),
-        name=clean(received.name, 200),
+        name=sanitize(received.name, 200),
         result=result,
         received=received,
         received_at=when(received.received_at),
@@ -49,7 +49,7 @@ def index(results: Sequence[Result], batch: Batch, statistics: Statistics) -> st
     """The table of candidates, the best first, and what the batch says about the exercises."""
     names = [exercise.exercise for exercise in statistics.exercises]
     return html.render(
-        "interview_index.html.j2",
+        "interview/index.html.j2",
         _STYLES,
         **about(batch),
         names=names,
@@ -62,7 +62,7 @@ def index(results: Sequence[Result], batch: Batch, statistics: Statistics) -> st
 
 def when(text: str) -> str:
     """A time in UTC, readable: 2026-03-01 10:15 UTC; any other text as it is."""
-    text = clean(text, 40)
+    text = sanitize(text, 40)
     match = _TIME.fullmatch(text)
     return f"{match[1]} {match[2]} UTC" if match else text
 
@@ -109,10 +109,10 @@ class Row:
 def row(result: Result, names: Sequence[str]) -> Row:
     """A candidate's row in a table with these exercises."""
     received = result.received
-    cards = {clean(card.exercise, 40): card for card in exports.scorecards(result)}
+    cards = {sanitize(card.exercise, 40): card for card in exports.scorecards(result)}
     known = bool(_SLUG.fullmatch(received.slug))
     return Row(
-        name=clean(received.name, 200),
+        name=sanitize(received.name, 200),
         link=f"candidates/{received.slug}/report.html" if known else "",
         received_at=when(received.received_at),
         scores=tuple(_score(cards.get(name)) for name in names),
@@ -131,9 +131,9 @@ def _score(card: Scorecard | None) -> str:
 
 def sentences(received: Received) -> tuple[str, ...]:
     """The flags, and what else the interviewer should know at once."""
-    earlier = [clean(source, 200) for source in received.superseded]
+    earlier = [sanitize(source, 200) for source in received.superseded]
     also = [f"handed in before: {', '.join(earlier)}"] if earlier else []
-    return (*(clean(flag) for flag in received.flags), *also)
+    return (*(sanitize(flag) for flag in received.flags), *also)
 
 
 def spread(spread: Spread, unit: str) -> str:
@@ -153,8 +153,8 @@ def kit(received: Received) -> str:
     """What was handed out, in words; empty without a kit."""
     if (kit := received.kit) is None:
         return ""
-    names = ", ".join(f"{clean(e.id, 40)} version {e.version}" for e in kit.exercises)
-    version = clean(kit.archprep_version, 40)
+    names = ", ".join(f"{sanitize(e.id, 40)} version {e.version}" for e in kit.exercises)
+    version = sanitize(kit.archprep_version, 40)
     told = f"{names}; {kit.minutes} minutes; made {when(kit.made_at)} by archprep {version}"
     doubt = any("signature" in flag or "manifest" in flag for flag in received.flags)
     return f"{told} (not verified: see the remarks above)" if doubt else told
@@ -169,7 +169,7 @@ def _leaves(values: object, label: str = "", depth: int = 0) -> Iterator[tuple[s
     """The leaves of whatever the candidate's machine has sent, each with its place."""
     if isinstance(values, Mapping) and depth < _DEPTH:
         for key, value in values.items():
-            yield from _leaves(value, f"{label} {clean(str(key), 200)}".strip(), depth + 1)
+            yield from _leaves(value, f"{label} {sanitize(str(key), 200)}".strip(), depth + 1)
     else:
         yield label, _figure(values)
 
@@ -177,7 +177,7 @@ def _leaves(values: object, label: str = "", depth: int = 0) -> Iterator[tuple[s
 def _figure(value: object) -> str:
     if isinstance(value, str):
         return "as it was handed out" if value.startswith(_ZIP_EPOCH) else when(value)
-    return clean(_shown(value), 300)
+    return sanitize(_shown(value), 300)
 
 
 def _shown(value: object) -> str:

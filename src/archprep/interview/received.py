@@ -18,14 +18,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from archprep import catalog, intake, workspace
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep.content import catalog
+from archprep.core.errors import UsageError
+from archprep.core.model import Exercise
+from archprep.core.sanitize import sanitize
 from archprep.interview import archive, handin, manifest
 from archprep.interview.archive import RefusedError
 from archprep.interview.kit import slug
 from archprep.interview.model import Kit, KitExercise, Part, Received
-from archprep.model import Exercise
+from archprep.workspace import folder as workspace
+from archprep.workspace import submission
 
 NOT_CHECKED = "signature not checked: the key that signed this kit is not here"
 FORGED = (
@@ -89,12 +91,12 @@ def _entries(folder: Path) -> list[Path]:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - of names that may be no text
     except OSError as error:
         raise UsageError(
-            f"The submissions in {clean(str(folder), 300)} cannot be read: {error.strerror}.",
+            f"The submissions in {sanitize(str(folder), 300)} cannot be read: {error.strerror}.",
             tip="Name the folder that holds them.",
         ) from error
     if manifest.NAME in names or workspace.MARKER in names:
         raise UsageError(
-            f"{clean(str(folder), 300)} is itself a kit or a workspace.",
+            f"{sanitize(str(folder), 300)} is itself a kit or a workspace.",
             tip="Name the folder that it lies in: each zip and folder there is one submission.",
         )
     visible = [folder / name for name in names if not archive.is_left(name)]
@@ -105,7 +107,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _nothing(folder: Path, what: str) -> UsageError:
     return UsageError(
-        f"{clean(str(folder), 300)} holds no submissions: there is {what}.",
+        f"{sanitize(str(folder), 300)} holds no submissions: there is {what}.",
         tip="Put what each candidate has handed in there: a zip, or a folder.",
     )
 
@@ -174,7 +176,7 @@ class _Scanner:
         starters = (catalog.starter_files(e) for e in self.exercises.values())
         handed_out = {Path(name).name for files in starters for name in files}
         # pyvenv.cfg: by it, freezing knows a virtual environment.
-        own = {manifest.NAME, handin.REPORTED, intake.DISCUSSION, "pyvenv.cfg", *archive.KEPT}
+        own = {manifest.NAME, handin.REPORTED, submission.DISCUSSION, "pyvenv.cfg", *archive.KEPT}
         self.names = handed_out | own
 
     def wanted(self, name: str) -> bool:
@@ -428,7 +430,7 @@ def _changed(reported: dict[str, str], hashes: dict[str, str]) -> Iterator[str]:
 
 def _line(text: str, limit: int) -> str:
     """One clean line."""
-    return " ".join(clean(text, limit).split())
+    return " ".join(sanitize(text, limit).split())
 
 
 def _text(path: Path, limit: int) -> str:
@@ -545,4 +547,4 @@ class _Walk:
                 tip=_HAND_IN,
             )
         # One byte more than may be frozen: what is larger is refused there.
-        self.hashes[path] = _hash(name, intake.MAX_FILE_BYTES + 1, parent)
+        self.hashes[path] = _hash(name, submission.MAX_FILE_BYTES + 1, parent)

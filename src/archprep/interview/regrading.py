@@ -9,18 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from archprep import catalog, processes
-from archprep.errors import Exit, UsageError
+from archprep.content import catalog
+from archprep.core.errors import Exit, UsageError
 from archprep.interview import batch, results
 from archprep.interview.batch import Meter, Progress, told
 from archprep.interview.results import Folder
 from archprep.interview.work import Job, Outcome
+from archprep.sandbox import processes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from archprep.grading.process_pool import Workers
     from archprep.interview.model import Batch, Graded
-    from archprep.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep.core.errors import UsageError
+from archprep.core.sanitize import sanitize
 from archprep.interview.model import FORMAT, NOT_GRADED, Batch, Graded, Received, Result
 
 BATCH, LOCK, SCORECARD = "batch.json", "lock", "scorecard.json"
@@ -447,7 +447,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, why: str) -> UsageError:
     return UsageError(
-        f"{shown(path)} is damaged: {clean(why, 200)}.",
+        f"{shown(path)} is damaged: {sanitize(why, 200)}.",
         tip="Bring it back from a backup, or grade into another folder: --out FOLDER",
     )
 
@@ -501,4 +501,4 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 
 def shown(path: Path) -> str:
     """A path in a sentence."""
-    return clean(str(path), 300)
+    return sanitize(str(path), 300)

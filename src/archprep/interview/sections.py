@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
-from archprep import catalog
-from archprep.clean import clean
-from archprep.errors import ArchprepError
-from archprep.intake import DISCUSSION
+from archprep.content import catalog
+from archprep.content.yaml_reader import read_text
+from archprep.core.errors import ArchprepError
+from archprep.core.sanitize import sanitize
 from archprep.interview import exports
 from archprep.interview.model import Batch, Graded, Result
-from archprep.reading import read_text
 from archprep.report import causes, html, view
+from archprep.workspace.submission import DISCUSSION
 
 if TYPE_CHECKING:
-    from archprep.model import CriterionResult, Exercise, Scorecard
+    from archprep.core.model import CriterionResult, Exercise, Scorecard
     from archprep.report.causes import Block, Part
 
 _LINES = 20_000  # of one exercise's source; a page must open in a browser
@@ -62,12 +62,12 @@ def section(graded: Graded, number: int, batch: Batch, given: Material) -> Secti
     """One exercise, beside what was given for it; `number` makes the ids within it unique."""
     card, source = graded.scorecard, graded.source
     files, left_out = _listed(source, given.starter)
-    exercise = clean(graded.exercise, 40)
+    exercise = sanitize(graded.exercise, 40)
     return Section(
         prefix=f"e{number}-",
         exercise=exercise,
-        title=f"{exercise} {clean(card.title if card else given.title, 200)}".strip(),
-        problem="" if card else clean(graded.why or "Nothing is known about the reason."),
+        title=f"{exercise} {sanitize(card.title if card else given.title, 200)}".strip(),
+        problem="" if card else sanitize(graded.why or "Nothing is known about the reason."),
         card=card,
         facts=_facts(card) if card else {},
         others=_others(card) if card else {},
@@ -110,7 +110,7 @@ def _notices(card: Scorecard, material: Material, batch: Batch) -> Iterator[str]
     # The limits are the exercise's own: they are no difference.
     if (own.level, own.selftest) != (common.level, common.selftest):
         kind = "Provisional: graded with weaker isolation." if view.weak(own) else "Graded apart."
-        yield f"{kind} {clean(own.sentence, 1000)}"
+        yield f"{kind} {sanitize(own.sentence, 1000)}"
     if card.partial:
         yield "Only a part of the exercise was checked."
     if material.missing:
@@ -153,7 +153,7 @@ def material(name: str) -> Material:
         return _read(exercise)
     except ArchprepError as error:
         # A results folder outlives the exercises: the scores can still be shown.
-        why = clean(error.message, 300)
+        why = sanitize(error.message, 300)
         return Material(missing=f"No rubric and no comparison with the starter: {why}")
 
 
@@ -189,7 +189,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _ours(value: Any) -> str:
-    return clean(str(value), 2000)
+    return sanitize(str(value), 2000)
 
 
 # ------------------------------------------------------------------ source and starter
@@ -220,9 +220,9 @@ def _listed(source: Mapping[str, str], starter: Mapping[str, str]) -> tuple[Numb
 def _invisible(source: Mapping[str, str]) -> Iterator[str]:
     """Files with characters that are not shown: such a file may do something else than it says."""
     for name, text in sorted(source.items()):
-        hidden = len(text.replace("\r\n", "\n")) - len(clean(text, len(text)))
+        hidden = len(text.replace("\r\n", "\n")) - len(sanitize(text, len(text)))
         if hidden > 0:
-            yield f"{clean(name, 300)} ({hidden})"
+            yield f"{sanitize(name, 300)} ({hidden})"
 
 
 def compare(source: Mapping[str, str], starter: Mapping[str, str]) -> Comparison:
@@ -242,7 +242,7 @@ def compare(source: Mapping[str, str], starter: Mapping[str, str]) -> Comparison
 
 
 def _names(names: set[str]) -> list[str]:
-    return [clean(name, 300) for name in sorted(names)]
+    return [sanitize(name, 300) for name in sorted(names)]
 
 
 def _diff(before: str, after: str) -> Iterator[tuple[str, str]]:
@@ -256,7 +256,7 @@ def _diff(before: str, after: str) -> Iterator[tuple[str, str]]:
 
 
 def _split(text: str) -> list[str]:
-    return clean(text, exports.WHOLE).split("\n")
+    return sanitize(text, exports.WHOLE).split("\n")
 
 
 # ------------------------------------------------------------------ discussion and rubric

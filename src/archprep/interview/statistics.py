@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from archprep.clean import clean
+from archprep.core.model import CriterionResult, Scorecard, State
+from archprep.core.sanitize import sanitize
 from archprep.interview.model import FORMAT, Result
-from archprep.model import CriterionResult, Scorecard, State
 
 FEWEST = 8  # candidates for a discrimination: of fewer the best 27 % are one or two
 _SHARE = 0.27  # of the candidates; the usual size of either group
@@ -121,8 +121,8 @@ def _exercise(name: str, results: Sequence[Result]) -> ExerciseStatistics:
     cards = [card for _, card in ranked]
     ids = dict.fromkeys(c.id for card in cards for c in card.criteria)
     return ExerciseStatistics(
-        exercise=clean(name, 40),
-        title=clean(cards[0].title, 200) if cards else "",
+        exercise=sanitize(name, 40),
+        title=sanitize(cards[0].title, 200) if cards else "",
         scores=_spread([float(card.score) for card in cards]),
         problems=len(parts) - len(cards),
         criteria=tuple(_criterion(one, ranked) for one in ids),
@@ -135,8 +135,8 @@ def _criterion(criterion: str, ranked: Sequence[tuple[float, Scorecard]]) -> Cri
     first = found[0][1]
     passed = sum(_passed(c) for _, c in verdicts)
     return CriterionStatistics(
-        id=clean(first.id, 100),
-        title=clean(first.title, 300),
+        id=sanitize(first.id, 100),
+        title=sanitize(first.title, 300),
         task=first.task,
         points=first.points,
         scored=len(verdicts),

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from archprep import intake
-from archprep.clean import clean
-from archprep.errors import ArchprepError, UsageError
+from archprep.core.errors import ArchprepError, UsageError
+from archprep.core.model import Reason
+from archprep.core.sanitize import sanitize
 from archprep.interview.model import NOT_GRADED, Graded
 from archprep.interview.results import FULL, kept_source
-from archprep.model import Reason
+from archprep.workspace import submission as intake
 
 if TYPE_CHECKING:
-    from archprep.judge import Session
-    from archprep.model import Exercise, Scorecard, Submission
+    from archprep.core.model import Exercise, Scorecard, Submission
+    from archprep.grading.session import Session
 
 _OUT_OF_ORDER = {Reason.TIMEOUT, Reason.MEMORY, Reason.OUTPUT, Reason.CRASH, Reason.PROTOCOL}
 
@@ -56,7 +56,7 @@ def grader(level: str) -> Iterator[Callable[[Job], Outcome]]:
     """Give what does the jobs; the modules it takes are imported before the first one comes."""
     import pytest  # noqa: F401
 
-    from archprep import grading, judge  # noqa: F401
+    from archprep.grading import api, session  # noqa: F401
 
     gc.freeze()  # what is imported stays: each collection would look at all of it
 
@@ -97,10 +97,12 @@ class _Room:
 
     def grade(self, submission: Submission, seed: int) -> Scorecard:
         """Grade what was frozen here."""
-        from archprep import judge
+        from archprep.grading import session
 
         if self._session is None:
-            opened = judge.opened(self._exercise, submission, level=self._level, stage=self._stage)
+            opened = session.opened(
+                self._exercise, submission, level=self._level, stage=self._stage
+            )
             self._session = self._opened.enter_context(opened)
         return self._session.grade(submission, seed=seed)
 
@@ -124,7 +126,9 @@ class _Grader:
         except Exception as e:  # noqa: BLE001 - a bug of archprep's is not the candidate's fault
             if isinstance(e, OSError) and e.errno in FULL:
                 return _full(job)
-            return _fault(job, f"archprep itself failed ({type(e).__name__}: {clean(str(e), 300)})")
+            return _fault(
+                job, f"archprep itself failed ({type(e).__name__}: {sanitize(str(e), 300)})"
+            )
 
     def _frozen(self, job: Job, folder: Path) -> Outcome:
         room = self._room(job.exercise)
@@ -166,7 +170,7 @@ class _Grader:
             self._leave(name)
 
     def _exercise(self, name: str) -> Exercise:
-        from archprep import catalog
+        from archprep.content import catalog
 
         if name not in self._exercises:
             self._exercises[name] = catalog.get(name)
@@ -199,7 +203,7 @@ def _source(submission: Submission) -> dict[str, str]:
 
 def _without_place(message: str, directory: Path) -> str:
     """Say the same whichever scratch folder it was unpacked to."""
-    place = clean(str(directory), 300)
+    place = sanitize(str(directory), 300)
     return message.replace(f"{place}/", "").replace(place, "what was handed in")
 
 

@@ -7,7 +7,7 @@ Importing this costs nothing: rich, jinja2 and msgspec are loaded by the functio
 from __future__ import annotations
 
 from archprep.report.html import to_html
-from archprep.report.jsonform import dumps, from_json, loads, to_json
+from archprep.report.json_format import dumps, from_json, loads, to_json
 from archprep.report.terminal import print_brief, print_scorecard
 
 __all__ = ["dumps", "from_json", "loads", "print_brief", "print_scorecard", "to_html", "to_json"]

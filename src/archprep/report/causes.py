@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from archprep.clean import clean
-from archprep.model import CriterionResult, Frame, Reason, Scorecard, State
+from archprep.core.model import CriterionResult, Frame, Reason, Scorecard, State
+from archprep.core.sanitize import sanitize
 from archprep.report.view import reason, unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from archprep.model import Limits
+    from archprep.core.model import Limits
 
     Repeat = Callable[[str], str] | str | None
 
@@ -100,9 +100,9 @@ def _block(scorecard: Scorecard, group: tuple[CriterionResult, ...], repeat: Rep
     if first.state is State.GRADER_ERROR:
         return Block(_FAULT, general=True, results=group, parts=_fault(first, group))
     general = len(group) > 1 or unwritten(first) or reason(first) == Reason.IMPORT
-    headline = _kind(first) if general else clean(first.title, 300)
+    headline = _kind(first) if general else sanitize(first.title, 300)
     parts = _told(scorecard.isolation.limits, group, named=general)
-    again = Part("Repeat", clean(_command(repeat, scorecard, first.id), 500), "command")
+    again = Part("Repeat", sanitize(_command(repeat, scorecard, first.id), 500), "command")
     return Block(headline, general=general, results=group, parts=(*parts, again))
 
 
@@ -139,7 +139,7 @@ def _fault(first: CriterionResult, group: tuple[CriterionResult, ...]) -> tuple[
 def _costs(group: tuple[CriterionResult, ...]) -> list[Part]:
     if len(group) == 1:
         return []
-    return [Part("Costs", ", ".join(clean(result.id, 100) for result in group))]
+    return [Part("Costs", ", ".join(sanitize(result.id, 100) for result in group))]
 
 
 def _observed(result: CriterionResult, limits: Limits, *, named: bool) -> str:
@@ -196,8 +196,8 @@ def _frames(group: tuple[CriterionResult, ...]) -> tuple[Frame, ...]:
 
 
 def _frame(frame: Frame) -> Frame:
-    file, function = clean(frame.file, 200), clean(frame.function, 200)
-    return Frame(file, frame.line, function, clean(frame.text, 1000).strip())
+    file, function = sanitize(frame.file, 200), sanitize(frame.function, 200)
+    return Frame(file, frame.line, function, sanitize(frame.text, 1000).strip())
 
 
 def _printed(output: str) -> str:
@@ -210,7 +210,7 @@ def _printed(output: str) -> str:
 
 
 def _whole(text: str | None) -> str:
-    return clean(text, WHOLE) if text else ""
+    return sanitize(text, WHOLE) if text else ""
 
 
 def _command(repeat: Repeat, scorecard: Scorecard, criterion: str) -> str:

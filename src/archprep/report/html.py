@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from archprep.clean import clean
+from archprep.core.files import PACKAGE
+from archprep.core.sanitize import sanitize
 from archprep.report import causes, view
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from archprep.model import Scorecard
+    from archprep.core.model import Scorecard
 
 _SOURCE = 1_000_000  # characters of one source file
 
@@ -33,12 +34,12 @@ def to_html(
     """
     files = numbered(source or {})
     return render(
-        "report.html.j2",
-        ("report.css",),
+        "report/report.html.j2",
+        ("report/report.css",),
         card=scorecard,
         files=files,
         file_of={name: number for number, (name, _) in enumerate(files)},
-        discussion=clean(discussion, _SOURCE).strip() if discussion else "",
+        discussion=sanitize(discussion, _SOURCE).strip() if discussion else "",
         public=public,
         **facts(scorecard, repeat),
     )
@@ -68,7 +69,7 @@ def facts(scorecard: Scorecard, repeat: causes.Repeat = None) -> dict[str, Any]:
         "blocks": blocks,
         "block_of": numbers,
         "tasks": list(view.tasks(scorecard)),
-        "title": f"{scorecard.exercise} {clean(scorecard.title, 200)}",
+        "title": f"{scorecard.exercise} {sanitize(scorecard.title, 200)}",
         "when": view.when(scorecard),
         "sums": view.sums(scorecard),
         "weak": view.weak(scorecard.isolation),
@@ -78,7 +79,7 @@ def facts(scorecard: Scorecard, repeat: causes.Repeat = None) -> dict[str, Any]:
 def numbered(source: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """Each file's lines, without the empty one after the last newline."""
     return [
-        (clean(name, 300), clean(text, _SOURCE).removesuffix("\n").split("\n"))
+        (sanitize(name, 300), sanitize(text, _SOURCE).removesuffix("\n").split("\n"))
         for name, text in sorted(source.items())
     ]
 
@@ -95,7 +96,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(word=view.word, plural=view.plural, clean=clean)
+    environment.globals.update(word=view.word, plural=view.plural, sanitize=sanitize)
     return environment
 
 
@@ -108,7 +109,6 @@ def _csp_hash(css: str) -> str:
 
 
 def text(name: str) -> str:
-    """A template, style sheet or script of this package."""
-    from importlib import resources
-
-    return resources.files("archprep").joinpath("templates", name).read_text("utf-8")
+    """A template, style sheet or script, named with its package: `report/report.css`."""
+    package, _, file = name.partition("/")
+    return (PACKAGE / package / "templates" / file).read_text("utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from archprep.clean import clean
-from archprep.model import CriterionResult, Reason, Scorecard, State
+from archprep.core.model import CriterionResult, Reason, Scorecard, State
+from archprep.core.sanitize import sanitize
 from archprep.report import causes, view
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ class _Sheet:
         dot = " · " if self.unicode else " - "
         facts = [f"seed {card.seed}", view.when(card), f"{card.duration_s:.1f} s"]
         self._row(
-            f"{card.exercise}  {clean(card.title, 100)}", dot.join(facts), style="bold", tail="dim"
+            f"{card.exercise}  {sanitize(card.title, 100)}",
+            dot.join(facts),
+            style="bold",
+            tail="dim",
         )
 
     def table(self) -> None:
@@ -102,7 +105,7 @@ class _Sheet:
     def block(self, block: causes.Block) -> None:
         self._line()
         look = _LOOKS[block.first.state]
-        name = clean(block.first.id, 100)
+        name = sanitize(block.first.id, 100)
         count = len(block.results)
         tail = name if count == 1 else f"{count} criteria, {block.points} points"
         self._row(f"{self._mark(look)} {block.headline}", tail, style=f"bold {look.style}", hang=2)
@@ -137,7 +140,7 @@ class _Sheet:
             self._wrapped(f"Counted apart: {passed} of {count} public examples passed.", 0)
         else:
             self._wrapped("The public examples, which `pytest` runs, are not among them.", 0, "dim")
-        self._wrapped(clean(card.isolation.sentence, 1000), 0, self._warn("dim"))
+        self._wrapped(sanitize(card.isolation.sentence, 1000), 0, self._warn("dim"))
         if view.weak(card.isolation):
             self._wrapped("Provisional: graded with weaker isolation.", 0, "yellow")
         self._line()
@@ -155,7 +158,7 @@ class _Sheet:
         time = f"  {result.duration_s:.2f} s" if self.verbose else ""
         earned = "?" if result.state is State.GRADER_ERROR else result.earned
         points = f"{earned}/{result.points}"
-        self._state(look, view.word(result), clean(result.title, 300) + time, points)
+        self._state(look, view.word(result), sanitize(result.title, 300) + time, points)
 
     def _blocked(self, task: view.TaskView) -> None:
         if not task.blocked:
@@ -167,7 +170,7 @@ class _Sheet:
         self._state(look, "blocked", f"{what}: {task.why_blocked}", f"0/{points}")
         if self.verbose:
             for result in task.blocked:
-                self._wrapped(clean(result.title, 300), 4 + _WORD, "dim")
+                self._wrapped(sanitize(result.title, 300), 4 + _WORD, "dim")
 
     def _state(self, look: _Look, word: str, title: str, points: str) -> None:
         head = f"  {self._mark(look)} {word}".ljust(4 + _WORD)
@@ -278,7 +281,7 @@ def _next_steps(card: Scorecard) -> Iterator[tuple[str, str]]:
     if broken:
         yield f"archprep check {name}", "once it can be imported"
     elif open_ones:
-        yield f"archprep hint {name} {clean(open_ones[0].id, 100)}", "where to start"
+        yield f"archprep hint {name} {sanitize(open_ones[0].id, 100)}", "where to start"
     if card.partial and not broken:
         yield f"archprep check {name}", "the whole exercise"
     elif card.passed:

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archprep.clean import clean
-from archprep.model import CriterionResult, Reason, Scorecard, State
+from archprep.core.model import CriterionResult, Reason, Scorecard, State
+from archprep.core.sanitize import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archprep.model import Isolation, TaskResult
+    from archprep.core.model import Isolation, TaskResult
 
 WORDS = {
     State.PASSED: "passed",
@@ -59,7 +59,7 @@ def tasks(scorecard: Scorecard) -> Iterator[TaskView]:
         blocked = tuple(result for result in mine if result.state is State.BLOCKED)
         why = next((result.reason for result in blocked if result.reason), None)
         ran = tuple(result for result in mine if result.state is not State.BLOCKED)
-        yield TaskView(task, clean(task.title, 300), ran, blocked, clean(why or _NEEDS, 300))
+        yield TaskView(task, sanitize(task.title, 300), ran, blocked, sanitize(why or _NEEDS, 300))
 
 
 def sums(scorecard: Scorecard) -> str:
@@ -79,7 +79,7 @@ def weak(isolation: Isolation) -> bool:
 
 def when(scorecard: Scorecard) -> str:
     """The start of the attempt, readable: 2026-03-01 10:15 UTC."""
-    text = clean(scorecard.started_at, 40)
+    text = sanitize(scorecard.started_at, 40)
     match = re.match(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)", text)
     return f"{match[1]} {match[2]} UTC" if match else text
 

@@ -16,28 +16,31 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import Request  # noqa: TC002 (FastAPI reads the annotations)
 
-from archprep import screen
-from archprep.clean import clean
-from archprep.errors import ArchprepError, UsageError
+from archprep.core import terminal
+from archprep.core.errors import ArchprepError, UsageError
+from archprep.core.sanitize import sanitize
 from archprep.interview import pages, statistics
 from archprep.interview.results import dumps
 from archprep.report import html
-from archprep.review import beside, charts, exports, final, listing, views
-from archprep.review.desk import Desk, subject
+from archprep.review import charts, exports, final, listing, side_by_side, views
 from archprep.review.listing import Query
 from archprep.review.marks import Stale
+from archprep.review.page_context import Desk, subject
 from archprep.review.saving import Saving
 
 if TYPE_CHECKING:
-    from archprep.review.desk import Snapshot
     from archprep.review.marks import Marks
-    from archprep.review.reading import Reading, Row
+    from archprep.review.page_context import Snapshot
+    from archprep.review.results_reader import Reading, Row
     from archprep.review.security import Access
 
 _STATIC = {
-    "review.css": (("report.css", "interview.css", "review.css"), "text/css"),
-    "review.js": (("review.js",), "text/javascript"),
-    "icon.svg": (("icon.svg",), "image/svg+xml"),
+    "review.css": (
+        ("report/report.css", "interview/interview.css", "review/review.css"),
+        "text/css",
+    ),
+    "review.js": (("review/review.js",), "text/javascript"),
+    "icon.svg": (("review/icon.svg",), "image/svg+xml"),
 }
 # An image has no page around it: what stands in the SVG is all the style it has.
 _IMAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -56,7 +59,7 @@ def make(reading: Reading, marks: Marks, access: Access, reviewer: str) -> FastA
     def explain(request: Request, error: Exception) -> Response:
         status, message = _explained(error)
         heading = HTTPStatus(status).phrase.capitalize()
-        return desk.page(request, "review_error.html.j2", status, heading=heading, message=message)
+        return desk.page(request, "review/error.html.j2", status, heading=heading, message=message)
 
     for kind in (ArchprepError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, explain)
@@ -75,7 +78,7 @@ def _explained(error: Exception) -> tuple[int, str]:
         if not isinstance(error, UsageError | Stale):
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         return status, f"{error.message} {error.tip or ''}".strip()
-    screen.unexpected(error)
+    terminal.unexpected(error)
     return (
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "archprep itself failed. The terminal in which it runs says where the details are.",
@@ -121,7 +124,7 @@ class _Pages:
         names = statistics.exercises([row.result for row in snapshot.rows])
         return self._desk.page(
             request,
-            "review_list.html.j2",
+            "review/list.html.j2",
             listed=listed,
             shown=[(r, pages.row(r.result, names), _changed(r, snapshot)) for r in listed.rows],
             query=query,
@@ -139,7 +142,7 @@ class _Pages:
         """What the batch says about the exercises."""
         return self._desk.page(
             request,
-            "review_statistics.html.j2",
+            "review/statistics.html.j2",
             statistics=self._reading.statistics(),
             fewest=statistics.FEWEST,
             spread=pages.spread,
@@ -183,7 +186,7 @@ class _Pages:
         )
         return self._desk.page(
             request,
-            "review_candidate.html.j2",
+            "review/candidate.html.j2",
             query=query,
             before=before,
             after=after,
@@ -196,12 +199,12 @@ class _Pages:
     def printed(self, slug: str, request: Request) -> Response:
         """One clean page for each exercise, then the source."""
         about = self._desk.about(slug)
-        return self._desk.page(request, "review_print.html.j2", earlier=None, **about)
+        return self._desk.page(request, "review/print.html.j2", earlier=None, **about)
 
     def earlier(self, slug: str, number: _Number, request: Request) -> Response:
         """A grading that was put aside, in the same form."""
         about = self._desk.about_earlier(slug, number)
-        return self._desk.page(request, "review_print.html.j2", earlier=number, **about)
+        return self._desk.page(request, "review/print.html.j2", earlier=number, **about)
 
     def history(self, slug: str, request: Request) -> Response:
         """Every change of a mark, the newest first, each with a way back."""
@@ -209,8 +212,8 @@ class _Pages:
         targets = dict.fromkeys(mark.target for mark in changes)
         return self._desk.page(
             request,
-            "review_history.html.j2",
-            name=clean(result.received.name, 200),
+            "review/history.html.j2",
+            name=sanitize(result.received.name, 200),
             slug=slug,
             changes=changes,
             outdated={mark.number for mark in final.final(result, changes).outdated},
@@ -234,14 +237,14 @@ class _Pages:
         reference = views.reference(exercise)
         return self._desk.page(
             request,
-            "review_source.html.j2",
+            "review/source.html.j2",
             slug=slug,
-            exercise=clean(exercise, 40),
+            exercise=sanitize(exercise, 40),
             title=views.material(exercise).title,
-            name=clean(result.received.name, 200),
+            name=sanitize(result.received.name, 200),
             reference=bool(reference),
             whole=_is_whole(request),
-            pairs=beside.pairs(views.written(graded), reference, whole=_is_whole(request)),
+            pairs=side_by_side.pairs(views.written(graded), reference, whole=_is_whole(request)),
         )
 
     def compare(self, request: Request) -> Response:
@@ -254,7 +257,7 @@ class _Pages:
         left, right = [_part(side, exercise) for side in sides] if exercise else (None, None)
         return self._desk.page(
             request,
-            "review_compare.html.j2",
+            "review/compare.html.j2",
             rows=self._reading.rows(),
             sides=sides,
             unknown=unknown,
@@ -274,7 +277,7 @@ class _Pages:
         slugs |= {row.slug: row.slug for row in rows}
         found = {text: slugs.get(text) or slugs.get(text.casefold()) for text in asked_for}
         known = dict.fromkeys(slug for slug in found.values() if slug)
-        unknown = [clean(text, 80) for text, slug in found.items() if not slug]
+        unknown = [sanitize(text, 80) for text, slug in found.items() if not slug]
         return [self._desk.about(slug) for slug in known], unknown
 
     def static(self, name: str) -> Response:
@@ -317,11 +320,11 @@ def _is_whole(request: Request) -> bool:
     return request.query_params.get("whole") == "1"
 
 
-def _pairs(sides: list[dict[str, Any]], exercise: str, *, whole: bool) -> list[beside.Pair]:
+def _pairs(sides: list[dict[str, Any]], exercise: str, *, whole: bool) -> list[side_by_side.Pair]:
     if not exercise:
         return []
     left, right = (_written(side, exercise) for side in sides)
-    return beside.pairs(left, right, whole=whole)
+    return side_by_side.pairs(left, right, whole=whole)
 
 
 def _written(side: dict[str, Any], exercise: str) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ import pygal
 from pygal.etree import etree
 from pygal.style import Style
 
-from archprep.clean import clean
+from archprep.core.sanitize import sanitize
 from archprep.interview.statistics import CriterionStatistics
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _BELOW = "rect below"  # the class of a bar below zero
 _TOOLTIPS = "plot tooltip-overlay"
 _NOTHING = "Nothing was scored."
 
-_NOT_XML = re.compile("[\ufffe\uffff]")  # what clean() leaves and XML forbids
+_NOT_XML = re.compile("[\ufffe\uffff]")  # what sanitize() leaves and XML forbids
 
 # The colours of report.css. A picture does not see the page that it stands in.
 _CSS = f"""
@@ -129,7 +129,7 @@ def _beside(root: Element) -> Element:
 
 def _shortened(title: str) -> str:
     """One line, cut between words."""
-    text = " ".join(_NOT_XML.sub("", clean(title, 300)).split())
+    text = " ".join(_NOT_XML.sub("", sanitize(title, 300)).split())
     if len(text) <= _TITLE:
         return text
     head = text[:_TITLE]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from archprep.clean import clean
+from archprep.core.model import State
+from archprep.core.sanitize import sanitize
 from archprep.interview.exports import cell
 from archprep.interview.model import Batch
-from archprep.model import State
 from archprep.review.final import MARKS, Criterion, Exercise, Final
 from archprep.review.marks import LONGEST, Mark
 
@@ -136,7 +136,7 @@ def _signed(mark: Mark) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    return clean(text, _WHOLE)
+    return sanitize(text, _WHOLE)
 
 
 # ------------------------------------------------------------------ the table

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from archprep.core.model import CriterionResult
 from archprep.interview.model import Graded, Received, Result
-from archprep.model import CriterionResult
 from archprep.review.marks import Kind, Mark, Target
 
 # What an interviewer gives the answer to one point of the rubric.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from archprep.errors import UsageError
+from archprep.core.errors import UsageError
 from archprep.review.marks import Kind, Target
 from archprep.review.security import MOST_TARGET
 

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from archprep.clean import clean
-from archprep.review import reading
-from archprep.review.reading import Row
+from archprep.core.sanitize import sanitize
+from archprep.review import results_reader
+from archprep.review.results_reader import Row
 
-KINDS: tuple[str, ...] = reading.KINDS  # the flags to choose from, in the order they are offered
+KINDS: tuple[str, ...] = (
+    results_reader.KINDS
+)  # the flags to choose from, in the order they are offered
 PAGE = 200  # rows
 
 _LONGEST = 200  # characters of a text that is looked for
@@ -80,7 +82,7 @@ class Query:
         return cls(
             sort=sort if sort in SORTS or _EXERCISE.fullmatch(sort) else "score",
             reverse=parameters.get("reverse") == "1",
-            text=" ".join(clean(parameters.get("text", "")[:_LONGEST]).split()),
+            text=" ".join(sanitize(parameters.get("text", "")[:_LONGEST]).split()),
             kind=_one_of(KINDS, parameters.get("kind")),
             marked=_one_of(("yes", "no"), parameters.get("marked")),
             page=int(page) if _PAGE.fullmatch(page) else 1,

@@ -24,8 +24,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 
-from archprep.clean import clean
-from archprep.errors import UsageError
+from archprep.core.errors import UsageError
+from archprep.core.sanitize import sanitize
 from archprep.interview.results import shown
 
 VERSION = 1
@@ -213,7 +213,7 @@ def _why_not(path: Path, error: DBAPIError) -> str:
         return f"The disk is full: {shown(path)} cannot be written."
     if _code(error) in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return f"{shown(path)} cannot be written: the file or its folder is read-only."
-    return f"{shown(path)} cannot be written: {clean(str(error.orig), 200)}."
+    return f"{shown(path)} cannot be written: {sanitize(str(error.orig), 200)}."
 
 
 def _unsaved(path: Path, error: DBAPIError) -> UsageError:
@@ -238,7 +238,7 @@ def _unreadable(path: Path, error: DBAPIError | OSError) -> UsageError:
         )
     why = error.orig if isinstance(error, DBAPIError) else error.strerror
     return UsageError(
-        f"The marks in {shown(path)} cannot be read: {clean(str(why), 200)}.",
+        f"The marks in {shown(path)} cannot be read: {sanitize(str(why), 200)}.",
         tip="Bring the file back or make it readable, then try again.",
     )
 

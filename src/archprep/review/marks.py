@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from archprep.clean import clean
-from archprep.errors import ArchprepError, UsageError
+from archprep.core.errors import ArchprepError, UsageError
+from archprep.core.sanitize import sanitize
 from archprep.review.markfile import MarkFile, ReadOnly, Row
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ def _written(text: str) -> str:
 
 
 def _name(who: str) -> str:
-    return " ".join(clean(who).split())[:_LONGEST_NAME].strip() or "unnamed"
+    return " ".join(sanitize(who).split())[:_LONGEST_NAME].strip() or "unnamed"
 
 
 def _now() -> str:

@@ -11,18 +11,18 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import Request  # noqa: TC002 (FastAPI reads the annotations)
 
-from archprep.clean import clean
-from archprep.errors import ArchprepError
+from archprep.core.errors import ArchprepError
+from archprep.core.sanitize import sanitize
 from archprep.review import views
-from archprep.review.desk import subject
 from archprep.review.final import MARKS
 from archprep.review.forms import MarkForm, ReviewerForm, UndoForm
 from archprep.review.listing import Query
 from archprep.review.marks import Kind, Stale
+from archprep.review.page_context import subject
 
 if TYPE_CHECKING:
     from archprep.interview.model import Result
-    from archprep.review.desk import Desk
+    from archprep.review.page_context import Desk
 
 _BY_SCRIPT = "x-requested-with"  # a header that no form of another site can send
 
@@ -60,7 +60,7 @@ class Saving:
         except ArchprepError as error:
             return self._not_saved(request, sent, error, most, result)
         if _BY_SCRIPT in request.headers:
-            return JSONResponse({"version": mark.version, "said": f"Saved by {clean(mark.who)}"})
+            return JSONResponse({"version": mark.version, "said": f"Saved by {sanitize(mark.who)}"})
         return _back(sent)
 
     def _not_saved(
@@ -69,7 +69,7 @@ class Saving:
         stale = isinstance(error, Stale)
         return self._desk.page(
             request,
-            "review_conflict.html.j2",
+            "review/conflict.html.j2",
             HTTPStatus.CONFLICT if stale else HTTPStatus.UNPROCESSABLE_ENTITY,
             error=error,
             stale=stale,
@@ -78,7 +78,7 @@ class Saving:
             most=most,
             subject=subject(sent.target, result),
             digest=result.received.digest,
-            name=clean(result.received.name, 200),
+            name=sanitize(result.received.name, 200),
         )
 
     def undo(self, sent: Annotated[UndoForm, Form()], request: Request) -> Response:

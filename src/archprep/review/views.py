@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from archprep import catalog
-from archprep.clean import clean
-from archprep.errors import ArchprepError
-from archprep.intake import DISCUSSION
+from archprep.content import catalog
+from archprep.core.errors import ArchprepError
+from archprep.core.sanitize import sanitize
 from archprep.interview import sections
 from archprep.report import view
 from archprep.review.marks import Kind, Mark, Target
+from archprep.workspace.submission import DISCUSSION
 
 if TYPE_CHECKING:
+    from archprep.core.model import CriterionResult
     from archprep.interview.model import Batch, Graded, Result
     from archprep.interview.sections import Material, Section
-    from archprep.model import CriterionResult
     from archprep.report.causes import Block
     from archprep.report.view import TaskView
     from archprep.review import final as finals
@@ -255,7 +255,7 @@ def _compared(left: Judged | None, right: Judged | None) -> Compared:
     known = left or right
     assert known is not None
     result = known.result
-    return Compared(clean(result.title, 300), result.points, result.task, left, right)
+    return Compared(sanitize(result.title, 300), result.points, result.task, left, right)
 
 
 # ------------------------------------------------------------------ earlier gradings
@@ -279,7 +279,7 @@ def earlier(found: Sequence[tuple[int, Result]], now: Result) -> list[Earlier]:
 def _earlier(number: int, then: Result, now: Result) -> Earlier:
     cards = [graded.scorecard for graded in then.graded]
     scores = [
-        (clean(graded.exercise, 40), f"{card.score}/{card.max_score}" if card else "not graded")
+        (sanitize(graded.exercise, 40), f"{card.score}/{card.max_score}" if card else "not graded")
         for graded, card in zip(then.graded, cards, strict=True)
     ]
     when = next((view.when(card) for card in cards if card), "")

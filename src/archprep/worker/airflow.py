@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from . import airflow_changed, airflow_facts, airflow_noted
+from . import airflow_patches as airflow_changed
+from . import airflow_run_log as airflow_noted
+from . import airflow_structure as airflow_facts
 
 HOME = "AIRFLOW_HOME"
 TEMPLATE = "ARCHPREP_AIRFLOW_TEMPLATE"  # the path of a migrated, empty metadata database

@@ -14,7 +14,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import protocol, raised
+from . import exceptions as raised
+from . import protocol
 from .stubs import Channel, Stub
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ from types import ModuleType
 
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
-from archprep.worker import airflow, airflow_facts, scenario
+from archprep.worker import airflow, airflow_structure, scenario
 from archprep.worker.stubs import FakeError
 
 DATE = "2025-03-01T00:00:00+00:00"
@@ -41,7 +41,7 @@ def parse(vault):
     sys.addaudithook(notice)
     dag = loaded()
     noticing = []
-    return airflow_facts.of_dag(dag)
+    return airflow_structure.of_dag(dag)
 
 
 def play(vault):

@@ -1,0 +1,1 @@
+"""The exercises as data: catalog, manifests, declared criteria, wrong answers."""

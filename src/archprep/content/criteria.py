@@ -1,0 +1,53 @@
+"""What the graders of an exercise declare, read from their text without running them.
+
+So that ids can be completed and hints found without importing pytest.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archprep.core.model import Exercise
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One declared criterion; `hint` is its section of hints.md."""
+
+    id: str
+    title: str
+    task: int
+    points: int
+    hint: str
+
+
+def declared(exercise: Exercise) -> list[Criterion]:
+    """Return the criteria of an exercise in the order of its tasks."""
+    found = [
+        criterion
+        for path in sorted(exercise.grader_dir.glob("test_*.py"))
+        for criterion in _in(ast.parse(path.read_text()))
+    ]
+    return sorted(found, key=lambda c: c.task)
+
+
+def name_of(function: str) -> str:
+    """Return a criterion's id: test_denied_not_counted is denied-not-counted."""
+    return function.removeprefix("test_").replace("_", "-")
+
+
+def _in(module: ast.Module) -> Iterator[Criterion]:
+    for function in module.body:
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for decorator in function.decorator_list:
+            if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "criterion":
+                values = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
+                yield Criterion(
+                    name_of(function.name), ast.literal_eval(decorator.args[0]), **values
+                )

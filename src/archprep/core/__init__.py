@@ -1,0 +1,1 @@
+"""What every package shares: the values, the errors, the cleaning of untrusted text."""

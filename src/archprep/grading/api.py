@@ -1,0 +1,264 @@
+"""What a grader imports: declare criteria, observe the candidate, compare, say why.
+
+    @scenario
+    def burst(candidate, rng):
+        plan = draw_plan(rng)
+        return plan, candidate.observe("replay", plan=plan, returns=list[bool])
+
+    @criterion("Denied requests do not use up the window", task=1, points=8, hint="denied")
+    def test_denied_not_counted(burst):
+        plan, seen = burst
+        assert_same(seen, model(plan), says="after a burst of denials the window opens on time")
+
+Runs in the judge. Nothing of it, and no expected value, ever reaches the sandbox.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from archprep.core.errors import CandidateError
+from archprep.core.model import Reason
+from archprep.core.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from archprep.grading.candidate import Candidate
+    from archprep.sandbox.services.redis_server import RedisServer
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+SHOWN = 400  # characters of a value on either side of a difference
+
+
+@contextmanager
+def redis_server(candidate: Candidate) -> Iterator[RedisServer]:
+    """Run a real server, in a sandbox of its own, as long as the block lasts.
+
+    What the judge's connection cannot do any more is the candidate's doing: CandidateError.
+    """
+    from redis import RedisError
+
+    from archprep.sandbox.services import redis_server
+
+    with redis_server.running(candidate.profile) as server:
+        try:
+            yield server
+        except RedisError as e:
+            text = f"left a server that no longer answers the judge ({sanitize(str(e), 200)})"
+            raise CandidateError(Reason.PROTOCOL, text) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the decorator says of a criterion."""
+
+    title: str
+    task: int
+    points: int
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fake:
+    """Marks an input of a probe that lives in the judge: see design rule 3."""
+
+    target: Any
+    told: tuple[str, ...] = ()
+
+
+class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not an error
+    """The behaviour differs from what the brief asks for."""
+
+    def __init__(
+        self, expected: str, observed: str, given: str | None, difference: str | None = None
+    ) -> None:
+        super().__init__(expected)
+        self.expected, self.observed, self.given, self.difference = (
+            expected,
+            observed,
+            given,
+            difference,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A scenario that needs nothing but the candidate: it may play while others do."""
+
+    play: Callable[[int, dict[str, Any]], Any]
+    waits: bool  # more than it works: it starts first, and the others play meanwhile
+
+
+AHEAD: dict[tuple[str, str], Ahead] = {}  # by module and name
+SECONDS: dict[tuple[str, str], float] = {}  # that a scenario has played
+
+
+class _Tally(threading.local):
+    made = 0
+
+
+# Counts the comparisons of the running criterion: one that compares nothing proves nothing.
+Tally = _Tally()
+
+
+def criterion(title: str, *, task: int, points: int, hint: str) -> Callable[[F], F]:
+    """Declare a test function to be one graded behaviour; `hint` names a section of hints.md."""
+
+    def declare(function: F) -> F:
+        function.criterion = Declared(title, task, points, hint)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def scenario(function: Callable[..., Any] | None = None, *, waits: bool = False) -> Any:
+    """Make a fixture that plays once and feeds every criterion that asks for it.
+
+    Its `rng` depends on the seed and its name alone, so that one criterion repeats exactly.
+    `waits`: it spends its time waiting, so where several play at once it starts first.
+    """
+    if function is None:
+        return partial(scenario, waits=waits)
+    name = function.__name__
+    key = (function.__module__, name)
+    needed = [p for p in inspect.signature(function).parameters if p != "rng"]
+    drawn = "rng" in inspect.signature(function).parameters
+
+    def play(seed: int, inputs: dict[str, Any]) -> Any:
+        if drawn:
+            inputs["rng"] = random_for(seed, name)
+        if "candidate" in inputs:
+            inputs["candidate"].playing = name  # now: other scenarios may have played for it
+        began = time.monotonic()
+        try:
+            return function(**inputs)
+        finally:
+            SECONDS[key] = time.monotonic() - began
+
+    def fixture(request: pytest.FixtureRequest) -> Any:
+        under_way = request.config.archprep_ahead.get(key)  # type: ignore[attr-defined]
+        if under_way is not None:
+            return under_way.result()
+        inputs = {p: request.getfixturevalue(p) for p in needed}
+        return play(request.config.archprep_seed, inputs)  # type: ignore[attr-defined]
+
+    if needed == ["candidate"]:
+        AHEAD[key] = Ahead(play, waits)
+    return pytest.fixture(scope="module", name=name)(fixture)
+
+
+@pytest.fixture(scope="session")
+def candidate(request: pytest.FixtureRequest) -> Any:
+    """Return the submission as it behaves in the sandbox (`judge.Candidate`)."""
+    return request.config.archprep_candidate  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Return the randomness of this criterion."""
+    return random_for(request.config.archprep_seed, request.function.__name__)  # type: ignore[attr-defined]
+
+
+def random_for(seed: int, name: str) -> random.Random:
+    """Return the source of randomness of one criterion or scenario."""
+    return random.Random(f"{seed}/{name}")  # noqa: S311 - repeatable on purpose; the seed is the secret
+
+
+def fake(target: Any, *, told: tuple[str, ...] = ()) -> Fake:
+    """Keep `target` in the judge; the probe gets a stub whose method calls are frames.
+
+    Calls of the methods in `told` inform the judge, in order, but are not answered, and arrive
+    with the next call that is: for what needs no reply and no instant of the judge's clock.
+    """
+    return Fake(target, told)
+
+
+def expect(condition: bool, *, expected: str, observed: str, given: str | None = None) -> None:  # noqa: FBT001
+    """Fail the criterion unless `condition`; the sentences are what the candidate reads."""
+    Tally.made += 1
+    if not condition:
+        raise Unmet(expected, observed, given)
+
+
+def assert_same(observed: Any, expected: Any, *, says: str, given: str | None = None) -> None:
+    """Fail the criterion unless both are the same in value and in type, all the way down.
+
+    `says` states the expected behaviour; the first difference is shown, never cut in its middle.
+    """
+    Tally.made += 1
+    path = difference(observed, expected)
+    if path is None:
+        return
+    there, wanted = _at(observed, path), _at(expected, path)
+    detail = _shape(there, wanted)
+    if detail is None and path:
+        detail = f"expected {_show(wanted)}, observed {_show(there)}"
+    if detail is not None and path:
+        detail = f"at {''.join(f'[{step!r}]' for step in path)}: {detail}"
+    raise Unmet(f"{says}: {_show(expected)}", _show(observed), given, detail)
+
+
+def difference(a: Any, b: Any) -> tuple[Any, ...] | None:
+    """Return the path to the first difference, () at the top, None when there is none.
+
+    Types count: True is not 1 and 1.0 is not 1. Of sequences the common part counts first.
+    """
+    if type(a) is not type(b):
+        return ()
+    if isinstance(a, dict):
+        if a.keys() != b.keys():
+            return ()
+        return _first_difference((k, a[k], b[k]) for k in b)
+    if isinstance(a, list | tuple):
+        inside = _first_difference((i, x, y) for i, (x, y) in enumerate(zip(a, b, strict=False)))
+        return () if inside is None and len(a) != len(b) else inside
+    return None if a == b else ()
+
+
+def _first_difference(triples: Any) -> tuple[Any, ...] | None:
+    for step, x, y in triples:
+        path = difference(x, y)
+        if path is not None:
+            return (step, *path)
+    return None
+
+
+def _shape(there: Any, wanted: Any) -> str | None:
+    """Say what is missing or too much, where the rest is the same: long values are cut."""
+    if type(there) is not type(wanted):
+        return None
+    if isinstance(wanted, list | tuple):
+        same = min(len(there), len(wanted))
+        rest = there[same:] or wanted[same:]
+        which = "too much" if len(there) > same else "missing"
+        return f"the first {same} are as expected, then {which}: {_show(rest)}"
+    if isinstance(wanted, dict):
+        missing, more = [*(wanted.keys() - there.keys())], [*(there.keys() - wanted.keys())]
+        said = [f"missing: {_show(missing)}"] * bool(missing)
+        return ", ".join(said + [f"too much: {_show(more)}"] * bool(more))
+    return None
+
+
+def _at(value: Any, path: tuple[Any, ...]) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return (
+        text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"
+    )

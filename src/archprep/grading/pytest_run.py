@@ -1,0 +1,294 @@
+"""Runs an exercise's graders with pytest and keeps a result for each criterion.
+
+pytest never sees the submission: graders ask a `Candidate`, which asks the sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from archprep.content import catalog, criteria
+from archprep.core.errors import ContentError, UsageError
+from archprep.core.model import CriterionResult, Exercise, State
+from archprep.core.sanitize import sanitize
+from archprep.grading import verdicts
+
+if TYPE_CHECKING:
+    import pytest
+
+    from archprep.grading.api import Declared
+    from archprep.grading.candidate import Candidate
+
+TOTAL = 100
+# Criteria done, criteria in all, and what has just been found out, in words.
+Progress = Callable[[int, int, str], None]
+
+_INI = Path(__file__).with_name("grader.ini")
+_PLUGINS_NOT_NEEDED = (
+    "terminal cacheprovider doctest junitxml pastebin stepwise faulthandler logging capture "
+    "debugging setuponly setupplan unittest tmpdir monkeypatch recwarn warnings "
+    "unraisableexception threadexception"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which criteria to grade; both None: all of them."""
+
+    task: int | None = None
+    criterion: str | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether some criteria are left out."""
+        return self.task is not None or self.criterion is not None
+
+
+ALL = Wanted()
+
+
+class Run:
+    """One pytest run over an exercise's graders; is itself the plugin that pytest calls."""
+
+    def __init__(
+        self,
+        exercise: Exercise,
+        seed: int,
+        candidate: Candidate,
+        wanted: Wanted,
+        progress: Progress | None,
+    ) -> None:
+        self._exercise = exercise
+        self._seed = seed
+        self._candidate = candidate
+        self._wanted = wanted
+        self._progress = progress
+        self._declared: dict[str, Declared] = {}
+        self._selected: list[str] = []
+        self._results: dict[str, CriterionResult] = {}
+        self._broken: list[str] = []
+        self._unknown: UsageError | None = None
+        self._hints = catalog.hints(exercise)
+        self._pool: ThreadPoolExecutor | None = None
+        self._ahead: dict[tuple[str, str], Future[Any]] = {}
+
+    def execute(self) -> None:
+        """Collect and run; ContentError when the graders do not add up."""
+        import pytest
+
+        from archprep.grading import api
+
+        folder = self._exercise.grader_dir
+        args = ["-c", str(_INI), f"--rootdir={folder.parent}", "--import-mode=importlib"]
+        # Without it pytest imports each conftest.py above the graders, up to the file system's
+        # root: a workspace that holds the virtual environment is such a place.
+        args += ["--noconftest", "--assert=plain"]
+        args += [a for name in _PLUGINS_NOT_NEEDED for a in ("-p", f"no:{name}")]
+        with _quiet_pytest(), _forgotten_modules(folder), self._several_at_once():
+            code = pytest.main([*args, str(folder)], plugins=[self, api])
+        if code == pytest.ExitCode.INTERRUPTED and not self._broken:
+            raise KeyboardInterrupt
+        if self._unknown:
+            raise self._unknown
+        if self._broken:
+            raise ContentError(
+                f"The graders of {self._exercise.id} cannot be used: {self._broken[0]}"
+            )
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            raise ContentError(
+                f"pytest could not run the graders of {self._exercise.id} ({code!r})."
+            )
+
+    def results(self) -> tuple[CriterionResult, ...]:
+        """Return a result for each criterion that was asked for, in the order of the tasks."""
+        return tuple(self._results.get(name) or self._unrecorded(name) for name in self._selected)
+
+    # -- pytest's hooks -------------------------------------------------------------------
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give the fixtures of `grading` what they hand out."""
+        config.archprep_seed = self._seed  # type: ignore[attr-defined]
+        config.archprep_candidate = self._candidate  # type: ignore[attr-defined]
+        config.archprep_ahead = self._ahead  # type: ignore[attr-defined]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember that a grader cannot even be imported."""
+        if report.failed:
+            self._broken.append(str(report.longrepr))
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Take stock of what is declared, and keep what is wanted."""
+        for item in items:
+            declared = getattr(getattr(item, "function", None), "criterion", None)
+            name = _id(item)
+            if declared is None or name in self._declared:
+                self._broken.append(f"{name} is not a criterion, or is there twice")
+            else:
+                self._declared[name] = declared
+        self._check_declarations()
+        items.sort(key=lambda item: self._declared[_id(item)].task if not self._broken else 0)
+        items[:] = [] if self._broken else [i for i in items if self._is_wanted(_id(i))]
+        self._selected = [_id(i) for i in items]
+        if not items and not self._broken:
+            self._unknown = self._nothing_wanted()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the scenarios of what is wanted in their order, where several play at once."""
+        from archprep.grading.api import AHEAD
+
+        if self._pool is None:
+            return
+        wanted = dict.fromkeys(
+            (item.module.__name__, name)  # type: ignore[attr-defined]
+            for item in session.items
+            for name in getattr(item, "fixturenames", ())
+        )
+        keys = [key for key in wanted if key in AHEAD]
+        for key in sorted(keys, key=lambda key: not AHEAD[key].waits):
+            inputs = {"candidate": self._candidate}
+            self._ahead[key] = self._pool.submit(AHEAD[key].play, self._seed, inputs)
+
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> pytest.TestReport:
+        """Record the verdict; here it is made, and nowhere else."""
+        import pytest
+
+        error = call.excinfo.value if call.excinfo else None
+        if call.when == "call" or (call.when == "setup" and error is not None):
+            self._record(item, error, call.duration)
+        # Our own report: pytest's renders a traceback for each failure, which nobody reads here
+        # and which costs more than all else.
+        outcome: Literal["passed", "failed"] = "passed" if error is None else "failed"
+        when = "setup" if call.when == "collect" else call.when
+        return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when)
+
+    @contextmanager
+    def _several_at_once(self) -> Iterator[None]:
+        if self._exercise.at_once == 1:
+            yield
+            return
+        self._pool = ThreadPoolExecutor(self._exercise.at_once)
+        try:
+            yield
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _record(self, item: pytest.Item, error: BaseException | None, duration: float) -> None:
+        from archprep.grading.api import Tally
+
+        name = _id(item)
+        blank = replace(self._blank(name), duration_s=round(duration + _played(item), 4))
+        compared = Tally.made > 0
+        result = verdicts.of(blank, error, compared=compared, prints=self._prints_of(item))
+        self._results[name] = result
+        if self._progress is not None:
+            said = f"{result.state.value.replace('_', ' ')}: {name}"
+            self._progress(len(self._results), len(self._selected), said)
+
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Begin a criterion."""
+        from archprep.grading.api import Tally
+
+        Tally.made = 0  # what a scenario compared does not prove this criterion
+        self._candidate.playing = item.name
+
+    def _prints_of(self, item: pytest.Item) -> str:
+        played = [*getattr(item, "fixturenames", ()), item.name]
+        return "".join(self._candidate.prints.get(name, "") for name in played)
+
+    def _blank(self, name: str) -> CriterionResult:
+        declared = self._declared[name]
+        hints = self._hints.get(declared.hint) or [""]
+        return CriterionResult(
+            name,
+            declared.title,
+            declared.task,
+            declared.points,
+            0,
+            State.GRADER_ERROR,
+            hint=hints[0] or None,
+        )
+
+    def _unrecorded(self, name: str) -> CriterionResult:
+        return replace(self._blank(name), reason="the grader ended without a verdict")
+
+    def _check_declarations(self) -> None:
+        total = sum(d.points for d in self._declared.values())
+        tasks = {t.number for t in self._exercise.tasks}
+        if total != TOTAL:
+            self._broken.append(f"the points of the criteria add up to {total}, not {TOTAL}")
+        if {d.task for d in self._declared.values()} != tasks:
+            self._broken.append(
+                "each task needs a criterion, and each criterion a task of exercise.yaml"
+            )
+        if missing := {d.hint for d in self._declared.values()} - self._hints.keys():
+            self._broken.append(f"hints.md has no section {', '.join(sorted(missing))}")
+
+    def _is_wanted(self, name: str) -> bool:
+        if self._wanted.criterion is not None:
+            return name == self._wanted.criterion
+        return self._wanted.task in (None, self._declared[name].task)
+
+    def _nothing_wanted(self) -> UsageError:
+        if self._wanted.criterion is not None:
+            import difflib
+
+            near = difflib.get_close_matches(
+                self._wanted.criterion, self._declared, n=3, cutoff=0.4
+            )
+            asks = f"Did you mean {' or '.join(near)}?" if near else "`archprep check` lists all."
+            return UsageError(
+                f"{self._exercise.id} has no criterion {sanitize(self._wanted.criterion, 60)!r}.",
+                tip=asks,
+            )
+        numbers = ", ".join(str(t.number) for t in self._exercise.tasks)
+        return UsageError(
+            f"{self._exercise.id} has no task {self._wanted.task}.", tip=f"Its tasks are {numbers}."
+        )
+
+
+def _played(item: pytest.Item) -> float:
+    """Seconds of the scenarios that feed a criterion, others maybe, too."""
+    from archprep.grading.api import SECONDS
+
+    module = item.module.__name__  # type: ignore[attr-defined]
+    names = getattr(item, "fixturenames", ())
+    return sum(SECONDS.get((module, name), 0.0) for name in names)
+
+
+def _id(item: pytest.Item) -> str:
+    return criteria.name_of(item.name)
+
+
+@contextmanager
+def _forgotten_modules(folder: Path) -> Iterator[None]:
+    """Forget the graders' modules: what one run leaves in them must not reach the next."""
+    try:
+        yield
+    finally:
+        for name, module in [*sys.modules.items()]:
+            if (getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+                del sys.modules[name]
+
+
+@contextmanager
+def _quiet_pytest() -> Iterator[None]:
+    """Keep the user's own pytest settings and plugins out of the judge."""
+    names = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    saved = {name: os.environ.pop(name, None) for name in names}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value

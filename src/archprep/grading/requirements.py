@@ -1,0 +1,27 @@
+"""Whether what an exercise needs beside archprep is installed, and the command that installs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from typing import TYPE_CHECKING
+
+from archprep.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from archprep.core.model import Exercise
+
+
+def require(exercise: Exercise) -> None:
+    """UsageError when packages that the exercise needs are missing here, or do not fit together."""
+    modules = dict.fromkeys(name.partition(".")[0] for name in exercise.preload)
+    if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
+        raise UsageError(
+            f"{exercise.id} needs packages that are not installed here ({', '.join(missing)}).",
+            tip=f"Install them: {shlex.join(['pip', 'install', *exercise.packages])}",
+        )
+    if exercise.stack == "airflow" or (exercise.run and exercise.run.dag):
+        from archprep.sandbox.services import airflow_home
+
+        for what, command in airflow_home.problems():
+            raise UsageError(f"{what}.", tip=f"What mends it: {command}")

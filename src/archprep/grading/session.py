@@ -1,0 +1,134 @@
+"""Grades submissions: opens a sandbox, runs the graders, adds up the scorecard.
+
+pytest runs in this process, the trusted one; the candidate's code is in the sandbox. A criterion
+passes only by an explicit record made here; totals come from what the graders declare.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import archprep
+from archprep.core.model import Exercise, Scorecard, Submission
+from archprep.grading import requirements, verdicts
+from archprep.grading.candidate import Candidate
+from archprep.grading.pytest_run import ALL, Progress, Run, Wanted
+from archprep.sandbox import selftest
+from archprep.sandbox.sandbox import Boot, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from archprep.core.model import Isolation
+    from archprep.sandbox.fork_server import Stack
+
+__all__ = ["Candidate", "Progress", "Session", "Wanted", "draw_seed", "grade", "opened"]
+
+
+def draw_seed() -> int:
+    """Draw the seed of an attempt: it decides every input, and is told only afterwards."""
+    return secrets.randbelow(10**9)
+
+
+def grade(
+    exercise: Exercise,
+    submission: Submission,
+    *,
+    seed: int,
+    level: str | None = None,
+    wanted: Wanted = ALL,
+    progress: Progress | None = None,
+) -> Scorecard:
+    """Grade a frozen submission; ContentError when archprep or the exercise is at fault."""
+    with opened(exercise, submission, level=level, progress=progress) as session:
+        return session.grade(submission, seed=seed, wanted=wanted, progress=progress)
+
+
+@contextmanager
+def opened(
+    exercise: Exercise,
+    first: Submission,
+    *,
+    level: str | None = None,
+    stage: Path | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Session]:
+    """Open a sandbox for `first` and, where `stage` holds them, the same candidate's next ones.
+
+    UsageError when packages that the exercise needs are not installed.
+    """
+    requirements.require(exercise)
+    boot = _boot(exercise, progress)
+    with selftest.sandbox(exercise, first, level, boot, stage) as (sandbox, isolation):
+        yield Session(exercise, sandbox, isolation)
+
+
+class Session:
+    """Grades submissions of one candidate in one sandbox, one after another."""
+
+    def __init__(self, exercise: Exercise, sandbox: Sandbox, isolation: Isolation) -> None:
+        self._exercise = exercise
+        self._sandbox = sandbox
+        self._isolation = isolation
+
+    def grade(
+        self,
+        submission: Submission,
+        *,
+        seed: int,
+        wanted: Wanted = ALL,
+        progress: Progress | None = None,
+    ) -> Scorecard:
+        """Grade a submission; between two of them nothing of the candidate's runs."""
+        started, clock = datetime.now(UTC), time.monotonic()
+        self._sandbox.renew(submission)
+        self._sandbox.prepare(self._exercise.limits)
+        candidate = Candidate(self._exercise, self._sandbox)
+        run = Run(self._exercise, seed, candidate, wanted, progress)
+        run.execute()
+        self._sandbox.rest()
+        criteria = verdicts.block(self._exercise, run.results())
+        return Scorecard(
+            exercise=self._exercise.id,
+            title=self._exercise.title,
+            exercise_version=self._exercise.version,
+            archprep_version=archprep.__version__,
+            seed=seed,
+            started_at=started.isoformat(timespec="seconds"),
+            duration_s=round(time.monotonic() - clock, 3),
+            isolation=self._isolation,
+            submission=submission,
+            tasks=verdicts.by_task(self._exercise, criteria),
+            criteria=criteria,
+            partial=wanted.partial,
+        )
+
+
+def _stack(exercise: Exercise, progress: Progress | None) -> Stack | None:
+    if exercise.stack is None:
+        return None
+    from archprep.sandbox.fork_server import Stack
+    from archprep.sandbox.services import airflow_home
+
+    def say(sentence: str) -> None:
+        if progress is not None:
+            progress(0, 0, sentence)
+
+    return Stack(
+        airflow_home.environment,
+        {"ARCHPREP_AIRFLOW_TEMPLATE": airflow_home.template(say)},
+        "archprep.worker.airflow",
+        airflow_home.PRELOAD,
+    )
+
+
+def _boot(exercise: Exercise, progress: Progress | None) -> Boot:
+    probes = (exercise.grader_dir / "probes.py").read_text()
+    modules = tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry)
+    secret = selftest.secret_folders()
+    return Boot(probes, modules, exercise.preload, secret, _stack(exercise, progress))

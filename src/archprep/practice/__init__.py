@@ -1,0 +1,1 @@
+"""The candidate's commands: start, check, watch, run, hint, solution, progress, tour, doctor."""

@@ -1,0 +1,137 @@
+"""What a candidate has done so far: scores, attempts, time, what is weakest, what comes next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from archprep import report
+from archprep.content import catalog
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archprep.core.model import Exercise
+    from archprep.workspace.store import Attempt, Store
+
+# Longer without an attempt, and somebody has been doing something else.
+LONGEST_PAUSE_S = 30 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """A task of an exercise and the share of its points that the best attempt earned."""
+
+    exercise: str
+    task: int
+    title: str
+    earned: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One exercise; `best` is None before a complete attempt."""
+
+    id: str
+    title: str
+    section: str
+    best: int | None
+    attempts: int
+    minutes: int
+    hints: int
+    gave_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """All rows in the catalog's order; the weakest task; the command to go on with."""
+
+    rows: tuple[Row, ...]
+    weakest: Weakness | None
+    next: str | None
+
+
+def collect(store: Store) -> Progress:
+    """Read everything from the store."""
+    exercises = catalog.load_all()
+    rows = tuple(_row(exercise, store) for exercise in exercises)
+    return Progress(rows, _weakest(exercises, store), _next(rows))
+
+
+def as_json(progress: Progress) -> str:
+    """Return it as a JSON object."""
+    return json.dumps(asdict(progress), indent=2)
+
+
+def show(progress: Progress, console: Console) -> None:
+    """Print it by section."""
+    from rich.text import Text
+
+    for section in dict.fromkeys(row.section for row in progress.rows):
+        rows = [row for row in progress.rows if row.section == section]
+        done = sum(row.best or 0 for row in rows)
+        console.print(Text(f"{section:<54}{done:>5}/{100 * len(rows)}", "bold"))
+        for row in rows:
+            console.print(Text(_line(row), "" if row.attempts else "dim"))
+        console.print()
+    if progress.weakest is not None:
+        weak = progress.weakest
+        where = f"{weak.exercise} task {weak.task}, {weak.title}"
+        console.print(f"Weakest: {where} ({weak.earned}/{weak.points}).")
+    console.print(f"Next:    {progress.next or 'all is solved: hold an interview.'}")
+
+
+def _line(row: Row) -> str:
+    best = "  -" if row.best is None else f"{row.best:>3}"
+    tries = f"{row.attempts} attempts" if row.attempts != 1 else "1 attempt"
+    facts = [tries, f"{row.minutes} min", *([f"{row.hints} hints"] if row.hints else [])]
+    if row.gave_up:
+        facts.append("solution opened")
+    return f"  {row.id:<4} {row.title:<34.33} {best}  {', '.join(facts) if row.attempts else ''}"
+
+
+def _row(exercise: Exercise, store: Store) -> Row:
+    attempts = store.attempts(exercise.id)
+    best = store.best_attempt(exercise.id)
+    return Row(
+        exercise.id,
+        exercise.title,
+        exercise.section,
+        best.score if best else None,
+        len(attempts),
+        round(_seconds(a.started_at for a in attempts) / 60),
+        sum(store.hints_taken(exercise.id).values()),
+        store.gave_up(exercise.id) is not None,
+    )
+
+
+def _seconds(instants: Iterable[str]) -> float:
+    """Estimate the time spent from the instants of the attempts: long pauses count as breaks."""
+    times = sorted(datetime.fromisoformat(text).timestamp() for text in instants)
+    pauses = (later - earlier for earlier, later in pairwise(times))
+    return sum(min(pause, LONGEST_PAUSE_S) for pause in pauses)
+
+
+def _weakest(exercises: Sequence[Exercise], store: Store) -> Weakness | None:
+    found = [w for e in exercises if (best := store.best_attempt(e.id)) for w in _open(e, best)]
+    return min(found, key=lambda w: w.earned / w.points, default=None)
+
+
+def _open(exercise: Exercise, best: Attempt) -> Iterable[Weakness]:
+    for task in report.loads(best.scorecard).tasks:
+        if task.earned < task.points:
+            yield Weakness(exercise.id, task.number, task.title, task.earned, task.points)
+
+
+def _next(rows: Sequence[Row]) -> str | None:
+    """Finish what is begun; then what is new."""
+    begun = [row for row in rows if row.attempts and row.best != 100]
+    if begun:
+        return f"archprep check {begun[0].id}"
+    new = [row for row in rows if not row.attempts]
+    return f"archprep start {new[0].id}" if new else None

@@ -1,0 +1,126 @@
+"""The guided main job: start an exercise, be scored 0, be scored 100, hold the report."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archprep import report
+from archprep.content import catalog
+from archprep.core.errors import ContentError, Exit, UsageError
+from archprep.grading.session import Wanted
+from archprep.practice import commands
+from archprep.workspace.store import Store
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archprep.core.model import Exercise, Scorecard
+
+
+def walk(exercise: Exercise, directory: Path | None, console: Console) -> Exit:
+    """Walk through an exercise in a scratch folder; the tour leaves your own attempts alone."""
+    folder = directory.resolve() if directory else Path(tempfile.mkdtemp(prefix="archprep-tour-"))
+    tour = _Tour(exercise, folder, console)
+    tour.refuse_a_used_folder()
+    kept = os.environ.get("ARCHPREP_HOME")
+    os.environ["ARCHPREP_HOME"] = str(folder / "home")
+    try:
+        with Store.open() as store:
+            return tour.run(store)
+    except KeyboardInterrupt:
+        if directory is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        os.environ.pop("ARCHPREP_HOME")
+        if kept is not None:
+            os.environ["ARCHPREP_HOME"] = kept
+
+
+class _Tour:
+    def __init__(self, exercise: Exercise, folder: Path, console: Console) -> None:
+        self._exercise = exercise
+        self._folder = folder
+        self._workspace = folder / exercise.folder
+        self._console = console
+
+    def refuse_a_used_folder(self) -> None:
+        """The tour writes a report, and the reference into a workspace: not over what is there."""
+        if self._folder.exists() and (self._folder.is_file() or any(self._folder.iterdir())):
+            raise UsageError(
+                f"{self._folder} is not an empty folder: the tour would write over what is there.",
+                tip="Name a new folder with --dir, or leave it out: archprep tour",
+            )
+
+    def run(self, store: Store) -> Exit:
+        """Do the four steps; ContentError when the scores are not 0 and 100."""
+        name = self._exercise.id
+        self._step(
+            1,
+            f"archprep start {name}",
+            "A workspace: the brief, typed starter code, public examples.",
+        )
+        commands.begin(self._exercise, self._workspace, store)
+        for path in sorted(self._workspace.iterdir()):
+            self._console.print(f"    {path.name}")
+        self._step(
+            2,
+            "archprep check",
+            "The starter is graded in a sandbox: 0 points, each with its reason.",
+        )
+        self._expect(self._check(store), 0)
+        self._step(
+            3,
+            "archprep check",
+            "Now with the reference in place, as if you had written it: 100 points.",
+        )
+        for file, text in catalog.reference(self._exercise).items():
+            (self._workspace / file).write_text(text, encoding="utf-8")
+        card = self._check(store)
+        self._expect(card, card.max_score)
+        self._step(
+            4,
+            f"archprep report {name} --html report.html",
+            "The scorecard as a page that prints well.",
+        )
+        page = self._folder / "report.html"
+        page.write_text(commands.page(card, store), encoding="utf-8")
+        self._console.print(f"    {page}", soft_wrap=True)
+        self._farewell()
+        return Exit.PASSED
+
+    def _check(self, store: Store) -> Scorecard:
+        where = commands.Place(self._exercise, self._workspace)
+        graded = commands.check(where, store, seed=None, level=None, wanted=Wanted(), progress=None)
+        report.print_scorecard(graded.scorecard, self._console)
+        return graded.scorecard
+
+    def _expect(self, card: Scorecard, points: int) -> None:
+        if card.score != points:
+            raise ContentError(
+                f"The tour expected {points} points here and got {card.score}.",
+                tip="`archprep doctor` looks for the cause.",
+            )
+
+    def _step(self, number: int, command: str, says: str) -> None:
+        from rich.text import Text
+
+        self._console.print()
+        self._console.print(Text.assemble((f"{number}. ", "bold"), (command, "bold cyan")))
+        self._console.print(Text(f"   {says}", "dim"))
+        self._console.print()
+
+    def _farewell(self) -> None:
+        name = self._exercise.id
+        self._console.print()
+        self._console.print("That is the whole job. Your turn:")
+        self._console.print(f"    archprep start {name}")
+        self._console.print(
+            f"The tour's files are in {shlex.quote(str(self._folder))}; delete them when you like.",
+            soft_wrap=True,
+        )

@@ -1,0 +1,1 @@
+"""Real servers and stacks that some exercises need, isolated like the rest."""

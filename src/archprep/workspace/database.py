@@ -1,0 +1,274 @@
+"""The SQLite file under the store: made when first needed, shared by processes, healed if damaged.
+
+Reading never makes a file and needs no right to write. A damaged file is moved aside under a lock,
+together with its journal, and never deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from archprep.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_T = TypeVar("_T")
+Values = tuple[object, ...]
+
+VERSION = 1
+_APPLICATION_ID = 0x41524350  # "ARCP": tells our file from another program's
+_BUSY_SECONDS = 10.0
+_JOURNALS = ("-wal", "-shm")
+_TABLES = {"workspaces", "submissions", "attempts", "hints", "give_ups"}
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE workspaces (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- grows with each start: the highest is the last
+    exercise TEXT NOT NULL UNIQUE, path BLOB NOT NULL, started_at TEXT NOT NULL);
+CREATE TABLE submissions (digest TEXT PRIMARY KEY, files BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, exercise TEXT NOT NULL, started_at TEXT NOT NULL,
+    score INTEGER NOT NULL, max_score INTEGER NOT NULL, partial INTEGER NOT NULL,
+    scored INTEGER NOT NULL, digest TEXT NOT NULL REFERENCES submissions (digest),
+    seed INTEGER NOT NULL, scorecard TEXT NOT NULL);
+CREATE INDEX attempts_by_exercise ON attempts (exercise, partial, scored, score);
+CREATE TABLE hints (
+    exercise TEXT NOT NULL, criterion TEXT NOT NULL, taken INTEGER NOT NULL,
+    PRIMARY KEY (exercise, criterion)) WITHOUT ROWID;
+CREATE TABLE give_ups (exercise TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER attempts_stay BEFORE DELETE ON attempts
+    BEGIN SELECT RAISE(ABORT, 'attempts are append-only'); END;
+CREATE TRIGGER attempts_are_final BEFORE UPDATE ON attempts
+    BEGIN SELECT RAISE(ABORT, 'attempts are append-only'); END;
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+
+class StoreError(UsageError):
+    """Something could not be saved; what was to be saved is still in the caller's hands."""
+
+
+class Database:
+    """Rows in and out. `warnings` has sentences for the user."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self._connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def read(self, sql: str, values: Values = ()) -> list[Any]:
+        """Rows; none when nothing was ever saved or the file is closed to us."""
+        import sqlite3
+
+        try:
+            return self._healed(lambda: self._rows(sql, values))
+        except (OSError, sqlite3.Error) as error:
+            self._warn(f"archprep cannot read its state in {self.path.parent}: {error}.")
+            return []
+
+    def write(self, sql: str, values: Values) -> list[Any]:
+        """One statement as a transaction of its own."""
+        return self.transaction(lambda db: db.execute(sql, values).fetchall())
+
+    def transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Do `work` wholly or not at all; StoreError if it cannot be saved."""
+        import sqlite3
+
+        try:
+            return self._healed(lambda: self._done(work))
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"archprep cannot save to {self.path.parent}: {error}.",
+                tip="Make room there or make it writable, or set ARCHPREP_HOME to another folder.",
+            ) from error
+
+    def _rows(self, sql: str, values: Values) -> list[Any]:
+        if self._connection is None:
+            if not _has_content(self.path):
+                return []
+            self._connection = _open_existing(self.path)
+        return self._connection.execute(sql, values).fetchall()
+
+    def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._connection is None:
+            self._connection = _open_or_create(self.path)
+        with _immediate(self._connection) as db:
+            return work(db)
+
+    def _healed(self, work: Callable[[], _T]) -> _T:
+        """Do `work`; if the file turns out damaged, move it aside and do it again."""
+        import sqlite3
+
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            if not _tells_damage(error):
+                raise
+        self.close()
+        if name := _move_aside(self.path):
+            self._warn(f"The state database was damaged. It is kept as {name}; a new one is begun.")
+        return work()
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
+
+
+# ------------------------------------------------------------------ opening
+
+
+def _open_existing(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
+    try:
+        return _checked(_connect(path, "mode=rw"))
+    except sqlite3.OperationalError as error:
+        if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        # A read-only folder: SQLite cannot put its journal beside the file, and need not.
+        return _checked(_connect(path, "mode=ro&immutable=1"))
+
+
+def _open_or_create(path: Path) -> sqlite3.Connection:
+    if not _has_content(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # holds people's code
+        with _locked(path):
+            if not _has_content(path):
+                _create(path)
+    return _checked(_connect(path, "mode=rw"))
+
+
+def _create(path: Path) -> None:
+    """Build it beside its place and rename: one that was cut short would look damaged."""
+    new = Path(f"{path}.new")
+    try:
+        new.unlink(missing_ok=True)
+        with contextlib.closing(_connect(new, "mode=rwc")) as db:
+            db.execute("PRAGMA journal_mode = WAL")  # two checks at once: readers never wait
+            db.executescript(_SCHEMA)
+        new.rename(path)
+    finally:
+        for suffix in ("", *_JOURNALS):
+            Path(f"{new}{suffix}").unlink(missing_ok=True)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    import sqlite3
+
+    # Path.as_uri would do the same, but loads urllib: 3 ms of every command.
+    name = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    uri = f"file:{name}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
+    """`db`, if it is a database of ours that this version understands."""
+    import sqlite3
+
+    try:
+        kind = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    except BaseException:
+        db.close()
+        raise
+    if kind == _APPLICATION_ID and version <= VERSION:
+        return db
+    db.close()
+    if kind != _APPLICATION_ID:
+        raise sqlite3.DatabaseError(_FOREIGN)
+    raise UsageError(
+        "The saved attempts were written by a newer archprep.",
+        tip="Upgrade it (pip install --upgrade archprep), or set ARCHPREP_HOME to another folder.",
+    )
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _immediate(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    except BaseException:  # Ctrl-C too
+        if db.in_transaction:  # SQLite may have rolled back itself, as on a full disk
+            db.execute("ROLLBACK")
+        raise
+
+
+# ------------------------------------------------------------------ damage
+
+_FOREIGN = "it is not a state database of archprep"
+
+
+def _tells_damage(error: sqlite3.DatabaseError) -> bool:
+    import sqlite3
+
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return True
+    return str(error).startswith((_FOREIGN, "no such table", "no such column"))
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary code; errors of our own making have none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _move_aside(path: Path) -> str | None:
+    """Rename a damaged file and its journals; None if another process has replaced it already."""
+    with _locked(path):
+        if not _has_content(path) or _is_sound(path):
+            return None
+        target = _free_name(path)
+        for suffix in ("", *_JOURNALS):
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").rename(f"{target}{suffix}")
+        return target.name
+
+
+def _is_sound(path: Path) -> bool:
+    import sqlite3
+
+    try:
+        with contextlib.closing(_checked(_connect(path, "mode=rw"))) as db:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+            return tables >= _TABLES and db.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _free_name(path: Path) -> Path:
+    stem = f"{path}.broken-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    names = (Path(stem if n == 1 else f"{stem}-{n}") for n in range(1, 1000))
+    return next(name for name in names if not name.exists())
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock that makes or replaces the file; two processes must not do so at once."""
+    import fcntl
+
+    with open(f"{path}.lock", "ab") as lock:  # noqa: PTH123
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+__all__ = ["VERSION", "Database", "StoreError"]

@@ -1,0 +1,209 @@
+"""What archprep remembers: workspaces, attempts, hints taken, solutions opened early.
+
+Attempts are only ever added. Saving raises `StoreError` when it fails; reading never does, so that
+`list` and `check` work where nothing can be written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from archprep.workspace.database import Database, StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from archprep.core.model import Scorecard, Submission
+
+__all__ = ["Attempt", "Store", "StoreError", "cache_dir", "home"]
+
+
+class Attempt(NamedTuple):
+    """One graded submission as it was saved; `scorecard` is JSON text."""
+
+    id: int
+    exercise: str
+    started_at: str
+    score: int
+    max_score: int
+    partial: bool
+    scored: bool
+    digest: str
+    seed: int
+    scorecard: str
+
+
+_COLUMNS = ", ".join(Attempt._fields)
+
+
+def home() -> Path:
+    """The folder of archprep's state; it may not exist yet."""
+    if chosen := os.environ.get("ARCHPREP_HOME"):
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("archprep", appauthor=False))
+
+
+def cache_dir() -> Path:
+    """The folder of what can be made again; it may not exist yet."""
+    return home() / "cache"
+
+
+class Store:
+    """The state under `home()`. Print its `warnings` once, at the end of a command."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    @classmethod
+    def open(cls) -> Store:
+        """Open the state; UsageError if a newer archprep wrote it."""
+        database = Database(home() / "state.sqlite")
+        database.read("SELECT 1")
+        return cls(database)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences for the user: a damaged database was replaced, or cannot be read."""
+        return self._db.warnings
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -------------------------------------------------------------- workspaces
+
+    def remember_workspace(self, exercise: str, path: Path) -> None:
+        """Note that `exercise` is worked on in `path`, and was started last."""
+        self._db.write(
+            "REPLACE INTO workspaces (exercise, path, started_at) VALUES (?, ?, ?)",
+            (exercise, os.fsencode(path.absolute()), _now()),
+        )
+
+    def workspace_of(self, exercise: str) -> Path | None:
+        """The folder in which `exercise` was last started; it may be gone by now."""
+        rows = self._db.read("SELECT path FROM workspaces WHERE exercise = ?", (exercise,))
+        return Path(os.fsdecode(rows[0][0])) if rows else None
+
+    def last_started(self) -> tuple[str, Path] | None:
+        """The exercise that was started or resumed last, and its folder."""
+        rows = self._db.read("SELECT exercise, path FROM workspaces ORDER BY seq DESC LIMIT 1")
+        return (rows[0][0], Path(os.fsdecode(rows[0][1]))) if rows else None
+
+    # -------------------------------------------------------------- attempts
+
+    def add_attempt(self, card: Scorecard, scorecard_json: str) -> int:
+        """Keep an attempt with the bytes of its staged submission; returns its number."""
+        row = (
+            *(card.exercise, card.started_at, card.score, card.max_score, card.partial),
+            *(card.scored, card.submission.digest, card.seed, scorecard_json),
+        )
+
+        def insert(db: sqlite3.Connection) -> int:
+            # `watch` grades the same files many times: they are kept once.
+            files = (card.submission.digest, _zipped(card.submission))
+            db.execute("INSERT OR IGNORE INTO submissions VALUES (?, ?)", files)
+            marks = ", ".join("?" * len(row))
+            done = db.execute(f"INSERT INTO attempts VALUES (NULL, {marks})", row)  # noqa: S608
+            return int(done.lastrowid or 0)
+
+        return self._db.transaction(insert)
+
+    def attempts(self, exercise: str) -> list[Attempt]:
+        """All attempts at `exercise`, oldest first."""
+        return self._attempts(exercise, "ORDER BY id")
+
+    def last_attempt(self, exercise: str) -> Attempt | None:
+        """The latest attempt, be it partial or not."""
+        return next(iter(self._attempts(exercise, "ORDER BY id DESC LIMIT 1")), None)
+
+    def best_attempt(self, exercise: str) -> Attempt | None:
+        """The best attempt at the whole exercise; of equals, the latest."""
+        best = "AND NOT partial AND scored ORDER BY score DESC, id DESC LIMIT 1"
+        return next(iter(self._attempts(exercise, best)), None)
+
+    def submission_files(self, digest: str) -> dict[str, bytes]:
+        """The files of a submission that was graded, by path; empty if it is not known."""
+        rows = self._db.read("SELECT files FROM submissions WHERE digest = ?", (digest,))
+        return _unzipped(rows[0][0]) if rows else {}
+
+    def states(self, exercises: Iterable[str] = ()) -> dict[str, str]:
+        """`not started`, `in progress` or `best 73`, for `exercises` and all that were begun."""
+        rows = self._db.read(
+            "SELECT exercise, max(score) FROM ("
+            " SELECT exercise, NULL AS score FROM workspaces UNION ALL"
+            " SELECT exercise, iif(partial OR NOT scored, NULL, score) FROM attempts)"
+            " GROUP BY exercise"
+        )
+        found = {e: "in progress" if score is None else f"best {score}" for e, score in rows}
+        return dict.fromkeys(exercises, "not started") | found
+
+    def _attempts(self, exercise: str, rest: str) -> list[Attempt]:
+        sql = f"SELECT {_COLUMNS} FROM attempts WHERE exercise = ? {rest}"  # noqa: S608
+        rows = self._db.read(sql, (exercise,))
+        return [_attempt(row) for row in rows]
+
+    # -------------------------------------------------------------- hints and give-ups
+
+    def take_hint(self, exercise: str, key: str) -> int:
+        """Count one more hint for a criterion's key; returns how many were taken for it."""
+        rows = self._db.write(
+            "INSERT INTO hints VALUES (?, ?, 1)"
+            " ON CONFLICT DO UPDATE SET taken = taken + 1 RETURNING taken",
+            (exercise, key),
+        )
+        return int(rows[0][0])
+
+    def hints_taken(self, exercise: str) -> dict[str, int]:
+        """How many hints were taken, by key."""
+        sql = "SELECT criterion, taken FROM hints WHERE exercise = ?"
+        return dict(self._db.read(sql, (exercise,)))
+
+    def give_up(self, exercise: str) -> None:
+        """Record that the solution was opened before 100 points."""
+        self._db.write("INSERT OR IGNORE INTO give_ups VALUES (?, ?)", (exercise, _now()))
+
+    def gave_up(self, exercise: str) -> str | None:
+        """When the solution was first opened early (ISO 8601, UTC), if it was."""
+        rows = self._db.read("SELECT at FROM give_ups WHERE exercise = ?", (exercise,))
+        return str(rows[0][0]) if rows else None
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    saved = Attempt._make(row)
+    return saved._replace(partial=bool(saved.partial), scored=bool(saved.scored))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _zipped(submission: Submission) -> bytes:
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in submission.files:
+            data = (submission.root / file.path).read_bytes()
+            archive.writestr(zipfile.ZipInfo(file.path), data, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _unzipped(data: bytes) -> dict[str, bytes]:
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

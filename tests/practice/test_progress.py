@@ -1,0 +1,49 @@
+"""What `archprep progress` makes of the attempts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from conftest import RIGHT, Run
+
+from archprep.practice import progress
+
+
+def test_before_the_first_attempt(run: Run):
+    """Everything is there with no score, and what to start with is said."""
+    found = json.loads(run("progress", "--json").stdout)
+    assert [row["best"] for row in found["rows"]] == [None, None]
+    assert found["weakest"] is None
+    assert found["next"] == "archprep start q1"
+
+
+def test_scores_attempts_hints_and_what_is_weakest(run: Run, workspace: Path):
+    """The best complete attempt counts; the task with the least share of its points is weakest."""
+    half = "def add(a, b):\n    return b if a == 0 else 0\n"
+    (workspace / "answer.py").write_text(half)
+    run("check", cwd=workspace)
+    run("check", "--task", "2", cwd=workspace)
+    run("hint", cwd=workspace)
+    found = json.loads(run("progress", "--json").stdout)
+    row = found["rows"][0]
+    assert (row["best"], row["attempts"], row["hints"]) == (40, 2, 1)
+    assert (found["weakest"]["task"], found["weakest"]["earned"]) == (1, 0)
+    assert found["next"] == "archprep check q1"
+    shown = run("progress").stdout
+    assert "Weakest: q1 task 1" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_what_is_solved_leads_to_what_is_new(run: Run, workspace: Path):
+    """After 100 points the next exercise is proposed."""
+    (workspace / "answer.py").write_text(RIGHT)
+    run("check", cwd=workspace)
+    assert json.loads(run("progress", "--json").stdout)["next"] == "archprep start q3"
+
+
+def test_a_long_pause_is_no_time_spent():
+    """Time is the sum of the pauses between attempts, each counted for half an hour at most."""
+    days = ("01T10:00", "01T10:10", "02T10:00")
+    instants = [f"2026-01-{day}:00+00:00" for day in days]
+    assert progress._seconds(instants) == 10 * 60 + progress.LONGEST_PAUSE_S

@@ -1,0 +1,228 @@
+"""The scorecard on a terminal: fits, calm without colour, nothing hidden, nothing hostile."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from report.test_samples import (
+    CRASH,
+    CRASH_TOO,
+    OURS,
+    PRIORITY,
+    ROUTING,
+    SAMPLES,
+    TIMEOUT,
+    passed,
+    scorecard,
+    terminal,
+    unimportable,
+    unwritten,
+)
+from rich.cells import cell_len
+from rich.console import Console
+
+from archprep.core.model import Evidence, Frame, State
+from archprep.report import print_scorecard
+
+HOSTILE = [
+    "\x1b[2J\x1b[H\x1b]0;owned\x07",
+    "\x1b]8;;http://evil.example\x1b\\click\x1b]8;;\x1b\\",
+    "\x1b]52;c;aGk=\x07",
+    "\x9b31mred\x9b0m",
+    "FAIL\rPASS",
+    "a\u202eb\u2066c\u200bd\ufeff",
+    "[bold]PASS[/] [/nope] [link=file:///etc/passwd]x",
+    ":boom: {{7*7}} {% raw %} %s %(x)s",
+    "<script>alert(1)</script>",
+    "\ud800 lone",
+    "x" * 10_000,
+    "漢字" * 300,
+    "tab\tand\x00nul\x07bell\x08",
+]
+
+
+def _hostile(text: str) -> str:
+    evidence = Evidence(
+        given=text, difference=text, message=text, frames=(Frame(text, 1, text, text),), output=text
+    )
+    failed = replace(PRIORITY, expected=text, observed=text, evidence=evidence, hint=text)
+    crash = replace(CRASH, evidence=evidence, observed=text)
+    return terminal(scorecard(ROUTING, failed, crash), verbose=True)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+@pytest.mark.parametrize("verbose", [False, True])
+def test_no_line_is_wider_than_the_window(name: str, width: int, verbose: bool) -> None:
+    """80 columns are enough; narrow windows work and wide ones are not filled."""
+    text = terminal(SAMPLES[name], width=width, verbose=verbose, public=(3, 3))
+    assert max(cell_len(line) for line in text.splitlines()) <= min(width, 88)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_inert(text: str) -> None:
+    """No control character, no markup, no reversed order reaches the terminal; lines still fit."""
+    shown = _hostile(text)
+    assert all(char == "\n" or char.isprintable() for char in shown)
+    assert max(cell_len(line) for line in shown.splitlines()) <= 80
+    assert "Score 8/38" in shown
+
+
+def test_markup_is_shown_as_it_is() -> None:
+    """A candidate's brackets are text: they neither vanish nor raise."""
+    shown = _hostile("[bold]PASS[/] [/nope] :boom:")
+    assert "[bold]PASS[/] [/nope] :boom:" in shown
+
+
+def test_a_difference_is_never_cut() -> None:
+    """However long, all of it is shown, wrapped."""
+    difference = "expected " + "a" * 3000 + "\nobserved " + "a" * 2999 + "b"
+    card = scorecard(replace(PRIORITY, evidence=Evidence(difference=difference)))
+    shown = "".join(terminal(card).split())
+    assert "".join(difference.split()) in shown
+
+
+def test_long_inputs_and_prints_are_cut_between_lines_with_a_note() -> None:
+    """The end of the prints and the start of the input stay, and where to read all of it."""
+    many = "\n".join(f"line {n}" for n in range(200))
+    card = scorecard(replace(PRIORITY, evidence=Evidence(given=many, output=many)))
+    shown = terminal(card)
+    assert shown.count("line ") < 40
+    assert "line 0\n" in shown
+    assert "line 199" in shown
+    assert shown.count("archprep report q1 --html FILE") == 2
+    assert terminal(card, verbose=True).count("line ") == 400
+
+
+def test_a_line_that_a_loop_printed_stands_once() -> None:
+    """A thousand equal prints do not push the reason off the screen."""
+    shown = terminal(scorecard(replace(PRIORITY, evidence=Evidence(output="tick\n" * 1000))))
+    assert shown.count("tick") == 1
+    assert "(999 more lines like this)" in shown
+
+
+def test_one_cause_is_shown_once_with_all_that_it_costs() -> None:
+    """The same line that raised the same exception is one block, whatever the drawn values."""
+    shown = terminal(scorecard(CRASH, CRASH_TOO))
+    assert shown.count("eventbus.py:41") == 1
+    assert "2 criteria, 30 points" in shown
+    assert "retry-backoff, dead-letter-stage" in shown
+    assert "the first of 2" in shown
+    assert shown.count("--criterion") == 1
+    assert "Look at" not in shown  # a hint is about one behaviour
+
+
+def test_the_starter_is_one_block() -> None:
+    """What is not written yet is said once, with each place that waits to be written."""
+    shown = terminal(SAMPLES["starter"])
+    assert shown.count("Not written yet") == 1
+    assert "7 criteria, 100 points" in shown
+    assert "in subscribe" in shown
+    assert "in publish" in shown
+
+
+def test_a_file_that_cannot_be_imported_is_one_block() -> None:
+    """A syntax error is shown once, with its line."""
+    shown = terminal(SAMPLES["unimportable"])
+    assert shown.count("SyntaxError") == 1
+    assert "eventbus.py:20\n" in shown
+    assert "def subscribe(self, topic" in shown
+    assert "Look at" not in shown
+
+
+def test_failures_of_their_own_are_never_merged() -> None:
+    """Another line, another exception or another behaviour is another block."""
+    elsewhere = replace(CRASH.evidence.frames[0], line=50)
+    crashes = [
+        CRASH,
+        replace(CRASH, id="b", evidence=replace(CRASH.evidence, frames=(elsewhere,))),
+        replace(CRASH, id="c", evidence=replace(CRASH.evidence, message="TypeError: x")),
+    ]
+    shown = terminal(scorecard(*crashes, PRIORITY, replace(PRIORITY, id="d"), TIMEOUT))
+    assert shown.count("Repeat") == 6
+
+
+def test_blocked_criteria_are_one_line_a_task() -> None:
+    """What waits for another task does not look like more failures."""
+    waits = [
+        replace(OURS, id=f"w{n}", state=State.BLOCKED, reason="needs task 2") for n in range(5)
+    ]
+    shown = terminal(scorecard(ROUTING, *waits))
+    assert shown.count("blocked") == 1
+    assert "5 criteria: needs task 2" in shown
+    assert "--criterion w" not in shown
+
+
+def test_a_long_command_stays_on_one_line() -> None:
+    """What is to be copied is not broken where it fits a line of its own."""
+    shown = terminal(scorecard(replace(PRIORITY, id="a-name-of-thirty-characters-1")))
+    again = "archprep check q1 --seed 471123 --criterion a-name-of-thirty-characters-1"
+    assert f"  Repeat\n    {again}\n" in shown
+
+
+def test_each_next_step_is_another_command() -> None:
+    """A part that cannot be imported is not followed by the same command twice."""
+    shown = terminal(scorecard(unimportable(PRIORITY), partial=True))
+    assert shown.count("archprep check q1 ") == 2  # to repeat, and once it can be imported
+
+
+def test_repeat_is_the_callers_command() -> None:
+    """The command carries the seed, and what the caller needs (a folder, another program)."""
+    card = scorecard(PRIORITY)
+    assert "archprep check q1 --seed 471123 --criterion handler-priority" in terminal(card)
+    prefixed = terminal(card, repeat="archprep check --dir w")
+    assert "archprep check --dir w --seed 471123 --criterion handler-priority" in prefixed
+    assert "do handler-priority again" in terminal(card, repeat=lambda name: f"do {name} again")
+
+
+@pytest.mark.parametrize(
+    ("card", "step"),
+    [
+        (scorecard(PRIORITY, CRASH), "archprep hint q1 handler-priority"),
+        (scorecard(passed(PRIORITY)), "archprep solution q1"),
+        (SAMPLES["unimportable"], "archprep check q1"),
+        (scorecard(passed(PRIORITY), partial=True), "archprep check q1"),
+        (scorecard(OURS), "archprep report q1 --html report.html"),
+    ],
+)
+def test_the_next_step_fits_the_result(card: object, step: str) -> None:
+    """The last lines say what to do now."""
+    shown = terminal(card)  # type: ignore[arg-type]
+    assert step in shown[shown.index("  Next ") :]
+
+
+def test_a_part_does_not_look_like_the_whole() -> None:
+    """100 % of one criterion is not a passed exercise."""
+    shown = terminal(scorecard(passed(PRIORITY), partial=True))
+    assert "Score 10/10" in shown
+    assert "Only a part of the exercise was checked." in shown
+
+
+def test_an_ascii_terminal_gets_ascii() -> None:
+    """Marks have a plain form, and candidates' characters are escaped, not raised on."""
+    card = scorecard(ROUTING, replace(PRIORITY, observed="naïve → 漢字"))
+    shown = terminal(card, encoding="ascii")
+    assert "+ passed" in shown
+    assert "x failed" in shown
+    assert r"na\xefve \u2192" in shown
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_no_color_is_respected(
+    monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool
+) -> None:
+    """NO_COLOR takes the colours; a word always stands beside the colour."""
+    monkeypatch.setenv("NO_COLOR", no_color)
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system="standard")
+    print_scorecard(SAMPLES["mixed"], console)
+    assert ("\x1b[32m" in file.getvalue()) is coloured
+    assert "passed" in file.getvalue()
+
+
+def test_the_hint_of_the_first_unwritten_part_is_kept() -> None:
+    """On the starter the reader is led to where to begin."""
+    shown = terminal(scorecard(unwritten(PRIORITY, "publish")))
+    assert "Look at" in shown

@@ -1,0 +1,671 @@
+"""The pages of a review over HTTP: what is shown, what is saved, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import fcntl
+import io
+import json
+import re
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report.test_html import _Reader
+
+httpx = pytest.importorskip("httpx")
+pytest.importorskip("fastapi")
+
+from review.samples import ROLES, make  # noqa: E402
+
+from archprep.interview.results import Folder  # noqa: E402
+from archprep.review import app  # noqa: E402
+from archprep.review.marks import Kind, Marks, Target  # noqa: E402
+from archprep.review.results_reader import Reading  # noqa: E402
+from archprep.review.security import Access, Guard  # noqa: E402
+
+ORDINARY, HOSTILE = ROLES["ordinary"], ROLES["hostile"]
+FAILED = "routes-by-pattern"  # a criterion of q1 that the ordinary candidate has lost
+ADDRESS = "http://127.0.0.1:8765"
+
+
+class Browser:
+    """Asks one review as a browser would, with the cookie and the key of its forms."""
+
+    def __init__(self, root: Path, reviewer: str = "Tess", access: Access | None = None) -> None:
+        self.access = access or Access.new(8765)
+        self.marks = Marks.open(root)
+        self.reading = Reading(root)
+        made = app.make(self.reading, self.marks, self.access, reviewer)
+        self._app = Guard(made, self.access)
+        self.cookies = {self.access.cookie: self.access.token}
+
+    def _ask(self, ask: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(
+                transport=transport, base_url=ADDRESS, cookies=self.cookies
+            ) as client:
+                return await ask(client)
+
+        return asyncio.run(asked())
+
+    def get(self, address: str) -> httpx.Response:
+        return self._ask(lambda client: client.get(address))
+
+    def page(self, address: str) -> str:
+        """The text that a reader sees, on one line."""
+        answer = self.get(address)
+        assert answer.status_code == 200, answer.text
+        return seen(answer.text)
+
+    def post(self, address: str, *, headers: dict[str, str] | None = None, **data: object):
+        data = {"key": self.access.form_key} | data
+        origin = {"Origin": ADDRESS} | (headers or {})
+        return self._ask(lambda client: client.post(address, data=data, headers=origin))
+
+    def mark(self, kind: str = "override", version: int = 0, **changes: object) -> httpx.Response:
+        """Give the ordinary candidate a mark."""
+        about: dict[str, object] = {"override": {"item": FAILED}, "answer": {"item": "2"}}.get(
+            kind, {}
+        )
+        seen = {"version": version, "digest": self.reading.result(ORDINARY).received.digest}
+        data = {"candidate": ORDINARY, "kind": kind, "exercise": "q1"} | seen
+        return self.post("/marks", **(data | about | changes))
+
+
+def seen(document: str) -> str:
+    plain = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", document, flags=re.DOTALL)
+    for entity, char in (("&#39;", "'"), ("&#34;", '"'), ("&lt;", "<"), ("&gt;", ">")):
+        plain = plain.replace(entity, char)
+    return " ".join(plain.replace("&amp;", "&").split())
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("samples") / "results")
+
+
+@pytest.fixture
+def root(samples: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(samples, tmp_path / "results"))
+
+
+@pytest.fixture
+def browser(root: Path) -> Iterator[Browser]:
+    one = Browser(root)
+    yield one
+    one.marks.close()
+
+
+# ------------------------------------------------------------------ pages
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_candidate_has_every_page(browser, role):
+    """Whatever became of their submission; each page has one heading of the first level."""
+    slug = ROLES[role]
+    graded = browser.reading.row(slug).result.graded
+    for page in ["", "/print", "/history", *(f"/{part.exercise}/source" for part in graded)]:
+        answer = browser.get(f"/candidates/{slug}{page}")
+        read = _Reader(answer.text)
+        assert answer.status_code == 200, page
+        assert read.tags.count("h1") == 1, page
+        assert read.open == [], page
+
+
+def test_the_list_has_everybody_and_says_what_is_wrong(browser):
+    page = browser.page("/")
+    assert "20 candidates" in page
+    assert "late by 12 min" in page
+    assert "quentin-dubois.zip is no zip archive" in page
+    assert page.count("is damaged") == 2
+    assert "not graded: not graded" not in page
+
+
+def test_the_list_is_sorted_and_filtered_without_javascript(browser):
+    names = [row.result.received.name for row in browser.reading.rows()]
+    page = browser.page("/?sort=name")
+    places = [page.find(name) for name in sorted(names, key=str.casefold) if name.isascii()]
+    assert [place for place in places if place > 0] == sorted(p for p in places if p > 0)
+    late = browser.page("/?kind=late")
+    assert "Emeka Okafor" in late
+    assert "Hanna Lindqvist" not in late
+    assert "2 of 20 match" in late
+
+
+def test_odd_parameters_are_the_defaults(browser):
+    assert browser.get("/?sort=%00&page=99999999999999999999&kind=<script>").status_code == 200
+
+
+def test_a_candidates_page_has_the_evidence_beside_the_code(browser):
+    """Input, expected and observed; the line in question; rubric, seed, isolation, self-test."""
+    page = browser.page(f"/candidates/{ROLES['crash']}")
+    for said in (
+        "Expected",
+        "Observed",
+        "Isolation level A",
+        "seed 471123",
+        "read secret: blocked",
+    ):
+        assert said in page
+    assert '<span class="hit">' in browser.get(f"/candidates/{ROLES['crash']}").text
+
+
+def test_earlier_gradings_are_listed(browser):
+    page = browser.page(f"/candidates/{ROLES['earlier']}")
+    assert "Earlier gradings" in page
+    assert "another" in page.split("Earlier gradings")[1]
+    text = browser.get(f"/candidates/{ROLES['earlier']}").text
+    links = re.findall(r'href="(/candidates/[^"]*/earlier/)(\d+)"', text)
+    for folder, number in links:
+        assert f"earlier grading {number}" in browser.page(f"{folder}{number}")
+    folder, newest = links[0]
+    for odd in (str(int(newest) + 1), "0", "-1", "x", "9" * 30):
+        assert browser.get(f"{folder}{odd}").status_code in {400, 404}
+
+
+def test_neighbours_follow_the_list_as_it_was_asked_for(browser):
+    """Next and previous keep the order and the filter."""
+    text = browser.get(f"/candidates/{ROLES['late']}?kind=late").text
+    assert "1 of 2" in seen(text)
+    assert f'rel="next" href="/candidates/{HOSTILE}?kind=late"' in text
+
+
+def test_source_stands_beside_the_reference(browser):
+    page = browser.page(f"/candidates/{ORDINARY}/q1/source?whole=1")
+    assert "Reference" in page
+    assert page.count("class Bus") == 2
+
+
+def test_what_is_equal_on_both_sides_is_folded(browser):
+    """With the number of lines, and a link that shows them."""
+    text = browser.get(f"/candidates/{ORDINARY}/q1/source").text
+    assert re.search(r"\d+ equal lines", text)
+    assert "class Bus" not in seen(text)
+    assert f'href="/candidates/{ORDINARY}/q1/source?whole=1"' in text
+
+
+def test_without_the_exercise_the_source_is_still_shown(browser, monkeypatch, tmp_path):
+    """A results folder outlives the exercises."""
+    app.views.material.cache_clear()
+    app.views.reference.cache_clear()
+    monkeypatch.setenv("ARCHPREP_CONTENT", str(tmp_path / "none"))
+    try:
+        for page in ("", "/print", "/q1/source"):
+            assert "class Bus" in browser.page(f"/candidates/{ORDINARY}{page}")
+    finally:
+        app.views.material.cache_clear()
+        app.views.reference.cache_clear()
+
+
+def test_two_candidates_stand_side_by_side(browser):
+    page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['best']}&exercise=q1&whole=1")
+    assert "Bruno Keller and Hanna Lindqvist" in page
+    assert page.count("class Bus") == 2
+
+
+def test_whoever_was_not_graded_is_named(browser, root):
+    """On whichever side they stand."""
+    (root / "candidates" / ORDINARY / "parts" / "q1.json").unlink()
+    for pair in (f"a={ORDINARY}&b={ROLES['best']}", f"b={ORDINARY}&a={ROLES['best']}"):
+        page = browser.page(f"/compare?{pair}&exercise=q1")
+        assert "Bruno Keller: not graded." in page
+        assert "Hanna Lindqvist: not graded." not in page
+
+
+@pytest.mark.parametrize("query", ["", "?a=", f"?a={ORDINARY}", f"?a={ORDINARY}&b={ORDINARY}"])
+def test_fewer_than_two_ask_for_the_other(browser, query):
+    assert "Compare two candidates" in browser.page(f"/compare{query}")
+
+
+def test_nothing_in_common_is_said(browser):
+    page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['unreadable']}")
+    assert "Quentin Dubois was not graded." in page
+
+
+def test_candidates_are_compared_by_name_too(browser):
+    assert "Bruno Keller and Olga Schmidt" in browser.page(
+        "/compare?a=bruno%20keller&b=Olga Schmidt"
+    )
+    page = browser.page(f"/compare?a={ORDINARY}&b=Nobody<b>")
+    assert "Nobody here is called “Nobody<b>”" in page
+
+
+def test_of_three_that_were_ticked_two_are_compared_and_it_is_said(browser):
+    slugs = [ROLES[role] for role in ("best", "ordinary", "late")]
+    page = browser.page("/compare?" + "&".join(f"c={slug}" for slug in slugs))
+    assert "Hanna Lindqvist and Bruno Keller" in page
+    assert "the first two that you have ticked" in page
+
+
+def test_statistics_have_plots(browser):
+    read = _Reader(browser.get("/statistics").text)
+    images = [src for src in read.values("src") if src and src.endswith(".svg")]
+    assert "/charts/distribution.svg" in images
+    assert len(images) >= 5
+    for image in images:
+        answer = browser.get(image)
+        assert answer.headers["content-type"] == "image/svg+xml"
+        assert "script-src" not in answer.headers["content-security-policy"]
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert len(read.values("alt")) == len(images)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/nosuch",
+        "/candidates/nobody",
+        "/candidates/nobody/print",
+        "/candidates/nobody/history",
+        "/candidates/nobody/final.json",
+        "/candidates/..%2f..%2fbatch.json",
+        f"/candidates/{'a' * 3000}",
+        f"/candidates/{ORDINARY}/q99/source",
+        f"/candidates/{ORDINARY}/..%2f..%2fparts/source",
+        "/charts/q1/nosuch.svg",
+        "/charts/q99/shares.svg",
+        "/static/..%2freport.css",
+        "/static/interview_report.html.j2",
+        "/export/review.sqlite3",
+        "/openapi.json",
+        "/docs",
+    ],
+)
+def test_what_does_not_exist_is_a_page_that_says_so(browser, address):
+    answer = browser.get(address)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+
+
+def test_only_our_own_files_are_loaded(browser):
+    """And the policy holds for every page."""
+    answer = browser.get(f"/candidates/{ORDINARY}")
+    read = _Reader(answer.text)
+    assert set(read.values("src")) == {"/static/review.js"}
+    assert "'unsafe" not in answer.headers["content-security-policy"]
+    for name in ("review/review.css", "review/review.js", "review/icon.svg"):
+        assert browser.get(f"/static/{name}").status_code == 200
+    assert all(href is None or href[0] in "/#" for href in read.values("href"))
+
+
+@pytest.mark.parametrize("page", ["", "/print", "/history", "/q1/source", "compare", "list"])
+def test_what_a_candidate_wrote_stays_text(browser, page):
+    """No element, handler, style or link of theirs is in any page."""
+    for target in (Target(HOSTILE, Kind.COMMENT), Target(HOSTILE, Kind.COMMENT, "q1")):
+        text = "<script>alert(1)</script> \u202e\x1b[31m"
+        given = {"points": None, "version": 0, "digest": "", "automatic": None, "who": "<b>x"}
+        browser.marks.save(target, text=text, **given)
+    address = {"compare": f"/compare?a={HOSTILE}&b={ORDINARY}", "list": "/"}.get(
+        page, f"/candidates/{HOSTILE}{page}"
+    )
+    text = browser.get(address).text
+    read = _Reader(text)
+    assert read.tags.count("script") == 1
+    assert not {"iframe", "object", "base", "style", "b"} & (set(read.tags) - {"b"})
+    assert not [name for name, _ in read.attributes if name.startswith("on") or name == "style"]
+    assert all(href is None or href[0] in "/#" for href in read.values("href"))
+    assert set(read.values("action")) <= {"/", "/marks", "/undo", "/reviewer", "/compare"}
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+
+
+# ------------------------------------------------------------------ marks
+
+
+def test_a_mark_is_there_at_once_with_who_and_when(browser, root):
+    answer = browser.mark("answer", points="3", text="Names the price.\r\nTwice.", back="e1-a2")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/candidates/{ORDINARY}#e1-a2"
+    page = browser.page(f"/candidates/{ORDINARY}")
+    assert "Names the price. Twice." in page
+    assert "Tess, 20" in page
+    with Marks.open(root) as later:
+        (mark,) = later.current()
+    assert (mark.points, mark.text, mark.who) == (3, "Names the price.\nTwice.", "Tess")
+
+
+def test_an_override_counts_and_the_automatic_mark_stays_visible(browser):
+    before = browser.reading.row(ORDINARY).result.score
+    browser.mark(points="4", text="It asks for less than the brief does.")
+    page = browser.page(f"/candidates/{ORDINARY}")
+    assert "4 instead of 0 points, by Tess" in page
+    assert "It asks for less than the brief does." in page
+    assert f"{before} {before + 4} /200" in page
+    assert f"{before} {before + 4} /200" in browser.page("/")
+    assert "94 98" in browser.page("/")  # in the column of the exercise, too
+    assert "1 mark " in browser.page("/")
+    assert "overrides" in browser.page(f"/candidates/{ORDINARY}/print")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"points": "4", "text": "  "}, "needs a reason"),
+        ({"points": "", "text": "why"}, "Say how many points"),
+        ({"points": "5", "text": "why"}, "from 0 to 4"),
+        ({"points": "-1", "text": "why"}, "from 0 to 4"),
+        ({"points": "2.5", "text": "why"}, "from 0 to 4"),
+        ({"points": "\u0664", "text": "why"}, "from 0 to 4"),
+        ({"points": "9" * 30, "text": "why"}, "from 0 to 4"),
+        ({"points": "4", "text": "x" * 20_001}, "20,000"),
+    ],
+)
+def test_what_cannot_be_saved_is_shown_again_with_what_was_typed(browser, changes, says):
+    """Nothing is saved, nothing is lost."""
+    answer = browser.mark(**changes)
+    assert answer.status_code == 422
+    assert says in seen(answer.text)
+    assert changes["text"].strip() in answer.text
+    assert not browser.marks.current()
+
+
+def test_a_stale_write_is_shown_and_never_swallowed(browser):
+    """Both versions stand there; saving once more, over what was seen, works."""
+    browser.mark("comment", text="The first.")
+    answer = browser.mark("comment", text="The second.")
+    page = seen(answer.text)
+    assert answer.status_code == 409
+    assert "The first." in page
+    assert "The second." in page
+    assert [mark.text for mark in browser.marks.current()] == ["The first."]
+    (version,) = re.findall(r'name="version" value="(\d+)"', answer.text)
+    assert browser.mark("comment", text="The second.", version=version).status_code == 303
+    assert [mark.text for mark in browser.marks.current()] == ["The second."]
+
+
+def test_two_reviews_of_one_folder_lose_nothing(browser, root):
+    """The second has its own process, port and token; the file decides."""
+    other = Browser(root, "Tom", Access.new(8766 - 1))
+    browser.mark("comment", text="From Tess.")
+    assert other.mark("comment", text="From Tom.").status_code == 409
+    assert "From Tess." in other.page(f"/candidates/{ORDINARY}")
+    other.marks.close()
+
+
+def test_a_script_is_told_the_version_to_go_on_with(browser):
+    headers = {"X-Requested-With": "archprep"}
+    answer = browser.mark("comment", text="One.", headers=headers)
+    assert answer.json() == {"version": 1, "said": "Saved by Tess"}
+    assert browser.mark("comment", text="Two.", version=1, headers=headers).json()["version"] == 2
+    assert browser.mark("comment", text="Three.", version=1, headers=headers).status_code == 409
+
+
+def test_an_override_can_be_taken_back(browser):
+    before = browser.reading.row(ORDINARY).result.score
+    browser.mark(points="4", text="why")
+    browser.mark(version=1, take_back="1")
+    assert f"{before} /200" in browser.page(f"/candidates/{ORDINARY}")
+    assert not browser.marks.current()
+
+
+def test_every_change_can_be_undone_and_stays_in_the_history(browser):
+    browser.mark("comment", text="The first.")
+    browser.mark("comment", text="The second.", version=1)
+    history = browser.get(f"/candidates/{ORDINARY}/history").text
+    (number,) = re.findall(r'name="number" value="(\d+)"', history)  # the newest only
+    assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 303
+    page = browser.page(f"/candidates/{ORDINARY}/history")
+    assert page.count("The second.") == 2  # as what came, and as what was undone
+    assert "undoes an earlier change" in page
+    assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 409
+    assert [mark.text for mark in browser.marks.current()] == ["The first."]
+
+
+def test_the_history_is_whole(browser):
+    """However many changes there are: the last in the table is the first there was."""
+    for version in range(205):
+        browser.marks.save(
+            Target(ORDINARY, Kind.COMMENT),
+            version=version,
+            text=f"No. {version}.",
+            points=None,
+            digest="",
+            automatic=None,
+            who="Tess",
+        )
+    page = browser.page(f"/candidates/{ORDINARY}/history")
+    assert page.count("The candidate as a whole") == 206  # with that of the button
+    assert page.endswith("nothing No. 0.")
+
+
+@pytest.mark.parametrize(
+    "page", [f"/candidates/{ORDINARY}", f"/candidates/{ORDINARY}/print", "/compare"]
+)
+def test_an_answers_mark_of_an_earlier_submission_says_so(browser, root, page):
+    """Wherever it is shown."""
+    address = f"/compare?a={ORDINARY}&b={ROLES['best']}" if page == "/compare" else page
+    browser.mark("answer", points="3", text="Of the first.")
+    assert "another submission" not in browser.page(address)
+    hand_in_again(root)
+    assert "Given for another submission: it does not count" in browser.page(address)
+
+
+@pytest.mark.parametrize("number", ["0", "9" * 40, "7"])
+def test_an_unknown_change_cannot_be_undone(browser, number):
+    assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["-1", "x", "", "9" * 41, "1e3"])
+def test_an_odd_number_is_no_change(browser, number):
+    assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"candidate": "nobody"},
+        {"candidate": "../../etc"},
+        {"exercise": "q99"},
+        {"exercise": ""},
+        {"item": "no-such-criterion"},
+        {"kind": "answer", "item": "99"},
+        {"kind": "comment", "item": "1"},
+    ],
+)
+def test_a_mark_of_what_is_not_there_is_refused(browser, changes):
+    about = {"points": "1", "text": "why"} | changes
+    assert browser.mark(about.pop("kind", "override"), **about).status_code == 404
+    assert not browser.marks.current()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": -1},
+        {"version": 10**30},
+        {"version": "x"},
+        {"candidate": "a" * 300},
+        {"back": '"><script>'},
+        {"back": "//evil.example"},
+        {"kind": "nosuch"},
+    ],
+)
+def test_a_form_that_is_not_ours_is_refused(browser, changes):
+    kind = changes.pop("kind", "override")
+    assert browser.mark(kind, points="1", text="why", **changes).status_code in {400, 404}
+    assert not browser.marks.current()
+
+
+@pytest.mark.parametrize("key", ["", "wrong", "\u00e9", "x" * 200])
+def test_without_the_key_nothing_is_saved(browser, key):
+    """Another site can make a browser send a form, but cannot know the key."""
+    assert browser.mark(points="1", text="why", key=key).status_code == 403
+    assert browser.post("/undo", candidate=ORDINARY, number="1", key=key).status_code == 403
+    assert browser.post("/reviewer", name="Eve", key=key).status_code == 403
+    assert not browser.marks.current()
+
+
+def test_the_way_back_stays_on_this_site(browser):
+    answer = browser.mark("comment", text="x", query="?sort=name&page=2&evil=//e.example\r\nX: y")
+    assert answer.headers["location"] == f"/candidates/{ORDINARY}?sort=name&page=2"
+
+
+def hand_in_again(root: Path) -> None:
+    """The ordinary candidate has another submission, with the same results."""
+    folder = Folder(root)
+    received = folder.received(ORDINARY)
+    graded = [folder.graded(ORDINARY, part.exercise) for part in received.parts]
+    folder.receive(replace(received, digest="0" * 64))
+    for part in graded:
+        folder.keep(ORDINARY, "0" * 64, part)
+
+
+@pytest.mark.parametrize("kind", ["override", "answer"])
+def test_nobody_judges_a_submission_that_they_have_not_seen(browser, root, kind):
+    """Graded after the page was opened: what was typed is shown again, and can then be saved."""
+    opened = browser.reading.result(ORDINARY).received.digest
+    hand_in_again(root)
+    answer = browser.mark(kind, points="4", text="From the page before.", digest=opened)
+    assert answer.status_code == 422
+    assert "is another one since you opened the page" in seen(answer.text)
+    assert "From the page before." in answer.text
+    assert not browser.marks.current()
+    (digest,) = re.findall(r'name="digest" value="(\w*)"', answer.text)
+    assert browser.mark(kind, points="4", text="Still.", digest=digest).status_code == 303
+
+
+def test_a_comment_is_for_the_candidate_whatever_was_handed_in(browser):
+    assert browser.mark("comment", text="Kind.", digest="of before").status_code == 303
+
+
+def test_a_mark_can_be_saved_under_the_longest_filter(browser):
+    """Each character of it takes twelve in an address."""
+    query = app.Query(text="\U0001f600" * 200).string()
+    answer = browser.mark("comment", text="Kind.", query=query)
+    assert answer.headers["location"] == f"/candidates/{ORDINARY}{query}"
+
+
+def test_marks_of_an_earlier_submission_do_not_count(browser, root):
+    """The page says that they are there."""
+    browser.mark(points="4", text="why")
+    hand_in_again(root)
+    page = browser.page(f"/candidates/{ORDINARY}")
+    assert "1 mark was given for something that is not there any more" in page
+    assert "instead of 0 points" not in page
+    history = browser.page(f"/candidates/{ORDINARY}/history")
+    assert "Does not count: what it was given for has changed since." in history
+    assert "1 mark " not in browser.page("/")
+    assert "Bruno Keller" in browser.page("/?marked=no")
+
+
+def test_an_override_that_no_longer_fits_is_not_counted(browser):
+    """Neither in the points nor among the marks of the list; its page says so."""
+    given = {"version": 0, "automatic": 4, "who": "Tess", "points": 99, "text": "half fine"}
+    digest = browser.reading.result(ORDINARY).received.digest
+    browser.marks.save(Target(ORDINARY, Kind.OVERRIDE, "q1", FAILED), digest=digest, **given)
+    page = browser.page(f"/candidates/{ORDINARY}")
+    assert "gave 99 points for something that has changed since; this does not count: half" in page
+    assert "1 mark " not in browser.page("/")
+    assert "del>" not in browser.get("/").text
+
+
+def test_each_browser_marks_under_its_own_name(browser):
+    answer = browser.post("/reviewer", name="Zo\u00eb <b>\u202e\nX")
+    assert answer.status_code == 303
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    (cookie,) = answer.cookies.jar
+    browser.cookies[cookie.name] = cookie.value or ""
+    browser.mark("comment", text="x")
+    assert browser.marks.current()[0].who == "Zo\u00eb <b> X"
+    assert "You mark as Zo\u00eb <b> X" in browser.page("/")
+
+
+def test_where_nothing_can_be_saved_there_are_no_forms(browser, monkeypatch):
+    """Reading works, and each page says why."""
+    browser.mark(points="4", text="because of the brief")
+    monkeypatch.setattr(Marks, "why_not", property(lambda _: "the folder is read-only."))
+    answer = browser.get(f"/candidates/{ORDINARY}")
+    assert "/marks" not in _Reader(answer.text).values("action")
+    assert "Nothing can be marked: the folder is read-only." in seen(answer.text)
+    assert "because of the brief" in answer.text
+    history = browser.get(f"/candidates/{ORDINARY}/history").text
+    assert "/undo" not in _Reader(history).values("action")
+
+
+# ------------------------------------------------------------------ a folder that changes
+
+
+def test_while_grade_writes_the_list_refreshes_itself(browser, root):
+    with (root / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        text = browser.get("/").text
+        assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in text
+        assert "Grading is under way: 19 of 20 candidates are finished." in seen(text)
+        assert "being-graded" in text
+    assert 'http-equiv="refresh"' not in browser.get("/").text
+
+
+def test_what_grade_has_just_finished_is_there(browser, root):
+    folder = Folder(root)
+    received = folder.received(ROLES["waiting"])
+    assert "q3 not graded: `archprep grade` has not come to it yet" in browser.page("/")
+    graded = folder.graded(ORDINARY, "q3")
+    folder.keep(received.slug, received.digest, graded)
+    assert "waiting" not in browser.reading.row(received.slug).kinds
+    assert "Rate limiting" in browser.page(f"/candidates/{received.slug}")
+
+
+HALF = "\ud800"  # of a character: it can be read from JSON, and not be sent
+CARD = ("graded", "scorecard")
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "value"),
+    [
+        ("candidate.json", ("kit", "minutes"), HALF),
+        ("candidate.json", ("flags",), HALF),
+        ("candidate.json", ("digest",), HALF),
+        ("parts/q1.json", (*CARD, "criteria", 0, "id"), HALF),
+        ("parts/q1.json", ("graded", "source", "eventbus.py"), [None]),
+        ("parts/q1.json", ("graded", "source", "eventbus.py"), HALF),
+    ],
+)
+def test_whatever_is_damaged_every_page_is_shown(browser, root, file, place, value):
+    path = root / "candidates" / ORDINARY / file
+    data = json.loads(path.read_text())
+    within = data
+    for key in place[:-1]:
+        within = within[key]
+    within[place[-1]] = value
+    path.write_text(json.dumps(data))
+    for page in ("/", f"/candidates/{ORDINARY}", f"/candidates/{ORDINARY}/print", "/statistics"):
+        assert browser.get(page).status_code == 200, page
+
+
+# ------------------------------------------------------------------ out
+
+
+def test_the_table_has_automatic_and_human_marks_apart(browser):
+    browser.mark(points="4", text="why")
+    answer = browser.get("/export/marks.csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="marks.csv"'
+    rows = {row["candidate"]: row for row in csv.DictReader(io.StringIO(answer.text))}
+    row = rows["Bruno Keller"]
+    assert int(row["final"]) == int(row["automatic"]) + 4
+    assert len(rows) == 20
+
+
+def test_the_document_and_the_final_scorecard_agree(browser):
+    browser.mark(points="4", text="why")
+    document = json.loads(browser.get("/export/marks.json").text)
+    one = json.loads(browser.get(f"/candidates/{ORDINARY}/final.json").text)
+    assert len(document["candidates"]) == 20
+    assert one["final"] == one["automatic"] + 4
+    assert {**one, "format": 1, "batch": one["batch"]}.items() >= next(
+        found for found in document["candidates"] if found["folder"] == ORDINARY
+    ).items()
+
+
+def test_a_fault_of_ours_is_a_sentence(browser, monkeypatch, capsys):
+    """With the details in a file, and no traceback on the page."""
+    monkeypatch.setattr(app.pages, "about", lambda _: 1 / 0)
+    answer = browser.get("/")
+    assert answer.status_code == 500
+    assert "archprep itself failed" in answer.text
+    assert "Traceback" not in answer.text
+    assert "ZeroDivisionError" in capsys.readouterr().err

@@ -1,0 +1,172 @@
+"""Human marks stand beside the automatic ones: they count where they belong, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from interview.test_statistics import card, criterion, received, result
+
+from archprep.core.model import State
+from archprep.interview.model import Graded, Result
+from archprep.review import marks as marks_module
+from archprep.review.final import MARKS, final, points
+from archprep.review.marks import Kind, Mark, Target
+
+DIGEST = "ab" * 32  # of what `received` has handed in
+ADA = result(
+    "Ada",
+    card(criterion("a", points=60), criterion("b", State.FAILED, points=40)),
+    card(criterion("a", State.FAILED, points=30), criterion("c", points=70), exercise="q3"),
+)
+
+
+def mark(kind: Kind, exercise: str = "q1", item: str = "", **changes: Any) -> Mark:
+    """A mark of Ada's."""
+    target = Target("Ada", kind, exercise, item)
+    at = "2026-03-02T09:00:00+00:00"
+    return replace(Mark(1, target, 1, None, "why", DIGEST, None, "Grace", at, None), **changes)
+
+
+def override(given: int, item: str = "b", exercise: str = "q1", **changes: Any) -> Mark:
+    return mark(Kind.OVERRIDE, exercise, item, points=given, automatic=0, **changes)
+
+
+def answer(given: int | None, item: str = "1", **changes: Any) -> Mark:
+    return mark(Kind.ANSWER, item=item, points=given, **changes)
+
+
+def both(whole: Result, *marks: Mark) -> tuple[int | None, int | None]:
+    """The automatic and the final points; the short way says the same as the long one."""
+    found = final(whole, marks)
+    assert points(whole, marks) == found.final
+    return found.automatic, found.final
+
+
+def test_without_marks_the_final_points_are_the_automatic_ones():
+    found = final(ADA, [])
+    assert both(ADA) == (130, 130)
+    assert (found.name, found.slug, found.max) == ("Ada", "Ada", 200)
+    assert [(e.exercise, e.automatic, e.final, e.max) for e in found.exercises] == [
+        ("q1", 60, 60, 100),
+        ("q3", 70, 70, 100),
+    ]
+    assert found.outdated == found.overrides == ()
+
+
+def test_an_override_changes_the_final_points_and_leaves_the_automatic_ones():
+    """Of the criterion, of its exercise and in total; up or down."""
+    up, down = override(25), override(0, "c", "q3")
+    found = final(ADA, [up, down])
+    assert both(ADA, up, down) == (130, 85)
+    assert [(e.automatic, e.final) for e in found.exercises] == [(60, 85), (70, 0)]
+    changed = found.exercises[0].criteria[1]
+    assert (changed.automatic, changed.final, changed.override) == (0, 25, up)
+    assert (changed.id, changed.state, changed.points, changed.task) == ("b", "failed", 40, 1)
+    assert found.exercises[0].criteria[0].override is None
+    assert found.overrides == (up, down)
+
+
+@pytest.mark.parametrize("given", [0, 40])
+def test_an_override_is_worth_what_it_says(given):
+    assert both(ADA, override(given)) == (130, 130 + given)
+
+
+@pytest.mark.parametrize("given", [-5, 41, 10**9])
+def test_an_override_that_no_longer_fits_does_not_count(given):
+    """The grader was mended: a deduction from more points must not become full marks."""
+    mark = override(given)
+    assert both(ADA, mark) == (130, 130)
+    assert final(ADA, [mark]).outdated == (mark,)
+
+
+def test_an_override_of_the_same_criterion_in_another_exercise_does_not_meet_it():
+    assert both(ADA, override(10, "a", "q3")) == (130, 140)
+
+
+def test_an_override_gives_points_where_the_grader_had_no_verdict():
+    ours = result("Ada", card(criterion("b", State.GRADER_ERROR, points=40)))
+    assert both(ours, override(40)) == (0, 40)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        override(25, digest="of an earlier submission"),
+        override(25, digest=""),
+        override(25, item="gone"),
+        override(25, exercise="q2"),
+        override(25, exercise=""),
+        answer(4, digest="of an earlier submission"),
+        replace(answer(4), target=Target("Ada", Kind.ANSWER, "q2", "1")),
+        mark(Kind.COMMENT, "q2"),
+        mark(Kind.COMMENT, "", "item"),
+    ],
+)
+def test_a_mark_of_what_is_no_more_is_outdated_and_changes_nothing(given):
+    """Another submission, or a criterion or an exercise that the result does not have."""
+    found = final(ADA, [given])
+    assert found.outdated == (given,)
+    assert replace(found, outdated=()) == final(ADA, [])
+    assert both(ADA, given) == (130, 130)
+
+
+@pytest.mark.parametrize("exercise", ["", "q3"])
+def test_a_comment_stays_whatever_is_handed_in(exercise):
+    """It is about the candidate, and says itself what of."""
+    said = mark(Kind.COMMENT, exercise, digest="of an earlier submission")
+    found = final(ADA, [said])
+    assert said == (found.exercises[1].comment if exercise else found.comment)
+    assert found.outdated == ()
+
+
+def test_answers_are_summed_apart_and_never_become_points():
+    """In the rubric's order; a remark without a mark is no mark."""
+    given = [answer(4, "10"), answer(0, "2"), answer(None, "3"), answer(3, "1")]
+    first, second = final(ADA, given).exercises
+    assert [a.target.item for a in first.answers] == ["1", "2", "3", "10"]
+    assert first.answer_points == (3, 0, 4)
+    assert second.answers == second.answer_points == ()
+    assert both(ADA, *given) == (130, 130)
+
+
+def test_marks_of_other_candidates_are_left_out():
+    theirs = replace(override(25), target=Target("Bob", Kind.OVERRIDE, "q1", "b"))
+    assert final(ADA, [theirs]) == final(ADA, [])
+    assert points(ADA, [theirs]) == 130
+
+
+def test_of_several_versions_the_newest_counts():
+    """Also when it takes the mark back; the order does not matter."""
+    old, new = override(10), override(20, version=2, number=2)
+    assert both(ADA, old, new) == both(ADA, new, old) == (130, 150)
+    gone = replace(new, version=3, points=None, text="")
+    assert final(ADA, [gone, new, old]) == final(ADA, [])
+    assert points(ADA, [gone, new, old]) == 130
+
+
+def test_without_any_scorecard_there_is_no_score():
+    """Nothing is not zero; marks do not make a score out of it, and are shown."""
+    refused = Result(received("Ada", problem="Ada.zip is no zip archive", flags=("late",)), ())
+    lost = Result(received("Ada"), (Graded("q1", problem="not graded: by our fault"),))
+    for whole in (refused, lost):
+        assert both(whole) == both(whole, override(25)) == (None, None)
+        assert final(whole, [override(25)]).outdated == (override(25),)
+    assert final(refused, []).problem == "Ada.zip is no zip archive"
+    assert final(refused, []).flags == ("late",)
+    [exercise] = final(lost, [answer(3), mark(Kind.COMMENT)]).exercises
+    assert (exercise.problem, exercise.title) == ("not graded: by our fault", "")
+    assert (exercise.automatic, exercise.final, exercise.max) == (None, None, 100)
+    assert exercise.answer_points == (3,)
+    assert exercise.comment == mark(Kind.COMMENT)
+
+
+def test_an_exercise_without_a_scorecard_leaves_the_others_their_points():
+    half = replace(ADA, graded=(ADA.graded[0], Graded("q3", problem="no such file")))
+    assert both(half, override(25)) == (60, 85)
+    assert final(half, []).max == 200
+
+
+def test_the_marks_of_answers_are_what_can_be_saved():
+    assert list(MARKS) == list(range(marks_module.MOST + 1))

@@ -1,0 +1,741 @@
+"""Marks are saved at once; of two who save at the same instant one is told, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier, Event
+
+import pytest
+from conftest import OrdinaryUser  # noqa: TC002 - as in the other test modules
+
+from archprep.core.errors import UsageError
+from archprep.review import markfile
+from archprep.review import marks as marks_module
+from archprep.review.marks import FILE, Kind, Mark, Marks, ReadOnly, Stale, Target
+from archprep.sandbox import isolation
+
+ADA = Target("ada", Kind.COMMENT)
+OVERRIDE = Target("ada", Kind.OVERRIDE, "q1", "adds")
+ANSWER = Target("ada", Kind.ANSWER, "q1", "2")
+
+Opener = Callable[[], Marks]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opener]:
+    """Opens the marks of one folder, as often as one likes."""
+    made: list[Marks] = []
+
+    def open_one() -> Marks:
+        made.append(Marks.open(tmp_path))
+        return made[-1]
+
+    yield open_one
+    for marks in made:
+        marks.close()
+
+
+@pytest.fixture
+def marks(opened: Opener) -> Marks:
+    """The marks of a new folder."""
+    return opened()
+
+
+def say(marks: Marks, text: str, version: int = 0, target: Target = ADA, **others) -> Mark:
+    """Save a text."""
+    given = {"points": None, "digest": "d1", "automatic": None, "who": "Grace"} | others
+    return marks.save(target, text=text, version=version, **given)
+
+
+def texts(marks: Marks, candidate: str = "ada") -> list[str]:
+    return [mark.text for mark in reversed(marks.history(candidate))]
+
+
+# ------------------------------------------------------------------ saving
+
+
+def test_what_is_saved_is_found_by_whoever_opens_the_folder_later(opened):
+    """All of it: what it is about, points, reason, submission, who and when."""
+    saved = say(opened(), "it adds", target=OVERRIDE, points=7, automatic=0)
+    assert (saved.version, saved.points, saved.automatic, saved.digest) == (1, 7, 0, "d1")
+    assert (saved.who, saved.undoes) == ("Grace", None)
+    assert saved.at.endswith("+00:00")
+    later = opened()
+    assert later.current("ada") == [saved]
+    assert later.history("ada") == [saved]
+    assert later.standing(OVERRIDE) == saved
+
+
+def test_a_change_is_added_and_the_earlier_version_stays(marks):
+    """The history has all versions, the newest first; what stands is the last."""
+    first = say(marks, "good")
+    second = say(marks, "very good", version=1)
+    assert marks.history("ada") == [second, first]
+    assert marks.history("ada", limit=1) == [second]
+    assert marks.history("ada", limit=-1) == []
+    assert marks.current() == [second]
+
+
+def test_marks_of_different_things_do_not_meet(marks):
+    """Candidate, kind, exercise and item tell them apart."""
+    targets = [
+        ADA,
+        OVERRIDE,
+        Target("ada", Kind.COMMENT, "q1"),
+        Target("ada", Kind.OVERRIDE, "q2", "adds"),
+        Target("ada", Kind.OVERRIDE, "q1", "removes"),
+        Target("bob", Kind.COMMENT),
+    ]
+    for target in targets:
+        points = 1 if target.kind is Kind.OVERRIDE else None
+        assert say(marks, str(target), target=target, points=points).version == 1
+    assert [mark.target for mark in marks.current()] == targets
+    assert [mark.target for mark in marks.current("ada")] == targets[:-1]
+    assert [mark.target for mark in marks.history("bob")] == targets[-1:]
+
+
+def test_what_was_never_marked_has_nothing(marks):
+    assert marks.current() == []
+    assert marks.current("ada") == []
+    assert marks.history("ada") == []
+    assert marks.standing(ADA) is None
+
+
+def test_who_saves_on_an_old_page_is_told_what_stands(marks):
+    """The other's mark stays, and nothing of the late one is saved."""
+    theirs = say(marks, "theirs", who="Linus")
+    with pytest.raises(Stale, match="Linus has changed this") as caught:
+        say(marks, "mine")
+    assert caught.value.current == theirs
+    assert caught.value.tip
+    assert texts(marks) == ["theirs"]
+
+
+@pytest.mark.parametrize("version", [-1, 2, 10**30])
+def test_a_version_that_never_was_is_stale(marks, version):
+    first = say(marks, "first")
+    with pytest.raises(Stale) as caught:
+        say(marks, "second", version=version)
+    assert caught.value.current == first
+
+
+def test_a_version_of_nothing_is_stale(marks):
+    """As when the file of marks was replaced by an older one under an open page."""
+    with pytest.raises(Stale, match="This has changed") as caught:
+        say(marks, "second", version=1)
+    assert caught.value.current is None
+
+
+@pytest.mark.parametrize("version", [0, 1, 7])
+def test_saving_what_stands_changes_nothing(marks, version):
+    """A form that is sent twice is no conflict, whatever version its page has seen."""
+    first = say(marks, "good")
+    assert say(marks, "good", version=version, who="Linus") == first
+    assert marks.history("ada") == [first]
+
+
+def test_the_same_mark_for_another_submission_is_a_new_one(marks):
+    """Nor is it the same once the automatic points have changed."""
+    given = {"target": OVERRIDE, "points": 3}
+    say(marks, "why", **given, digest="d1", automatic=0)
+    say(marks, "why", **given, digest="d2", automatic=0, version=1)
+    assert say(marks, "why", **given, digest="d2", automatic=5, version=2).version == 3
+
+
+def test_nothing_where_nothing_is_saves_nothing(marks):
+    """An empty form is no mark."""
+    assert say(marks, " \r\n ").is_empty
+    assert say(marks, "").number == 0
+    assert marks.history("ada") == []
+
+
+def test_a_mark_can_be_taken_back(marks):
+    """It is not shown any more, but remembered: the next version follows it."""
+    say(marks, "why", target=OVERRIDE, points=3, automatic=0)
+    empty = say(marks, "", target=OVERRIDE, version=1)
+    assert empty.is_empty
+    assert marks.current() == []
+    assert marks.standing(OVERRIDE) == empty
+    assert say(marks, "", target=OVERRIDE, version=2, digest="d2") == empty
+    assert say(marks, "again", target=OVERRIDE, points=1, version=2, automatic=0).version == 3
+
+
+def test_zero_points_are_not_empty(marks):
+    assert not say(marks, "", target=ANSWER, points=0).is_empty
+
+
+def test_rows_can_be_neither_changed_nor_deleted(marks, tmp_path):
+    say(marks, "good")
+    database = sqlite3.connect(tmp_path / FILE)
+    for statement in ("UPDATE marks SET text = ''", "DELETE FROM marks"):
+        with pytest.raises(sqlite3.IntegrityError, match="only added"):
+            database.execute(statement)
+    database.close()
+
+
+# ------------------------------------------------------------------ undoing
+
+
+def test_undoing_brings_back_what_was_said_before(marks):
+    """As a version of its own, which says what it undoes."""
+    say(marks, "good", digest="d0")
+    second = say(marks, "bad", version=1)
+    third = marks.undo(second.number, "Linus")
+    assert (third.text, third.digest, third.version) == ("good", "d0", 3)
+    assert (third.who, third.undoes) == ("Linus", second.number)
+    assert marks.current() == [third]
+    assert texts(marks) == ["good", "bad", "good"]
+
+
+def test_undoing_the_first_version_takes_the_mark_back(marks):
+    first = say(marks, "why", target=OVERRIDE, points=3, automatic=0)
+    empty = marks.undo(first.number, "Linus")
+    assert empty.is_empty
+    assert (empty.automatic, empty.undoes) == (None, first.number)
+    assert marks.current() == []
+
+
+def test_an_undo_can_be_undone(marks):
+    first = say(marks, "why", target=OVERRIDE, points=3, automatic=0)
+    empty = marks.undo(first.number, "Linus")
+    again = marks.undo(empty.number, "Grace")
+    assert (again.points, again.text, again.automatic) == (3, "why", 0)
+
+
+def test_only_the_newest_version_can_be_undone(marks):
+    """Whoever undoes another one sees an old page."""
+    first = say(marks, "good")
+    second = say(marks, "bad", version=1)
+    with pytest.raises(Stale) as caught:
+        marks.undo(first.number, "Linus")
+    assert caught.value.current == second
+    marks.undo(second.number, "Linus")
+    with pytest.raises(Stale):
+        marks.undo(second.number, "Linus")
+    assert texts(marks) == ["good", "bad", "good"]
+
+
+@pytest.mark.parametrize("number", [-1, 0, 2, 2**63 - 1, 2**63, 10**30])
+def test_an_unknown_change_cannot_be_undone(marks, number):
+    say(marks, "good")
+    with pytest.raises(UsageError, match="no such change"):
+        marks.undo(number, "Linus")
+
+
+# ------------------------------------------------------------------ what may be saved
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" * 20_000, "  two\n\n lines \t", "\x1b[2J\u202e<script>", "family: 👨‍👩‍👧", "\\u0000"],
+)
+def test_text_is_kept_as_it_was_written(marks, text):
+    assert say(marks, text).text == text
+    assert marks.current()[0].text == text
+
+
+def test_line_breaks_of_a_browser_are_line_breaks(marks):
+    """A form sends two characters for each: 20,000 typed ones fit all the same."""
+    assert say(marks, "\r\n".join(["x"] * 10_000)).text == "\n".join(["x"] * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("x" * 20_001, "20,001 characters"), ("a\0b", "NUL"), ("a\ud800b", "half of a character")],
+)
+def test_what_cannot_be_kept_is_refused_in_a_sentence(marks, text, says):
+    with pytest.raises(UsageError, match=says):
+        say(marks, text)
+    assert marks.history("ada") == []
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "\udcff", "x" * 301])
+@pytest.mark.parametrize("part", ["candidate", "exercise", "item", "digest"])
+def test_an_odd_name_of_anything_is_refused(marks, part, odd):
+    names = {"candidate": "ada", "exercise": "q1", "item": "1", "digest": "d1"} | {part: odd}
+    digest = names.pop("digest")
+    target = Target(kind=Kind.ANSWER, **names)
+    with pytest.raises(UsageError):
+        say(marks, "x", target=target, digest=digest)
+    assert marks.standing(target) is None
+    assert marks.history(target.candidate) == []
+    assert marks.current(target.candidate) == []
+
+
+def test_a_mark_is_about_somebody(marks):
+    with pytest.raises(UsageError):
+        say(marks, "x", target=Target("", Kind.COMMENT))
+
+
+@pytest.mark.parametrize(
+    ("target", "points", "text"),
+    [
+        (OVERRIDE, 3, ""),
+        (OVERRIDE, 3, " \n"),
+        (OVERRIDE, 0, ""),
+        (OVERRIDE, None, "why"),
+        (OVERRIDE, -1, "why"),
+        (OVERRIDE, 10**30, "why"),
+        (ANSWER, 5, ""),
+        (ANSWER, -1, ""),
+        (ADA, 1, "why"),
+    ],
+)
+def test_what_means_nothing_is_refused(marks, target, points, text):
+    """An override needs points and a reason, an answer has 0 to 4 points, a comment has none."""
+    with pytest.raises(UsageError):
+        say(marks, text, target=target, points=points)
+    assert marks.history("ada") == []
+
+
+@pytest.mark.parametrize(("points", "text"), [(0, ""), (4, ""), (None, "a remark"), (2, "both")])
+def test_an_answer_may_have_points_or_a_remark_or_both(marks, points, text):
+    assert say(marks, text, target=ANSWER, points=points).version == 1
+
+
+@pytest.mark.parametrize(
+    ("who", "name"),
+    [
+        (" Grace \n Hopper ", "Grace Hopper"),
+        ("G" * 100, "G" * 80),
+        ("", "unnamed"),
+        (" \x1b[2J\0", "unnamed"),
+        ("\u202eecarG", "ecarG"),
+        ("a\ud800", "a\ufffd"),
+    ],
+)
+def test_the_reviewers_name_is_cleaned(marks, who, name):
+    first = say(marks, "x", who=who)
+    assert first.who == name
+    assert marks.undo(first.number, who).who == name
+
+
+# ------------------------------------------------------------------ several at once
+
+
+WRITER = """
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from archprep.review import markfile
+from archprep.review.marks import Kind, Marks, Stale, Target
+
+markfile._BUSY_SECONDS = 100  # a busy machine is no defect
+me, rounds, threads = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+print("ready", flush=True)
+sys.stdin.readline()
+marks = Marks.open(Path(sys.argv[1]))
+target = Target("ada", Kind.COMMENT)
+
+def write(thread):
+    won, told, seen = {}, 0, 0
+    for number in range(rounds):
+        text = f"{me}{thread}.{number}"
+        while text not in won:
+            try:
+                mark = marks.save(target, points=None, text=text, version=seen,
+                                  digest="", automatic=None, who=me)
+                won[text] = seen = mark.version
+            except Stale as stale:
+                told, seen = told + 1, stale.current.version
+    return won, told
+
+with ThreadPoolExecutor(threads) as pool:
+    print(json.dumps(list(pool.map(write, range(threads)))))
+marks.close()
+"""
+
+
+def started_together(root: Path, names: str, rounds: int, threads: int) -> list:
+    """What writers in processes of their own have won, and how often each was told to look."""
+    command = [sys.executable, "-W", "error", "-c", WRITER, str(root)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [
+        subprocess.Popen([*command, name, str(rounds), str(threads)], **pipes) for name in names
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    done = [writer.communicate(timeout=120) for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * len(writers)
+    return [thread for out, _ in done for thread in json.loads(out)]
+
+
+def test_two_processes_with_many_threads_lose_nothing(tmp_path, opened):
+    """They make the file together, then save to one target: each version has exactly one winner."""
+    threads = started_together(tmp_path, names="ab", rounds=8, threads=6)
+    versions = [version for won, _ in threads for version in won.values()]
+    assert sorted(versions) == list(range(1, 2 * 6 * 8 + 1))
+    assert sum(told for _, told in threads) > 0, "nobody was in anybody's way"
+    saved = {mark.text: mark.version for mark in opened().history("ada")}
+    assert saved == {text: version for won, _ in threads for text, version in won.items()}
+
+
+def test_of_many_threads_with_the_same_page_one_wins(marks):
+    """All others are told what the winner has saved."""
+    barrier = Barrier(16)
+
+    def save(number: int) -> Mark | Stale:
+        barrier.wait()
+        try:
+            return say(marks, f"text {number}")
+        except Stale as stale:
+            return stale
+
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(save, range(16)))
+    [winner] = [outcome for outcome in outcomes if isinstance(outcome, Mark)]
+    losers = [outcome for outcome in outcomes if isinstance(outcome, Stale)]
+    assert [stale.current for stale in losers] == [winner] * 15
+    assert marks.history("ada") == [winner]
+
+
+def test_of_many_threads_that_undo_one_wins(marks):
+    first = say(marks, "good")
+    barrier = Barrier(8)
+
+    def undo(_: int) -> bool:
+        barrier.wait()
+        try:
+            return bool(marks.undo(first.number, "Linus"))
+        except Stale:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(undo, range(8))) == 1
+    assert texts(marks) == ["good", ""]
+
+
+def test_threads_wait_for_each_other_and_not_for_the_file(marks, monkeypatch):
+    """However many save at once: SQLite lets them in by chance, and gives up in the end."""
+    monkeypatch.setattr(markfile, "_BUSY_SECONDS", 0)
+    barrier = Barrier(16)
+
+    def save(number: int) -> Mark:
+        barrier.wait()
+        return say(marks, "x", target=Target(f"c{number}", Kind.COMMENT))
+
+    with ThreadPoolExecutor(16) as pool:
+        assert len(list(pool.map(save, range(16)))) == 16
+    assert len(marks.current()) == 16
+
+
+def test_a_thread_that_reads_is_not_disturbed_by_one_that_takes_in_news(opened, monkeypatch):
+    """One is stopped in the middle of looking through the marks, while a new one is read."""
+    saves, reads = opened(), opened()
+    for number in range(3):
+        say(saves, "x", target=Target("ada", Kind.COMMENT, f"q{number}"))
+    inside, disturbed = Event(), Event()
+
+    def is_empty(_: Mark) -> bool:
+        if not inside.is_set():
+            inside.set()
+            disturbed.wait(0.2)
+        return False
+
+    monkeypatch.setattr(Mark, "is_empty", property(is_empty))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(reads.current, "ada")
+        assert inside.wait(10)
+        say(saves, "x", target=Target("ada", Kind.COMMENT, "q3"))
+        second = pool.submit(reads.current, "ada")
+        second.add_done_callback(lambda _: disturbed.set())
+        assert (len(first.result()), len(second.result())) == (3, 4)
+
+
+def test_marks_of_another_process_are_seen_at_the_next_look(opened):
+    """Both have the folder open the whole time."""
+    mine, theirs = opened(), opened()
+    assert mine.current() == []
+    first = say(theirs, "first")
+    assert mine.current() == [first]
+    second = say(theirs, "second", version=1)
+    assert mine.current("ada") == [second]
+    theirs.undo(second.number, "Linus")
+    assert [mark.text for mark in mine.current("ada")] == ["first"]
+
+
+def test_the_constraint_holds_where_locks_do_not(marks, monkeypatch):
+    """Whoever has not seen the other's row cannot write the same version again."""
+    theirs = say(marks, "theirs")
+    really = iter([None])
+    newest = marks_module._newest
+    monkeypatch.setattr(marks_module, "_newest", lambda *a, **k: next(really, newest(*a, **k)))
+    with pytest.raises(Stale) as caught:
+        say(marks, "mine")
+    assert caught.value.current == theirs
+    assert texts(marks) == ["theirs"]
+
+
+def test_a_program_that_holds_the_file_stops_saving_for_a_moment_only(marks, tmp_path, monkeypatch):
+    """Reading goes on; saving says what is the matter, and works as soon as it lets go."""
+    say(marks, "first")
+    monkeypatch.setattr(markfile, "_BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UsageError, match="another program") as caught:
+        say(marks, "second", version=1)
+    assert not isinstance(caught.value, ReadOnly)
+    assert texts(marks) == ["first"]
+    with Marks.open(tmp_path) as late:
+        assert (late.why_not, texts(late)) == ("", ["first"])
+    other.close()
+    assert say(marks, "second", version=1).version == 2
+
+
+# ------------------------------------------------------------------ the file
+
+
+def test_the_file_is_one_file(marks, tmp_path):
+    """No journal stays beside it that a copy could miss or a read-only folder could not have."""
+    say(marks, "good")
+    marks.current()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_the_name_of_a_folder_may_hold_anything(tmp_path):
+    folder = tmp_path / "50% of #1? a&b=ü"
+    folder.mkdir()
+    with Marks.open(folder) as marks:
+        say(marks, "good")
+    assert [path.name for path in folder.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database", b"x" * 5000, b"SQLite format 3\0" + b"x" * 5000]
+)
+def test_what_is_no_database_is_refused_and_left_alone(tmp_path, content):
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(UsageError, match=r"review\.sqlite3 is damaged") as caught:
+        Marks.open(tmp_path)
+    assert "Move it aside" in str(caught.value.tip)
+    assert (tmp_path / FILE).read_bytes() == content
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+    with sqlite3.connect(tmp_path / FILE) as other:
+        other.execute("CREATE TABLE marks (number INTEGER)")
+    other.close()
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(UsageError, match="no file of marks"):
+        Marks.open(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(UsageError, match="no file of marks"):
+        Marks.open(tmp_path)
+
+
+def test_marks_of_a_newer_archprep_are_refused_with_what_to_do(opened, tmp_path):
+    say(opened(), "good")
+    with sqlite3.connect(tmp_path / FILE) as newer:
+        newer.execute("PRAGMA user_version = 2")
+    newer.close()
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(UsageError, match="newer archprep") as caught:
+        opened()
+    assert "Upgrade" in str(caught.value.tip)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_an_empty_file_is_a_new_one(tmp_path, opened):
+    """As `touch` makes it, or somebody who was killed before the first byte."""
+    (tmp_path / FILE).touch()
+    assert say(opened(), "good").version == 1
+
+
+def test_damage_that_is_met_later_is_a_sentence(marks, tmp_path):
+    say(marks, "good")
+    (tmp_path / FILE).write_bytes(b"garbage!" * 2000)
+    for act in (marks.current, lambda: marks.history("ada"), lambda: say(marks, "better")):
+        with pytest.raises(UsageError, match="is damaged"):
+            act()
+
+
+def test_a_file_that_is_gone_is_a_sentence(marks, tmp_path):
+    """Saving into a file that nobody will find again would lose the mark in silence."""
+    say(marks, "good")
+    (tmp_path / FILE).rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="cannot be read"):
+        marks.current()
+    with pytest.raises(ReadOnly):
+        say(marks, "better", version=1)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_file_that_was_put_in_its_place_is_read_anew(marks, tmp_path):
+    """A backup that is brought back has other rows under the same numbers."""
+    say(marks, "before")
+    shutil.copy(tmp_path / FILE, tmp_path / "backup")
+    say(marks, "after", version=1)
+    assert [mark.text for mark in marks.current()] == ["after"]
+    (tmp_path / "backup").rename(tmp_path / FILE)
+    assert [mark.text for mark in marks.current()] == ["before"]
+
+
+CUT_SHORT = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size = 1")
+db.execute("BEGIN IMMEDIATE")
+for version in range(2, 500):
+    db.execute("INSERT INTO marks (candidate, kind, exercise, item, version, text, digest, who, at)"
+               " VALUES ('ada', 'comment', '', '', ?, ?, '', '', '')", (version, "x" * 500))
+os._exit(0)
+"""
+
+
+def cut_short(path: Path) -> None:
+    """Somebody is killed in the middle of saving; half of it is in the file, and the journal."""
+    subprocess.run([sys.executable, "-c", CUT_SHORT, str(path)], check=True)
+    assert Path(f"{path}-journal").stat().st_size > 0
+
+
+def test_what_was_cut_short_is_as_if_it_had_not_begun(marks, tmp_path):
+    """For those who have the file open as for those who open it then."""
+    say(marks, "whole")
+    for opened_before in (True, False):
+        cut_short(tmp_path / FILE)
+        if opened_before:
+            assert texts(marks) == ["whole"]
+        else:
+            with Marks.open(tmp_path) as late:
+                assert texts(late) == ["whole"]
+    assert say(marks, "next", version=1).version == 2
+
+
+# ------------------------------------------------------------------ where nothing can be written
+
+
+def check_read_only(folder: Path, saved: list[str]) -> None:
+    """Reading works, saving says why not, and nothing is left in the folder."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with Marks.open(folder) as marks:
+        assert "cannot be written" in marks.why_not
+        assert str(folder) in marks.why_not
+        assert marks.current() == marks.current("ada") == marks.history("ada")
+        assert texts(marks) == saved
+        assert [marks.standing(ADA)] == (marks.current() or [None])
+        with pytest.raises(ReadOnly, match="cannot be written") as caught:
+            say(marks, "more", version=len(saved))
+        assert caught.value.tip
+        with pytest.raises(UsageError):
+            marks.undo(1, "Linus")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def fill(folder: Path) -> None:
+    """Save a mark."""
+    with Marks.open(folder) as marks:
+        say(marks, "good")
+
+
+@pytest.mark.parametrize(("file", "folder"), [(0o444, 0o555), (0o644, 0o555), (0o444, 0o755)])
+def test_a_read_only_folder_or_file_can_be_read(user: OrdinaryUser, file, folder):
+    fill(user.folder)
+    user.become()
+    (user.folder / FILE).chmod(file)
+    user.folder.chmod(folder)
+    check_read_only(user.folder, ["good"])
+
+
+def test_a_read_only_folder_without_marks_has_none(user: OrdinaryUser):
+    user.become()
+    user.folder.chmod(0o555)
+    check_read_only(user.folder, [])
+
+
+def test_marks_that_may_not_be_read_are_not_passed_over_in_silence(user: OrdinaryUser):
+    """Showing the results as if nobody had marked them would mislead."""
+    fill(user.folder)
+    user.become()
+    (user.folder / FILE).chmod(0)
+    with pytest.raises(UsageError, match="cannot be read"):
+        Marks.open(user.folder)
+
+
+def test_in_a_read_only_folder_half_a_save_is_not_shown_as_a_whole_one(user: OrdinaryUser):
+    fill(user.folder)
+    cut_short(user.folder / FILE)
+    user.become()
+    user.folder.chmod(0o555)
+    with pytest.raises(UsageError, match="cut short") as caught:
+        Marks.open(user.folder)
+    assert "Copy the whole folder" in str(caught.value.tip)
+
+
+IN_A_MOUNT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from review import test_marks as tests
+tests.check_read_only(Path(sys.argv[2]), sys.argv[3:])
+"""
+
+
+def read_only_mount(folder: Path) -> list[str]:
+    """Begins a command for which `folder` is mounted read-only; skips where none can be."""
+    for bwrap in isolation.find_bwraps():
+        begin = [bwrap, "--dev-bind", "/", "/", "--ro-bind", str(folder), str(folder)]
+        if subprocess.run([*begin, "true"], capture_output=True, check=False).returncode == 0:
+            return begin
+    pytest.skip("needs a bubblewrap that works")
+
+
+@pytest.mark.parametrize("saved", [["good"], []])
+def test_a_read_only_mount_can_be_read_by_root_too(tmp_path, saved):
+    """The kernel lets nobody write there, whatever the permissions say."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    if saved:
+        fill(folder)
+    script = ["-W", "error", "-c", IN_A_MOUNT, str(Path(__file__).parents[1]), str(folder), *saved]
+    command = [*read_only_mount(folder), sys.executable, *script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def limit(monkeypatch) -> Callable[[int], None]:
+    """Sets how many pages there is room for; SQLite answers as it does on a full disk."""
+    connect, pages = sqlite3.connect, [2**30]
+
+    def connect_limited(*args, **options):
+        connection = connect(*args, **options)
+        connection.execute(f"PRAGMA max_page_count = {pages[0]}")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect_limited)
+    return lambda count: pages.__setitem__(0, count)
+
+
+def test_a_full_disk_is_no_obstacle_to_reading(tmp_path, limit):
+    """There is room for nothing, not even for an empty table."""
+    limit(1)
+    with Marks.open(tmp_path) as marks:
+        assert marks.why_not.startswith("The disk is full")
+        assert marks.current() == marks.history("ada") == []
+        with pytest.raises(ReadOnly, match="disk is full"):
+            say(marks, "good")
+
+
+def test_a_disk_that_fills_up_costs_the_one_save(marks, limit):
+    """It is wholly missing, whoever saves is told, and there may be room again later."""
+    say(marks, "short")
+    limit(1)
+    with pytest.raises(ReadOnly, match="disk is full"):
+        say(marks, "x" * 20_000, version=1)
+    assert texts(marks) == ["short"]
+    limit(2**30)
+    assert say(marks, "x" * 20_000, version=1).version == 2

@@ -1,0 +1,517 @@
+"""A results folder is read as it stands: whatever is in it, and while `grade` writes into it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report.test_samples import LEVEL_A, LEVEL_D, OURS, PRIORITY, ROUTING, TIMEOUT, scorecard
+
+from archprep.core.errors import UsageError
+from archprep.core.model import Evidence, Scorecard
+from archprep.interview import results, statistics
+from archprep.interview.model import Batch, Graded, Part, Received
+from archprep.interview.results import Folder
+from archprep.review import results_reader
+from archprep.review.results_reader import NOT_YET, Reading
+
+BATCH = Batch(7, "2026-01-01T00:00:00+00:00", "1.0", LEVEL_A)
+CARD = scorecard(ROUTING, PRIORITY)
+SOURCE = {"answer.py": "x = 'café'\r\n"}
+
+
+def received(name: str, *exercises: str, **changes: object) -> Received:
+    parts = tuple(Part(exercise, Path()) for exercise in exercises)
+    made = Received(name, name.lower(), f"{name}.zip", "2026-01-02T00:00:00+00:00", "d1", parts)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def card(exercise: str, *criteria: object, **changes: object) -> Graded:
+    changed = replace(scorecard(*criteria or CARD.criteria), exercise=exercise, **changes)  # type: ignore[arg-type]
+    return Graded(exercise, changed, source=SOURCE)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Results of Ada, who has everything; the lock is free again."""
+    with results.begun(tmp_path / "results", resume=False) as made:
+        made.begin(BATCH)
+    made.receive(received("Ada", "q1", "q3"))
+    made.keep("ada", "d1", card("q1"))
+    made.keep("ada", "d1", card("q3"))
+    return made
+
+
+def opened(folder: Folder) -> Reading:
+    return Reading(folder.root)
+
+
+def kinds(folder: Folder, slug: str = "ada") -> set[str]:
+    row = opened(folder).row(slug)
+    assert row
+    return set(row.kinds)
+
+
+# ------------------------------------------------------------------ which folder
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    """In the words of those who grade again."""
+    for place in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(UsageError, match=r"has no results|There is no folder") as caught:
+            Reading(place)
+        assert caught.value.tip
+
+
+@pytest.mark.parametrize(("text", "says"), [("{", "is damaged"), ('{"format": 9}', "newer")])
+def test_a_folder_that_cannot_be_read_is_refused(folder: Folder, text: str, says: str) -> None:
+    """Damaged, or another archprep's."""
+    (folder.root / "batch.json").write_text(text)
+    with pytest.raises(UsageError, match=says):
+        opened(folder)
+
+
+def test_the_batch_is_there(folder: Folder) -> None:
+    """What is the same for all candidates."""
+    assert opened(folder).batch == BATCH
+    assert opened(folder).root == folder.root
+
+
+def test_nothing_is_written(folder: Folder) -> None:
+    """Not even a lock: the folder may be read-only."""
+    (folder.root / "lock").unlink()
+    before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("*")}
+    whole = opened(folder)
+    whole.rows()
+    whole.earlier("ada")
+    assert not whole.is_being_graded()
+    assert {path: path.stat().st_mtime_ns for path in folder.root.rglob("*")} == before
+
+
+def test_it_is_known_that_somebody_grades(folder: Folder) -> None:
+    """While `grade` holds the folder, and not because another reviewer looks."""
+    whole = opened(folder)
+    with results.reopened(folder.root):
+        assert whole.is_being_graded()
+        assert len(whole.rows()) == 1
+    assert not whole.is_being_graded()
+    with results.reopened(folder.root):
+        pass
+    with (folder.root / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert not whole.is_being_graded()
+
+
+def test_a_lock_that_is_none_keeps_nobody_waiting(folder: Folder) -> None:
+    """Whatever somebody has put in its place."""
+    (folder.root / "lock").unlink()
+    os.mkfifo(folder.root / "lock")
+    assert not opened(folder).is_being_graded()
+
+
+# ------------------------------------------------------------------ rows
+
+
+def test_a_row_is_the_result_without_what_takes_room(folder: Folder) -> None:
+    """Neither evidence nor sources, and nothing that the candidate's machine reports."""
+    folder.receive(
+        received("Ada", "q1", "q3", reported={"edited": ["x"] * 9}, flags=("late by 1",))
+    )
+    (row,) = opened(folder).rows()
+    small = [
+        replace(c, evidence=Evidence(), expected=None, observed=None, hint=None)
+        for c in CARD.criteria
+    ]
+    assert row.slug == "ada"
+    assert row.result.received == received("Ada", "q1", "q3", flags=("late by 1",))
+    assert [graded.source for graded in row.result.graded] == [{}, {}]
+    for graded in row.result.graded:
+        assert graded.scorecard
+        assert list(graded.scorecard.criteria) == small
+        assert graded.scorecard.submission == replace(CARD.submission, files=())
+        assert bare(graded.scorecard) == bare(replace(CARD, exercise=graded.exercise))
+    assert row.seconds == pytest.approx(2 * CARD.duration_s)
+    assert row.result.score == 2 * CARD.score
+
+
+def bare(whole: Scorecard) -> Scorecard:
+    return replace(whole, criteria=(), submission=CARD.submission)
+
+
+def test_text_that_is_no_unicode_costs_no_row(folder: Folder) -> None:
+    """A source of any bytes, and one that is plain, give the same row."""
+    folder.keep("ada", "d1", replace(card("q3"), source={"answer.py": "x = 'caf\udce9'"}))
+    (row,) = opened(folder).rows()
+    first, second = (graded.scorecard for graded in row.result.graded)
+    assert first
+    assert second
+    assert replace(first, exercise="q3") == second
+
+
+def test_texts_are_held_once(folder: Folder) -> None:
+    """A thousand candidates have the same criteria."""
+    (row,) = opened(folder).rows()
+    first, second = (graded.scorecard for graded in row.result.graded)
+    assert first
+    assert second
+    assert first.criteria[0].title is second.criteria[0].title
+    assert first.isolation is second.isolation
+
+
+def test_rows_stand_in_the_order_of_the_folders(folder: Folder) -> None:
+    """What is no candidate's folder is none."""
+    folder.receive(received("Zoe", problem="is no zip archive"))
+    folder.receive(received("Bob", "q1"))
+    (folder.root / "candidates" / ".hidden").mkdir()
+    (folder.root / "candidates" / "notes.txt").touch()
+    assert [row.slug for row in opened(folder).rows()] == ["ada", "bob", "zoe"]
+
+
+@pytest.mark.parametrize(
+    "slug",
+    ["", ".", "..", "../ada", "ada/", "/etc", "ada\0", "ADA", "eve", "a" * 100_000, "\udce9"],
+)
+def test_what_names_no_candidate_is_none(folder: Folder, slug: str) -> None:
+    """Nothing that is asked for leads out of the folder, and nothing breaks on it."""
+    whole = opened(folder)
+    assert whole.row(slug) is None
+    assert whole.earlier(slug) == []
+    with pytest.raises(KeyError):
+        whole.result(slug)
+
+
+# ------------------------------------------------------------------ kinds
+
+
+def test_nothing_to_say_is_no_kind(folder: Folder) -> None:
+    """A graded candidate whose code is right or wrong."""
+    assert kinds(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [(("late by 3 min",), {"late"}), (("begun too late by far", "later than planned"), set())],
+)
+def test_late_is_what_the_flag_says(
+    folder: Folder, flags: tuple[str, ...], expected: set[str]
+) -> None:
+    """By its first words."""
+    folder.receive(received("Ada", "q1", "q3", flags=flags))
+    assert kinds(folder) == expected
+
+
+@pytest.mark.parametrize(
+    ("graded", "expected"),
+    [
+        (card("q1", ROUTING, TIMEOUT), {"time-out"}),
+        (card("q1", ROUTING, replace(TIMEOUT, reason="crash")), set()),
+        (card("q1", ROUTING, OURS), {"not scored"}),
+        (card("q1", isolation=LEVEL_D), {"weaker isolation"}),
+        (Graded("q1", problem="answer.py is missing."), {"broken"}),
+        (Graded("q1", problem="caf\udce9.py is missing."), {"broken"}),
+        (Graded("q1", problem="not graded: a grader failed."), {"not scored"}),
+    ],
+)
+def test_kinds_are_told_by_what_came_of_an_exercise(
+    folder: Folder, graded: Graded, expected: set[str]
+) -> None:
+    """Who is to blame makes the difference between broken and not scored."""
+    folder.keep("ada", "d1", graded)
+    assert kinds(folder) == expected
+
+
+def test_what_could_not_be_unpacked_is_broken(folder: Folder) -> None:
+    """It has no exercises, hence waits for nothing."""
+    folder.receive(received("Bob", problem="is no zip archive"))
+    assert kinds(folder, "bob") == {"broken"}
+
+
+def test_what_is_not_graded_yet_waits(folder: Folder) -> None:
+    """Also in full; who has another exercise graded keeps its points."""
+    folder.part("ada", "q3").unlink()
+    assert kinds(folder) == {"waiting"}
+    graded = opened(folder).result("ada").graded
+    assert graded[0].scorecard == replace(CARD, exercise="q1")
+    assert graded[1] == Graded("q3", problem=NOT_YET)
+
+
+def test_who_is_being_received_waits(folder: Folder) -> None:
+    """The folder is made an instant before what it is for."""
+    (folder.root / "candidates" / "bob").mkdir()
+    assert kinds(folder, "bob") == {"waiting"}
+    assert opened(folder).result("bob").received.problem
+
+
+# ------------------------------------------------------------------ damage
+
+
+def part(scorecard: object, *, number: int = 1, problem: str | None = None) -> str:
+    graded = {"exercise": "q1", "scorecard": scorecard, "problem": problem, "source": {}}
+    return json.dumps({"format": number, "digest": "d1", "graded": graded})
+
+
+NEWER = part(None, number=2, problem="answer.py is missing.")
+NEITHER = part(None)
+NO_SCORECARD = part({"format": 1})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "\xff",
+        '{"x": ' + "[" * 100_000,
+        '{"format": 2}',
+        NEWER,
+        NEITHER,
+        NO_SCORECARD,
+    ],
+)
+def test_a_damaged_part_is_one_problem(folder: Folder, text: str) -> None:
+    """The row and the whole result say it in the same sentence; the other exercise counts."""
+    folder.part("ada", "q1").write_bytes(text.encode("latin-1"))
+    assert kinds(folder) == {"damaged", "not scored"}
+    (row,) = opened(folder).rows()
+    first, second = opened(folder).result("ada").graded
+    assert first.scorecard is None
+    assert first.problem == row.result.graded[0].problem
+    assert second.scorecard
+    assert row.result.score == CARD.score
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"score": 100}, {"seed": "x"}, {"format": 2}, {"exercise_version": None}, {"criteria": [{}]}],
+)
+def test_an_edited_scorecard_is_damaged(folder: Folder, changes: dict[str, object]) -> None:
+    """A row never shows points that the whole scorecard does not have."""
+    path = folder.part("ada", "q1")
+    data = json.loads(path.read_text())
+    data["graded"]["scorecard"] |= changes
+    path.write_text(json.dumps(data))
+    assert kinds(folder) == {"damaged", "not scored"}
+    assert opened(folder).result("ada").graded[0].scorecard is None
+
+
+@pytest.mark.parametrize("exercise", ["q1", "q3"])
+def test_the_result_of_another_exercise_is_damage(folder: Folder, exercise: str) -> None:
+    """A file that was copied to another's place is no result of it."""
+    other = {"q1": "q3", "q3": "q1"}[exercise]
+    folder.part("ada", exercise).write_bytes(folder.part("ada", other).read_bytes())
+    assert "damaged" in kinds(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"slug": "bob"},
+        {"slug": "../../x"},
+        {"exercises": ["../../../x"]},
+        {"exercises": ["q1/../q1"]},
+        {"exercises": 5},
+        {"name": 5},
+        {"format": 2},
+    ],
+)
+def test_a_damaged_candidate_is_one_row(folder: Folder, changes: dict[str, object]) -> None:
+    """It says so, names no other folder, and has no points; the others stay."""
+    folder.receive(received("Bob", "q1"))
+    path = folder.candidate("ada") / "candidate.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    ada, bob = opened(folder).rows()
+    assert ada.kinds == {"damaged"}
+    assert bob.kinds == {"waiting"}
+    said = ada.result.received
+    assert (said.name, said.slug, said.digest, said.parts) == ("ada", "ada", "", ())
+    assert said.problem
+    assert opened(folder).result("ada").received == said
+
+
+def test_a_folder_in_the_place_of_a_file_is_damage(folder: Folder) -> None:
+    """And so is a file in the place of the folder: neither is still to come."""
+    path = folder.part("ada", "q1")
+    path.unlink()
+    path.mkdir()
+    assert kinds(folder) == {"damaged", "not scored"}
+    shutil.rmtree(path.parent)
+    path.parent.touch()
+    assert kinds(folder) == {"damaged", "not scored"}
+    assert opened(folder).result("ada").graded[0].problem != NOT_YET
+
+
+def test_a_candidate_whose_file_is_gone_is_damaged(folder: Folder) -> None:
+    """There are results: it is not one who is just received."""
+    (folder.candidate("ada") / "candidate.json").unlink()
+    assert kinds(folder) == {"damaged"}
+
+
+# ------------------------------------------------------------------ changes
+
+
+def test_what_has_not_changed_is_not_read_again(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are the very same objects."""
+    folder.receive(received("Bob", "q1"))
+    whole = opened(folder)
+    ada, bob = before = whole.rows()
+    assert whole.rows() is before
+    read: list[str] = []
+    real = results_reader._read
+    monkeypatch.setattr(results_reader, "_read", lambda f, slug: read.append(slug) or real(f, slug))
+    folder.keep("bob", "d1", card("q1"))
+    after = whole.rows()
+    assert read == ["bob"]
+    assert after[0] is ada
+    assert after[1].kinds == set()
+    assert bob.kinds == {"waiting"}
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_every_change_is_seen(folder: Folder, one: bool) -> None:
+    """Of a part, of what was handed in, by whatever means, in the list and on a page."""
+    whole = opened(folder)
+
+    def now() -> tuple[int, set[str]]:
+        row = whole.row("ada") if one else whole.rows()[0]
+        assert row
+        return row.result.score, set(row.kinds)
+
+    assert now() == (16, set())
+    folder.keep("ada", "d1", Graded("q3", problem="answer.py is missing."))
+    assert now() == (8, {"broken"})
+    path = folder.part("ada", "q3")
+    path.write_text("x" * path.stat().st_size)
+    assert now() == (8, {"damaged", "not scored"})
+    path.unlink()
+    assert now() == (8, {"waiting"})
+    folder.receive(received("Ada", "q1"))
+    assert now() == (8, set())
+
+
+def test_a_file_of_the_same_size_and_time_is_another(folder: Folder) -> None:
+    """Two files can be written within one tick of the clock."""
+    whole = opened(folder)
+    whole.rows()
+    path = folder.part("ada", "q1")
+    found = path.stat()
+    new = path.with_suffix(".new")
+    new.write_text("x" * found.st_size)
+    os.utime(new, ns=(found.st_atime_ns, found.st_mtime_ns))
+    new.replace(path)
+    assert "damaged" in whole.rows()[0].kinds
+
+
+def test_candidates_come_and_go(folder: Folder) -> None:
+    """Also the last of them."""
+    whole = opened(folder)
+    assert len(whole.rows()) == 1
+    folder.receive(received("Bob", problem="is no zip archive"))
+    assert [row.slug for row in whole.rows()] == ["ada", "bob"]
+    (folder.candidate("bob") / "candidate.json").unlink()
+    folder.candidate("bob").rmdir()
+    assert [row.slug for row in whole.rows()] == ["ada"]
+    assert whole.row("bob") is None
+
+
+def test_readers_at_the_same_time_see_the_same(folder: Folder) -> None:
+    """While candidates arrive."""
+    whole = opened(folder)
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.extend(len(whole.rows()) for _ in range(20))
+        assert whole.row("ada")
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(10):
+        folder.receive(received(f"C{number}", "q1"))
+    for thread in threads:
+        thread.join()
+    assert set(seen) <= set(range(1, 12))
+    assert len(whole.rows()) == 11
+
+
+# ------------------------------------------------------------------ in full
+
+
+def test_a_result_is_whole(folder: Folder) -> None:
+    """With evidence, sources and what was reported, as it is on disk at that moment."""
+    folder.receive(received("Ada", "q1", "q3", reported={"edited": 3}))
+    whole = opened(folder)
+    result = whole.result("ada")
+    assert result == folder.result("ada")
+    assert result.graded[0] == card("q1")
+    assert result.received.reported == {"edited": 3}
+    folder.keep("ada", "d1", card("q1", ROUTING))
+    assert whole.result("ada").graded[0] == card("q1", ROUTING)
+
+
+def test_earlier_gradings_are_newest_first(folder: Folder) -> None:
+    """Without sources, with their evidence; their numbers are those of the folders."""
+    for number in range(2, 12):
+        folder.put_aside("ada")
+        folder.keep("ada", "d1", card("q1", replace(ROUTING, duration_s=float(number))))
+    found = opened(folder).earlier("ada")
+    assert [number for number, _ in found] == list(range(10, 0, -1))
+    oldest = found[-1][1]
+    assert oldest.received == received("Ada", "q1", "q3")
+    assert [graded.scorecard for graded in oldest.graded] == [
+        replace(CARD, exercise="q1"),
+        replace(CARD, exercise="q3"),
+    ]
+    assert all(graded.source == {} for _, result in found for graded in result.graded)
+
+
+def test_earlier_gradings_that_are_damaged_are_left_out(folder: Folder) -> None:
+    """One damaged exercise costs no other; what is no grading is none."""
+    for _ in range(4):
+        folder.put_aside("ada")
+    earlier = folder.candidate("ada") / "earlier"
+    (earlier / "1" / "candidate.json").write_text("{")
+    (earlier / "2" / "parts" / "q1.json").write_text("{")
+    for exercise in ("q1", "q3"):
+        (earlier / "3" / "parts" / f"{exercise}.json").write_text("{")
+    (earlier / ".77.archprep-new").mkdir()
+    shutil.copytree(earlier / "4", earlier / "٣")
+    assert [number for number, _ in opened(folder).earlier("ada")] == [4, 2]
+    found = dict(opened(folder).earlier("ada"))
+    assert [bool(graded.scorecard) for graded in found[2].graded] == [False, True]
+    folder.receive(received("Bob", "q1"))
+    assert opened(folder).earlier("bob") == []
+
+
+def test_an_earlier_grading_without_a_score_is_one(folder: Folder) -> None:
+    """That a file was missing is what came of it."""
+    problem = Graded("q1", problem="answer.py is missing.")
+    folder.receive(received("Bob", "q1"))
+    folder.keep("bob", "d1", problem)
+    folder.put_aside("bob")
+    assert [result.graded for _, result in opened(folder).earlier("bob")] == [(problem,)]
+
+
+# ------------------------------------------------------------------ statistics
+
+
+def test_statistics_are_those_of_all(folder: Folder) -> None:
+    """What `grade` writes, made anew only when a candidate has changed."""
+    folder.receive(received("Bob", problem="is no zip archive"))
+    whole = opened(folder)
+    before = whole.statistics()
+    every = [folder.result(slug, sources=False) for slug in folder.slugs()]
+    assert before == statistics.of(every)
+    assert whole.statistics() is before
+    folder.keep("ada", "d1", card("q1", ROUTING))
+    after = whole.statistics()
+    assert after.exercises[0].criteria[0].id == ROUTING.id
+    assert after != before

@@ -1,0 +1,923 @@
+"""The boundary against a real worker: what a scenario does, what the judge makes of it.
+
+The probes here are hostile themselves; nothing in a sandbox tells them from a candidate's code.
+Anything that signals or floods runs at level A only.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import secrets
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archprep.core.errors import CandidateError, ContentError
+from archprep.core.model import Limits, Reason, Submission, SubmittedFile
+from archprep.sandbox import isolation, processes, sandbox, seccomp
+from archprep.sandbox.isolation import Profile
+from archprep.sandbox.sandbox import Boot, Observation, Refuse, Sandbox, Scenario
+from archprep.sandbox.scenario_channel import MOST_BYTES
+from archprep.worker import protocol
+from archprep.worker.protocol import MAX_FRAME
+
+LIMITS = Limits(seconds=1.0, memory_mb=300, processes=16, output_kb=64, files_mb=4)
+SLACK = 2.0  # seconds that the end of a scenario may take
+
+level_a = pytest.mark.skipif(
+    not processes.is_linux() or not isolation.find_bwraps(), reason="level A needs bubblewrap"
+)
+
+PROBES = r"""
+import contextlib, ctypes, faulthandler, fcntl, json, os, resource, signal, socket, struct, sys
+import tempfile, threading, time
+
+def frame(body):
+    return struct.pack(">I", len(body)) + body
+
+def raw(text, wait=0.0):
+    os.write(3, text.encode("latin-1"))
+    time.sleep(wait)
+    os._exit(0)
+
+def raw_frame(text, oracle=None):
+    raw(frame(text.encode("latin-1")).decode("latin-1"))
+
+def give(value):
+    return value
+
+def prints(text, times=1):
+    for _ in range(times):
+        print(text)
+    return True
+
+def fails():
+    print("before")
+    raise ValueError("no such luck")
+
+def leaves(status):
+    os._exit(status)
+
+def signals_itself(number):
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+def closes_the_channel():
+    os.close(3)
+    time.sleep(60)
+
+def closes_its_output():
+    os.close(1)
+    os.close(2)
+    print("nobody hears this")
+    return True
+
+def sleeps(seconds):
+    time.sleep(seconds)
+    return True
+
+def lets_a_child_answer():
+    if os.fork() == 0:
+        time.sleep(0.2)
+        os.write(3, frame(b'{"result": 1}'))
+        time.sleep(60)
+    os._exit(0)
+
+def becomes_another_program():
+    os.set_inheritable(3, True)
+    os.execv("/bin/sh", ["sh", "-c", "printf '\\000\\000\\000\\015{\"result\": 7}' >&3"])
+
+def sends_descriptors():
+    channel = socket.socket(fileno=os.dup(3))
+    for _ in range(5):
+        socket.send_fds(channel, [frame(b'{"imported": true}')], [0, 1, 2])
+    return True
+
+def drips():
+    for byte in frame(b'{"result": "' + b"x" * 100000 + b'"}'):
+        os.write(3, bytes([byte]))
+        time.sleep(0.005)
+
+def floods(text, oracle=None):
+    data = frame(text.encode()) * 50
+    while True:
+        os.write(3, data)
+
+def floods_and_reads(text, oracle=None):
+    def read():
+        while os.read(3, 65536):
+            pass
+    threading.Thread(target=read, daemon=True).start()
+    floods(text)
+
+def calls(oracle, method, *args):
+    return getattr(oracle, method)(*args)
+
+def asks(oracle, method, args=(), kwargs={}):
+    try:
+        return getattr(oracle, method)(*args, **kwargs)
+    except Exception as e:
+        return [type(e).__name__, str(e)]
+
+def asks_from_threads(oracle, threads, each):
+    got = {}
+    def ask(n):
+        got[str(n)] = [oracle.double(n * each + i) for i in range(each)]
+    running = [threading.Thread(target=ask, args=(n,)) for n in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return got
+
+kept = []
+
+def leaves_traces():
+    kept.append(1)
+    os.environ["TRACE"] = "1"
+    sys.modules["trace_of_the_last"] = os
+    give.__defaults__ = ("trace",)
+    made = []
+    for folder in ("/tmp", "/dev/shm", os.getcwd()):
+        try:
+            with open(os.path.join(folder, "trace"), "w") as file:
+                file.write("x")
+            made.append(folder)
+        except OSError:
+            pass
+    return made
+
+def finds_traces():
+    found = [name for name in ("/tmp/trace", "/dev/shm/trace", "trace") if os.path.exists(name)]
+    found += kept
+    found += [name for name in ("TRACE",) if name in os.environ]
+    found += [name for name in ("trace_of_the_last",) if name in sys.modules]
+    found += give.__defaults__ or ()
+    return found
+
+def environment():
+    texts = [json.dumps(dict(os.environ))]
+    for name in [*filter(str.isdigit, os.listdir("/proc")), "self"]:
+        try:
+            texts.append(open(f"/proc/{name}/environ").read())
+        except OSError:
+            pass
+    return "".join(texts)
+
+def other_processes():
+    return [n for n in os.listdir("/proc") if n.isdigit() and n != os.readlink("/proc/self")]
+
+def opens(paths, how):
+    opened = []
+    for path in paths:
+        try:
+            os.close(os.open(path, how))
+            opened.append(path)
+        except OSError:
+            pass
+    return opened
+
+def descriptors():
+    return sorted(int(n) for n in os.listdir("/proc/self/fd"))[:4]
+
+def writes(megabytes, name):
+    written = 0
+    try:
+        with open(name, "wb") as file:
+            for _ in range(megabytes):
+                file.write(b"x" * (1 << 20))
+                file.flush()
+                written += 1
+    except OSError:
+        pass
+    return written
+
+def makes_files(most):
+    try:
+        for n in range(most):
+            os.close(os.open(f"/tmp/{n}", os.O_CREAT))
+    except OSError:
+        return n
+    return most
+
+def takes(megabytes):
+    return len(bytearray(megabytes << 20))
+
+def hoards(times=6):
+    for _ in range(times):
+        if os.fork() == 0:
+            kept = b"x" * (150 << 20)
+            time.sleep(60)
+    time.sleep(60)
+
+def hoards_while_the_judge_sends(oracle, text):
+    os.write(3, frame(text.encode()) * 8)  # and reads no answer
+    hoards()
+
+def daemon(seconds):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(seconds)
+        os._exit(0)
+    os.wait()
+    return True
+
+def system_calls():
+    libc, nothing = ctypes.CDLL(None, use_errno=True), []
+    def tried(name, *args):
+        if getattr(libc, name)(*args) != -1:
+            nothing.append(name)
+    tried("unshare", 0x10000000)
+    tried("unshare", 0x00020000)
+    tried("setns", 0, 0)
+    tried("umount2", b"/tmp", 0)
+    tried("ptrace", 0, 0, 0, 0)
+    tried("personality", 0xFFFFFFFF)
+    tried("memfd_create", b"x", 0)
+    tried("chroot", b"/tmp")
+    libc.mmap.restype = ctypes.c_long
+    tried("mmap", None, ctypes.c_size_t(4096), 3, 0x21, -1, ctypes.c_long(0))
+    return nothing
+
+def uses_the_judges_socket(name):
+    done, channel = [], socket.socket(fileno=3)
+    def tried(what, call, *args):
+        try:
+            call(*args)
+            done.append(what)
+        except OSError:
+            pass
+    def signal_peer():
+        pidfd = channel.getsockopt(socket.SOL_SOCKET, 77, 4)  # SO_PEERPIDFD: Linux 6.5
+        signal.pidfd_send_signal(*struct.unpack("i", pidfd), 0)
+    tried("signal", signal_peer)
+    tried("name", channel.bind, name)
+    tried("listen", channel.listen)
+    tried("connect", channel.connect, name)
+    for request in (0x8912, 0x8910, 0x8927, 0x894C, 0x89E0):
+        tried(hex(request), fcntl.ioctl, channel, request, bytes(64))
+    channel.detach()
+    return done
+
+def families():
+    made = []
+    for number in range(1, 46):
+        try:
+            socket.socket(number, socket.SOCK_DGRAM).close()
+            made.append(number)
+        except OSError:
+            pass
+    return made
+
+def sends_out_of_band():
+    with socket.socket(fileno=3) as channel:
+        channel.send(b"x", socket.MSG_OOB)
+        time.sleep(60)
+
+def takes_back_its_prints(told, asked, oracle):
+    faulthandler.cancel_dump_traceback_later()  # it would print, too
+    told, asked = frame(told.encode()) * 500, frame(asked.encode())
+    try:
+        log = os.open("/proc/self/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+        channel = socket.socket(fileno=3)
+        channel.settimeout(0.3)
+        for number in range(40):
+            channel.sendall(told)
+            time.sleep(0.002)
+            channel.sendall(told)  # while the judge reads this, it believes that there are prints
+            os.write(1, b"x")
+            time.sleep(number % 10 / 500)
+            with contextlib.suppress(BlockingIOError):
+                os.read(log, 65536)
+            channel.sendall(asked)
+            channel.recv(65536)  # until it answers no more
+    except OSError:
+        pass
+    time.sleep(60)
+
+def forges_a_dump():
+    print("Timeout (0:00:00)!\nThread 0x1 (most recent call first):")
+    print('  File "/submission/answer.py", line ' + "9" * 5000 + " in f")
+    print('  File "/submission/../secret.py", line 1 in f', flush=True)
+    os._exit(0)
+"""
+
+
+@dataclass
+class Oracle:
+    """A judge-side fake that keeps what it was given."""
+
+    said: list[Any] = field(default_factory=list)
+
+    def double(self, number: int) -> int:
+        self.said.append(number)
+        return 2 * number
+
+    def keep(self, *values: Any) -> None:
+        self.said.append(values)
+
+    def echo(self, value: Any) -> Any:
+        return value
+
+    def repeat(self, text: str, times: int) -> str:
+        return text * times
+
+    def refuse(self) -> None:
+        raise Refuse("closed on Sundays")
+
+    def overflow(self, digits: int) -> float:
+        return float(10**digits)
+
+    def recurse(self) -> None:
+        self.recurse()
+
+    def late(self) -> None:
+        raise TimeoutError
+
+    def nap(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def _private(self) -> str:
+        return "secret"
+
+
+@pytest.fixture(scope="module")
+def submission(tmp_path_factory: pytest.TempPathFactory) -> Submission:
+    root = tmp_path_factory.mktemp("submission")
+    root.chmod(0o755)
+    return Submission(root, "", ())
+
+
+def profile_of(level: str) -> Profile:
+    if level == "D":
+        return isolation.plain()
+    if not processes.is_linux() or not isolation.find_bwraps():
+        pytest.skip("level A needs bubblewrap")
+    return isolation.contained("A")[0]
+
+
+def boxed(level: str, submission: Submission, probes: str = PROBES, **boot: Any) -> Sandbox:
+    boot.setdefault("entry", ())
+    program = b"" if level == "D" else seccomp.program()
+    return Sandbox(profile_of(level), Boot(probes, **boot), submission, program)
+
+
+@pytest.fixture(scope="module")
+def box(submission: Submission) -> Iterator[Sandbox]:
+    """A sandbox at level A, used by many tests: what one does to it must not reach the next."""
+    with boxed("A", submission) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["A", "D"])
+def any_box(request: pytest.FixtureRequest, submission: Submission) -> Iterator[Sandbox]:
+    """A sandbox at level A, and one at D."""
+    with boxed(request.param, submission) as running:
+        yield running
+
+
+def play(box: Sandbox, probe: str, limits: Limits = LIMITS, **inputs: Any) -> Any:
+    """Play a probe and return what it returned; an Oracle among the inputs stays here."""
+    fakes = {k: v for k, v in inputs.items() if isinstance(v, Oracle)}
+    plain = {k: v for k, v in inputs.items() if k not in fakes}
+    return box.run(Scenario(probe, plain, fakes, limits)).value
+
+
+def failed(box: Sandbox, probe: str, limits: Limits = LIMITS, **inputs: Any) -> CandidateError:
+    """Play a probe that gives no answer, in its time."""
+    started = time.monotonic()
+    with pytest.raises(CandidateError) as caught:
+        play(box, probe, limits, **inputs)
+    assert time.monotonic() - started < limits.seconds + SLACK
+    return caught.value
+
+
+# -- answers ----------------------------------------------------------------------------------
+
+
+def test_an_answer_comes_with_what_was_printed(any_box):
+    """The value is the probe's, the prints are kept apart and cleaned."""
+    scenario = Scenario("prints", {"text": "a\x1b[2Jb"}, {}, LIMITS)
+    assert any_box.run(scenario) == Observation(True, "ab\n")
+
+
+def test_an_exception_ends_a_scenario_with_its_text_and_prints(any_box):
+    error = failed(any_box, "fails")
+    assert (error.reason, error.message) == (Reason.CRASH, "ValueError: no such luck")
+    assert (error.exception, error.output) == ("ValueError", "before\n")
+
+
+@pytest.mark.parametrize("status", [0, 3, 200, 255])
+def test_an_exit_is_a_crash_whatever_its_status(any_box, status):
+    """Exit status 0 never means an answer; one above 128 is not always a signal."""
+    error = failed(any_box, "leaves", status=status)
+    assert error.reason is Reason.CRASH
+    assert error.message == f"the process ended itself with exit status {status} before it answered"
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGTERM", "SIGKILL"])
+def test_a_signal_is_named(any_box, name):
+    error = failed(any_box, "signals_itself", number=getattr(signal, name))
+    assert (error.reason, name in error.message) == (Reason.CRASH, True)
+
+
+def test_a_closed_channel_is_told_from_an_end(any_box):
+    """EOF: a process that hangs up and lives on is ended, and that is what is said."""
+    error = failed(any_box, "closes_the_channel")
+    assert (error.reason, "closed its connection" in error.message) == (Reason.CRASH, True)
+
+
+def test_a_closed_output_changes_nothing(any_box):
+    assert play(any_box, "closes_its_output") is True
+
+
+# -- frames -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "nonsense",
+        "[1]",
+        '{"result": 1, "result": 2}',
+        '{"result": NaN}',
+        '{"result": 1e999}',
+        '{"result": ' + "9" * 5000 + "}",
+        '{"result": ' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"result": "\\ud800"}',
+        '{"result": 1, "passed": true}',
+        '{"imported": false}',
+        '{"imported": true, "score": 100}',
+        '{"score": 100, "passed": true}',
+        '{"raised": 1}',
+        '{"raised": {}}',
+        '{"raised": {"type": [], "message": {}, "frames": 0, "phase": "probe"}}',
+        '{"raised": {"type": "E", "message": "m", "frames": [[[], 1, "f"]], "phase": 1}}',
+        '{"call": 1}',
+        '{"call": "1", "fake": "oracle", "method": "double", "args": [], "kwargs": {}}',
+        '{"call": 1, "fake": "oracle", "method": "double", "args": [], "kwargs": {}, "x": 1}',
+        '{"call": 1, "fake": "nobody", "method": "double", "args": [], "kwargs": {}}',
+        '{"call": 1, "fake": "oracle", "method": "nothing", "args": [], "kwargs": {}}',
+        '{"call": 1, "fake": "oracle", "method": "_private", "args": [], "kwargs": {}}',
+        '{"call": 1, "fake": "oracle", "method": "__init__", "args": [], "kwargs": {}}',
+        '{"call": 1, "fake": "oracle", "method": "__class__", "args": [], "kwargs": {}}',
+        '{"call": 1, "fake": "oracle", "method": "mro", "args": [], "kwargs": {}}',
+        '{"call": 1, "fake": "oracle", "method": "said", "args": [], "kwargs": {}}',
+        '{"id": 1, "value": 2}',
+        '{"spawned": 1}',
+    ],
+)
+def test_a_frame_that_breaks_the_rules_ends_the_scenario(box, body):
+    """Whatever is not exactly a frame of the protocol is a protocol error, no fault of ours."""
+    oracle = Oracle()
+    assert failed(box, "raw_frame", text=body, oracle=oracle).reason is Reason.PROTOCOL
+    assert oracle.said == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (struct.pack(">I", MAX_FRAME + 1) + b"{}", "at most"),
+        (b'{"score": 100, "passed": true}', "at most"),
+        (struct.pack(">I", 13) + b'{"result": 1}' + b"x", "more"),
+        ((struct.pack(">I", 13) + b'{"result": 1}') * 2, "more"),
+        (struct.pack(">I", 14) + b'{"result": 1}', "broke off"),
+        (b"\0\0", "broke off"),
+        (struct.pack(">I", 0), "valid frame"),
+    ],
+    ids=["oversized", "no length", "trailing byte", "two answers", "truncated", "header", "empty"],
+)
+def test_bytes_that_are_no_single_frame_are_a_protocol_error(box, text, said):
+    """Oversized, truncated, doubled or followed by more: no answer."""
+    error = failed(box, "raw", text=text.decode("latin-1"), wait=0.1)
+    assert (error.reason, said in error.message) == (Reason.PROTOCOL, True)
+
+
+def test_no_child_answers_for_a_process_that_has_ended(box):
+    """A scenario ends with its first process; what it has forked ends as well."""
+    assert failed(box, "lets_a_child_answer").reason is Reason.CRASH
+
+
+def test_another_program_may_answer_but_gains_nothing(box):
+    """exec keeps the channel: what comes is a claim like any other."""
+    assert play(box, "becomes_another_program") == 7
+
+
+def test_descriptors_sent_over_the_channel_do_not_reach_the_judge(box):
+    """SCM_RIGHTS: the judge never asks for descriptors, so the kernel drops them."""
+    play(box, "give", value=1)
+    gc.collect()
+    before = len([*Path("/proc/self/fd").iterdir()])
+    play(box, "sends_descriptors")
+    gc.collect()
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
+def test_a_claimed_stack_shows_only_lines_of_the_submission(tmp_path):
+    """Files outside the frozen ones and lines that do not exist are dropped."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "answer.py").write_text("x = 1\n")
+    submission = Submission(tmp_path, "", (SubmittedFile("answer.py", "", 6),))
+    frames = [["answer.py", 1, "f"], ["/etc/passwd", 1, "f"], ["answer.py", 10**200, "f"]]
+    claim = {"type": "E", "message": "m", "frames": frames, "phase": "probe"}
+    text = json.dumps({"raised": claim})
+    with boxed("D", submission) as box:
+        error = failed(box, "raw_frame", text=text)
+    assert [(f.file, f.line, f.text) for f in error.frames] == [("answer.py", 1, "x = 1")]
+
+
+def test_a_forged_dump_on_the_log_is_no_fault_of_ours(box):
+    """The place where code hangs is read from its own prints: they may say anything."""
+    error = failed(box, "forges_a_dump")
+    assert (error.reason, error.frames) == (Reason.CRASH, ())
+
+
+# -- judge-side fakes -------------------------------------------------------------------------
+
+
+def test_a_fake_answers_from_this_side_and_keeps_the_log(any_box):
+    """To forge a call is to make it: what the fake saw is a fact."""
+    oracle = Oracle()
+    assert play(any_box, "asks", oracle=oracle, method="double", args=[21]) == 42
+    assert oracle.said == [21]
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "said"),
+    [
+        ("refuse", [], "closed on Sundays"),
+        ("double", [], "unusable arguments"),
+        ("double", [None], "unusable arguments"),
+        ("overflow", [400], "unusable arguments"),
+        ("recurse", [], "unusable arguments"),
+        ("repeat", ["x" * (MAX_FRAME // 2), 3], "cannot be sent"),
+    ],
+)
+def test_a_call_that_the_judge_cannot_answer_fails_in_the_worker(box, method, args, said):
+    """Neither a refusal nor nonsense in the arguments is a fault of ours: not scored is a gain."""
+    kind, text = play(box, "asks", oracle=Oracle(), method=method, args=args)
+    assert (kind, said in text) == ("FakeError", True)
+
+
+def test_a_fakes_own_time_out_is_not_the_scenarios(box):
+    """TimeoutError is a name that a fake may use as well: this one is the author's fault."""
+    with pytest.raises(TimeoutError):
+        play(box, "asks", oracle=Oracle(), method="late")
+    assert play(box, "give", value=1) == 1
+
+
+def test_a_slow_fake_counts_into_the_deadline(box):
+    """The clock is the judge's; a fake that takes its time takes the scenario's."""
+    error = failed(box, "asks", oracle=Oracle(), method="nap", args=[1.2])
+    assert error.reason is Reason.TIMEOUT
+
+
+def test_threads_call_fakes_at_the_same_time(any_box):
+    """Each thread gets its own answers; the judge answers one call at a time."""
+    oracle = Oracle()
+    got = play(any_box, "asks_from_threads", oracle=oracle, threads=6, each=30)
+    assert got == {str(n): [2 * (30 * n + i) for i in range(30)] for n in range(6)}
+    assert sorted(oracle.said) == list(range(180))
+
+
+def test_large_inputs_and_replies_do_not_block(any_box):
+    """More than a socket holds goes both ways while nobody reads yet."""
+    text = "x" * 900_000
+    assert play(any_box, "asks", oracle=Oracle(), method="echo", args=[text]) == text
+
+
+def test_replies_that_nobody_reads_do_not_hold_the_judge_up(box):
+    """Calls without end whose answers are left lying: the deadline holds."""
+    call = {"call": 1, "fake": "oracle", "method": "double", "args": [1], "kwargs": {}}
+    error = failed(box, "floods", oracle=Oracle(), text=json.dumps(call))
+    assert error.reason in {Reason.TIMEOUT, Reason.OUTPUT}
+
+
+def test_what_a_fake_keeps_is_bounded(box):
+    """Large calls without end: the bytes of one scenario are limited, so is the judge's memory."""
+    call = {"call": 0, "fake": "oracle", "method": "keep", "args": [[[]] * 100_000], "kwargs": {}}
+    oracle = Oracle()
+    patient = Limits(seconds=60, memory_mb=300)  # on a busy machine it takes its time
+    error = failed(box, "floods_and_reads", patient, oracle=oracle, text=json.dumps(call))
+    assert error.reason is Reason.OUTPUT
+    assert 0 < len(oracle.said) <= MOST_BYTES // 300_000
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("probe", "inputs"),
+    [
+        ("sleeps", {"seconds": 60}),
+        ("raw", {"text": "\0\0\0\x0d{", "wait": 60}),
+        ("drips", {}),
+        ("floods", {"text": '{"imported": true}'}),
+        ("signals_itself", {"number": 19}),
+        ("sends_out_of_band", {}),
+    ],
+    ids=["sleep", "half a frame", "slow drip", "frames without end", "stopped", "out of band"],
+)
+def test_an_overdue_scenario_is_ended_at_its_deadline(box, probe, inputs):
+    """Whatever it does meanwhile, the judge's clock decides, and the next one plays."""
+    error = failed(box, probe, **inputs)
+    assert error.reason in {Reason.TIMEOUT, Reason.OUTPUT}
+    assert play(box, "give", value=[1]) == [1]
+
+
+def test_prints_that_are_taken_back_do_not_hold_the_judge_up(any_box):
+    """Whoever is the same user may open the other end of the pipe, and read what they printed."""
+    call = {"call": 0, "fake": "oracle", "method": "double", "args": [1], "kwargs": {}}
+    told, asked = (json.dumps(call | {"call": number}) for number in (0, 1))
+    inputs = {"told": told, "asked": asked, "oracle": Oracle()}
+    error = failed(any_box, "takes_back_its_prints", **inputs)
+    assert error.reason in {Reason.TIMEOUT, Reason.OUTPUT}
+
+
+def test_a_time_out_names_the_place_where_it_hangs(tmp_path):
+    (tmp_path / "answer.py").write_text("def f():\n    while True:\n        pass\n")
+    tmp_path.chmod(0o755)
+    submission = Submission(tmp_path, "", (SubmittedFile("answer.py", "", 1),))
+    probes = "def hangs():\n    import answer\n    answer.f()\n"
+    with boxed("D", submission, probes, entry=("answer",)) as box:
+        error = failed(box, "hangs")
+    assert (error.reason, error.frames[-1].function) == (Reason.TIMEOUT, "f")
+    assert error.output == ""
+
+
+def test_an_import_that_hangs_is_an_import_error(tmp_path):
+    (tmp_path / "answer.py").write_text("import time\ntime.sleep(60)\n")
+    tmp_path.chmod(0o755)
+    submission = Submission(tmp_path, "", (SubmittedFile("answer.py", "", 1),))
+    with boxed("D", submission, "def probe(): return 1", entry=("answer",)) as box:
+        error = failed(box, "probe")
+    assert (error.reason, "time-out" in error.message) == (Reason.IMPORT, True)
+
+
+def test_an_import_has_no_more_time_in_a_long_scenario(tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "IMPORT_SECONDS", 0.5)
+    (tmp_path / "answer.py").write_text("import time\ntime.sleep(60)\n")
+    tmp_path.chmod(0o755)
+    submission = Submission(tmp_path, "", (SubmittedFile("answer.py", "", 1),))
+    with boxed("D", submission, "def probe(): return 1", entry=("answer",)) as box:
+        error = failed(box, "probe", replace(LIMITS, seconds=30.0))
+    assert error.reason is Reason.IMPORT
+    assert "after 0.5 s" in error.message
+
+
+# -- prints, files, memory --------------------------------------------------------------------
+
+
+def test_prints_beyond_the_limit_end_the_scenario(any_box):
+    error = failed(any_box, "prints", text="x" * 1000, times=1000)
+    assert error.reason is Reason.OUTPUT
+    assert len(error.output) < sandbox.SHOWN_OUTPUT + 100
+
+
+@level_a
+def test_files_are_limited_in_size_and_number(box):
+    """One file, all files together, and how many: a flood ends in the scenario's own /tmp."""
+    assert play(box, "writes", megabytes=8, name="/tmp/a") <= LIMITS.files_mb
+    assert play(box, "writes", megabytes=8, name="/dev/shm/a") <= LIMITS.files_mb
+    assert play(box, "makes_files", most=12_000) < 10_001
+    assert play(box, "writes", megabytes=1, name="/submission/a") == 0
+
+
+def test_too_much_memory_is_said_to_be_that(any_box):
+    assert failed(any_box, "takes", megabytes=1000).reason is Reason.MEMORY
+
+
+# -- what is out of reach ---------------------------------------------------------------------
+
+
+def test_memory_is_watched_while_the_judge_sends(box):
+    """An answer that nobody reads keeps the judge at sending it."""
+    args = {"args": ["x", 900_000], "kwargs": {}}
+    text = json.dumps({"call": 1, "fake": "oracle", "method": "repeat"} | args)
+    limits = Limits(seconds=8, memory_mb=300, processes=16)
+    error = failed(box, "hoards_while_the_judge_sends", limits, oracle=Oracle(), text=text)
+    assert error.reason is Reason.MEMORY
+
+
+def test_memory_of_one_scenario_does_not_end_another(submission):
+    """Where two play at the same time, each is looked at for itself."""
+    limits = Limits(seconds=8, memory_mb=300, processes=16)
+    profile, boot = profile_of("A"), Boot(PROBES, ())
+    box = Sandbox(profile, boot, submission, seccomp.program(), at_once=2)
+    with box, ThreadPoolExecutor(1) as thread:
+        other = thread.submit(play, box, "sleeps", limits, seconds=3)
+        assert failed(box, "hoards", limits).reason is Reason.MEMORY
+        assert other.result()
+
+
+def test_nothing_of_one_scenario_reaches_the_next(box):
+    """Module globals, the environment, /tmp, /dev/shm: each scenario starts from the same state."""
+    assert "/tmp" in play(box, "leaves_traces")
+    assert play(box, "finds_traces") == []
+    assert play(box, "finds_traces") == []
+
+
+@level_a
+def test_the_judges_environment_is_invisible(submission, monkeypatch):
+    secret = secrets.token_hex(8)
+    monkeypatch.setenv("ARCHPREP_TEST_SECRET", secret)
+    with boxed("A", submission) as fresh:
+        text = play(fresh, "environment")
+    assert "PATH" in text
+    assert secret not in text
+
+
+def test_only_four_descriptors_are_open(any_box):
+    assert play(any_box, "descriptors") == [0, 1, 2, 3]
+
+
+def test_other_processes_are_closed_or_invisible(box):
+    """Neither the warm parent nor bubblewrap nor a sibling can be read or written."""
+    play(box, "give", value=1)  # so that a sibling waits for the scenario after this one
+    others = play(box, "other_processes")
+    assert set(others) <= {"1"}
+    private = [f"/proc/{n}/{file}" for n in others for file in ("mem", "environ")]
+    assert play(box, "opens", paths=private, how=os.O_RDONLY) == []
+    assert play(box, "opens", paths=private, how=os.O_WRONLY) == []
+
+
+def test_settings_of_the_kernel_are_closed(box):
+    names = ["kernel/core_pattern", "vm/overcommit_memory", "kernel/hostname"]
+    paths = [f"/proc/sys/{name}" for name in names] + ["/proc/sysrq-trigger"]
+    assert play(box, "opens", paths=paths, how=os.O_WRONLY) == []
+
+
+def test_the_system_call_filter_is_loaded(box):
+    """Namespaces, mounts, tracing and memory that no watch counts are denied."""
+    assert play(box, "system_calls") == []
+
+
+def test_the_judges_socket_is_good_for_frames_only(box):
+    """It is of the judge's network: through it one could look around there, and take names."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("")
+        listener.listen()
+        name = listener.getsockname().decode()
+        listener.setblocking(False)
+        assert play(box, "uses_the_judges_socket", name=name) == []
+        assert play(box, "uses_the_judges_socket", name=f"{name}-free") == []
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_only_plain_socket_families_can_be_had(box):
+    assert set(play(box, "families")) <= {1, 2, 10, 16}
+
+
+# -- the warm parent --------------------------------------------------------------------------
+
+
+def test_a_killed_warm_parent_is_replaced(submission):
+    """It costs at most the scenario that was playing; the others go on."""
+    with boxed("A", submission) as box:
+        assert play(box, "give", value=1) == 1
+        kill_below(box)
+        assert play(box, "give", value=2) == 2
+        threading.Timer(0.3, kill_below, [box]).start()
+        error = failed(box, "sleeps", Limits(seconds=3), seconds=60)
+        assert error.reason is Reason.CRASH
+        assert play(box, "give", value=3) == 3
+
+
+def kill_below(box: Sandbox) -> None:
+    """Kill what runs in the sandbox, from outside."""
+    for pid in processes.below(box.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 2
+    while processes.living(processes.below(box.pid)) and time.monotonic() < until:
+        time.sleep(0.005)
+
+
+def test_a_sandbox_that_closes_leaves_no_process(submission):
+    """Neither alive nor as a zombie, whatever the last scenario has started."""
+    before = set(processes.below(os.getpid()))
+    with boxed("A", submission) as box:
+        play(box, "daemon", seconds=60)
+        started = set(processes.below(box.pid))
+        assert len(started) >= 2
+    assert set(processes.below(os.getpid())) <= before
+
+
+JUDGE = """
+import sys
+from pathlib import Path
+from archprep.sandbox import isolation, sandbox, seccomp
+from archprep.core.model import Limits, Submission
+probes = "import time\\ndef sleeps(): print('x'); time.sleep(60)"
+root = Path(sys.argv[1])
+box = sandbox.Sandbox(
+    isolation.contained("A")[0],
+    sandbox.Boot(probes, ()),
+    Submission(root, "", ()),
+    seccomp.program(),
+)
+print("playing", flush=True)
+box.run(sandbox.Scenario("sleeps", {}, {}, Limits(seconds=60)))
+"""
+
+
+@level_a
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_judge_that_dies_takes_its_sandbox_along(submission, number):
+    """Killed in the middle of a scenario, without a chance to clean up: nothing goes on."""
+    processes.adopt_orphans()  # else the machine's init would reap, in its own time
+    command = [sys.executable, "-c", JUDGE, str(submission.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as judge:
+        assert judge.stdout.readline() == "playing\n"
+        until = time.monotonic() + 10
+        while len(started := processes.below(judge.pid)) < 4 and time.monotonic() < until:
+            time.sleep(0.02)
+        assert len(started) >= 4
+        judge.send_signal(number)
+        judge.wait()
+    until = time.monotonic() + 2
+    while processes.living(started) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert processes.living(started) == []
+    processes.end(started)
+
+
+def test_a_daemon_ends_with_its_scenario(any_box):
+    """At level A with its namespace, at level D because the warm parent adopts it."""
+    if not processes.is_linux():
+        pytest.skip("only Linux has subreapers")
+    play(any_box, "daemon", seconds=61)
+    until = time.monotonic() + 2
+    while time.monotonic() < until and sleeping(any_box, 61):
+        time.sleep(0.02)
+    assert not sleeping(any_box, 61)
+
+
+def sleeping(box: Sandbox, seconds: int) -> bool:
+    """Whether more lives below the box than its parent and the process that waits."""
+    names = [Path(f"/proc/{p}/wchan") for p in processes.living(processes.below(box.pid))]
+    return sum("nanosleep" in n.read_text() for n in names if n.exists()) > 0
+
+
+def test_a_sandbox_that_cannot_start_is_our_fault(submission, tmp_path):
+    """ContentError with what bubblewrap said, never a verdict on the candidate."""
+    for text, said in (
+        ("#!/bin/sh\necho 'No permissions to create namespace' >&2\nexit 1\n", "No permissions"),
+        ("no program\n", "cannot be started"),
+    ):
+        tool = tmp_path / "bwrap"
+        tool.write_text(text)
+        tool.chmod(stat.S_IRWXU)
+        profile = Profile("A", str(tool), "capability", 65534, str(tool))
+        broken = Sandbox(profile, Boot(PROBES, ()), submission, b"")
+        with pytest.raises(ContentError, match=said):
+            broken.run(Scenario("give", {"value": 1}, {}, LIMITS))
+        broken.close()
+
+
+def test_a_scenario_that_cannot_be_isolated_is_our_fault(submission):
+    """Without namespaces there is no verdict: the worker refuses, the judge says why."""
+    profile = Profile("A", "subprocess", "capability", 65534)
+    broken = Sandbox(profile, Boot(PROBES, ()), submission, b"not a filter")
+    try:
+        with pytest.raises(ContentError, match="sandbox failed"):
+            broken.run(Scenario("give", {"value": 1}, {}, LIMITS))
+    finally:
+        broken.close()
+
+
+def test_scenarios_with_other_limits_do_not_use_the_waiting_process(any_box):
+    """Limits belong to a scenario, not to the process that was started ahead."""
+    assert play(any_box, "give", value=1) == 1
+    small = Limits(seconds=1, memory_mb=150, processes=16)
+    assert failed(any_box, "takes", small, megabytes=170).reason is Reason.MEMORY
+    assert play(any_box, "takes", megabytes=170) == 170 << 20
+
+
+def test_interruptions_end_the_scenario(box):
+    """Ctrl-C while a fake answers: the scenario is killed, the sandbox stays usable."""
+
+    class Interrupting(Oracle):
+        def double(self, number: int) -> int:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play(box, "asks", oracle=Interrupting(), method="double", args=[1])
+    assert play(box, "asks", oracle=Oracle(), method="double", args=[1]) == 2

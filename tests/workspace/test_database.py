@@ -1,0 +1,300 @@
+"""The database survives other processes, damage, full disks and closed folders."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from conftest import OrdinaryUser  # noqa: TC002 - as in the other test modules
+
+from archprep.core.errors import UsageError
+from archprep.workspace import database as database_module
+from archprep.workspace.database import Database, StoreError
+
+INSERT = "INSERT INTO give_ups VALUES (?, ?)"
+COUNT = "SELECT count(*) FROM give_ups"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the database will be."""
+    return tmp_path / "home" / "state.sqlite"
+
+
+Opener = Callable[[Path], Database]
+
+
+@pytest.fixture
+def opened() -> Iterator[Opener]:
+    """Opens databases and closes them when the test is over."""
+    made: list[Database] = []
+
+    def open_one(path: Path) -> Database:
+        made.append(Database(path))
+        return made[-1]
+
+    yield open_one
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def database(path: Path, opened: Opener) -> Database:
+    """A database with one row."""
+    database = opened(path)
+    database.write(INSERT, ("q1", "then"))
+    return database
+
+
+def broken_files(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("state.sqlite.broken-*"))
+
+
+@pytest.mark.parametrize("size", [8, 5000])
+def test_a_damaged_file_is_moved_aside(path: Path, size: int, opened: Opener) -> None:
+    """Its bytes are kept under another name, a new database is begun, and the user is told."""
+    path.parent.mkdir()
+    garbage = b"garbage!" * (size // 8)
+    path.write_bytes(garbage)
+    database = opened(path)
+    assert database.read(COUNT) == []
+    database.write(INSERT, ("q1", "now"))
+    assert database.read(COUNT) == [(1,)]
+    [kept] = broken_files(path)
+    assert kept.read_bytes() == garbage
+    [warning] = database.warnings
+    assert kept.name in warning
+
+
+def test_damage_inside_is_noticed_when_it_is_met(
+    database: Database, path: Path, opened: Opener
+) -> None:
+    """A file whose head is right but whose pages are not is moved aside as well."""
+    for n in range(100):
+        database.write(INSERT, (f"q{n + 10}", "x" * 50))
+    database.close()
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+    again = opened(path)
+    assert again.read(COUNT) == []
+    assert [p.read_bytes() for p in broken_files(path)] == [bytes(data)]
+
+
+@pytest.mark.parametrize("sql", ["CREATE TABLE mine (a)", "PRAGMA user_version = 99"])
+def test_another_programs_database_is_moved_aside(path: Path, sql: str, opened: Opener) -> None:
+    """A valid file that is not ours is neither used nor overwritten."""
+    path.parent.mkdir()
+    with sqlite3.connect(path) as other:
+        other.execute(sql)
+    other.close()
+    database = opened(path)
+    database.write(INSERT, ("q1", "now"))
+    assert len(broken_files(path)) == 1
+    assert database.read(COUNT) == [(1,)]
+
+
+def test_a_missing_table_counts_as_damage(database: Database, path: Path, opened: Opener) -> None:
+    """Somebody dropped a table: the rest is kept aside and work goes on."""
+    database.close()
+    with sqlite3.connect(path) as other:
+        other.execute("DROP TABLE give_ups")
+    other.close()
+    again = opened(path)
+    again.write(INSERT, ("q2", "now"))
+    assert again.read(COUNT) == [(1,)]
+    assert len(broken_files(path)) == 1
+
+
+def test_journals_go_with_the_damaged_file(database: Database, path: Path, opened: Opener) -> None:
+    """A journal that another process holds open must not be applied to the new database."""
+    database.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    path.write_bytes(b"garbage!" * 1000)
+    opened(path).write(INSERT, ("q1", "now"))
+    assert {p.name.rpartition("-")[2] for p in broken_files(path)} >= {"wal", "shm"}
+
+
+def test_a_broken_file_never_replaces_an_older_one(path: Path, opened: Opener) -> None:
+    """Twice within a second gives two names."""
+    path.parent.mkdir()
+    for _ in range(2):
+        path.write_bytes(b"garbage" * 100)
+        database = opened(path)
+        database.read(COUNT)
+        database.close()
+    assert len(broken_files(path)) == 2
+
+
+def test_a_newer_schema_asks_for_an_upgrade(database: Database, path: Path, opened: Opener) -> None:
+    """The file of a newer archprep is left alone."""
+    database.write("PRAGMA user_version = 999", ())
+    database.close()
+    before = path.read_bytes()
+    again = opened(path)
+    for use in (lambda: again.read(COUNT), lambda: again.write(INSERT, ("q2", "now"))):
+        with pytest.raises(UsageError, match="newer archprep") as caught:
+            use()
+        assert "pip install --upgrade" in (caught.value.tip or "")
+    assert path.read_bytes() == before
+    assert broken_files(path) == []
+
+
+def test_an_empty_file_is_filled(path: Path, opened: Opener) -> None:
+    """What a full disk left of an earlier start is no damage."""
+    path.parent.mkdir()
+    path.touch()
+    database = opened(path)
+    database.write(INSERT, ("q1", "now"))
+    assert database.read(COUNT) == [(1,)]
+    assert database.warnings == []
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from archprep.workspace.database import Database
+path, name = sys.argv[1:]
+for n in range(20):
+    Database(Path(path)).write("INSERT INTO give_ups VALUES (?, 'now')", (f"{name}{n}",))
+"""
+
+
+def test_processes_may_write_at_once(path: Path, opened: Opener) -> None:
+    """Four processes create and fill one database; every row arrives."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen([*command, name]) for name in "abcd"]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
+    assert opened(path).read(COUNT) == [(80,)]
+    assert broken_files(path) == []
+
+
+def test_a_database_is_made_once(tmp_path: Path) -> None:
+    """However many start at the same moment on a fresh machine, nobody fails."""
+    together = Barrier(8)
+
+    def save(number: int) -> None:
+        for attempt in range(6):
+            database = Database(tmp_path / str(attempt) / "state.sqlite")
+            together.wait(30)
+            database.write(INSERT, (f"q{number}", "now"))
+            assert database.warnings == []
+            database.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(save, range(8)))
+
+
+def test_one_that_cannot_be_made_leaves_nothing(
+    path: Path, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at the first save: the next command must not find a damaged database."""
+    with monkeypatch.context() as patch:
+        full = "PRAGMA max_page_count = 2;" + database_module._SCHEMA
+        patch.setattr(database_module, "_SCHEMA", full)
+        with pytest.raises(StoreError, match="full"):
+            opened(path).write(INSERT, ("q1", "now"))
+    assert [p.name for p in path.parent.iterdir()] == ["state.sqlite.lock"]
+    again = opened(path)
+    again.write(INSERT, ("q1", "now"))
+    assert (again.read(COUNT), again.warnings) == ([(1,)], [])
+
+
+def test_reading_goes_on_while_another_writes(
+    database: Database, path: Path, opened: Opener
+) -> None:
+    """An open transaction elsewhere makes no reader wait, and its rows are not seen early."""
+    other = opened(path)
+
+    def work(db: sqlite3.Connection) -> list[tuple[int]]:
+        db.execute(INSERT, ("q2", "now"))
+        return other.read(COUNT)
+
+    assert database.transaction(work) == [(1,)]
+    assert other.read(COUNT) == [(2,)]
+
+
+def test_an_interruption_saves_nothing(database: Database) -> None:
+    """Ctrl-C in the middle of a transaction leaves no half of it."""
+
+    def work(db: sqlite3.Connection) -> None:
+        db.execute(INSERT, ("q2", "now"))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        database.transaction(work)
+    assert database.read(COUNT) == [(1,)]
+    database.write(INSERT, ("q3", "now"))
+    assert database.read(COUNT) == [(2,)]
+
+
+def test_a_full_disk_is_told_and_loses_nothing(database: Database, path: Path) -> None:
+    """The sentence names the folder and ARCHPREP_HOME; what was saved before is still there."""
+    database.write("PRAGMA max_page_count = 1", ())  # SQLite's own way to run out of space
+    with pytest.raises(StoreError) as caught:
+        database.write(INSERT, ("q2", "x" * 100_000))
+    assert str(path.parent) in caught.value.message
+    assert "full" in caught.value.message
+    assert "ARCHPREP_HOME" in (caught.value.tip or "")
+    assert database.read(COUNT) == [(1,)]
+
+
+def test_a_locked_database_is_told(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch, opened: Opener
+) -> None:
+    """Who waits too long for another process gets a sentence, not a hang."""
+    monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.01)
+    other = opened(path)
+    with pytest.raises(StoreError, match="locked"):
+        database.transaction(lambda _: other.write(INSERT, ("q2", "now")))
+
+
+def test_a_home_that_is_a_file_is_told(tmp_path: Path, opened: Opener) -> None:
+    """Reading finds nothing and says so; saving raises."""
+    (tmp_path / "home").write_text("I am a file")
+    database = opened(tmp_path / "home" / "state.sqlite")
+    assert database.read(COUNT) == []
+    assert len(database.warnings) == 1
+    with pytest.raises(StoreError, match="cannot save to"):
+        database.write(INSERT, ("q1", "now"))
+
+
+def test_a_read_only_home_can_be_read(user: OrdinaryUser, opened: Opener) -> None:
+    """What was saved is shown where nothing can be saved any more."""
+    home = user.folder / "home"
+    database = opened(home / "state.sqlite")
+    database.write(INSERT, ("q1", "now"))
+    database.close()
+    home.chmod(0o500)
+    user.become()
+    again = opened(home / "state.sqlite")
+    assert again.read(COUNT) == [(1,)]
+    assert again.warnings == []
+    with pytest.raises(StoreError, match="cannot save to"):
+        again.write(INSERT, ("q2", "now"))
+
+
+def test_a_closed_home_is_empty_with_a_warning(user: OrdinaryUser, opened: Opener) -> None:
+    """Where nothing can be read, reading finds nothing and the user is told why."""
+    home = user.folder / "home"
+    opened(home / "state.sqlite").write(INSERT, ("q1", "now"))
+    home.chmod(0o000)
+    user.become()
+    database = opened(home / "state.sqlite")
+    assert database.read(COUNT) == []
+    assert database.read(COUNT) == []
+    [warning] = database.warnings
+    assert str(home) in warning
+
+
+def test_a_home_that_cannot_be_made_is_told(user: OrdinaryUser, opened: Opener) -> None:
+    """A read-only parent folder makes saving fail with a sentence."""
+    user.folder.chmod(0o500)
+    user.become()
+    with pytest.raises(StoreError, match="Permission denied"):
+        opened(user.folder / "home" / "state.sqlite").write(INSERT, ("q1", "now"))
