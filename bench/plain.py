@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from archprep.grading import Held, Refuse
+from archprep.grading import HeldReply, Refuse
 from archprep.grading.api import Fake
 from archprep.grading.http_client import Web
 from archprep.sandbox import isolation
-from archprep.sandbox.sockets import Door, listeners
+from archprep.sandbox.sockets import Endpoint, listeners
 from archprep.worker import scenario
 from archprep.worker.stubs import FakeError
 
@@ -86,7 +86,7 @@ class Direct:
             value = method(*args, **kwargs)
         except Refuse as e:
             raise FakeError(str(e)) from None
-        if not isinstance(value, Held):
+        if not isinstance(value, HeldReply):
             return value
         released: queue.Queue[Any] = queue.Queue()
         value.answer_with(released.put)
@@ -102,7 +102,7 @@ def _given(inputs: dict[str, Any]) -> dict[str, Any]:
 def _passed(value: Any) -> Any:
     if isinstance(value, Fake):
         return Direct(value.target)
-    return str(value.path) if isinstance(value, Door) else _copied(value)
+    return str(value.path) if isinstance(value, Endpoint) else _copied(value)
 
 
 def _copied(value: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
-from archprep.grading import Held, Request, fake
+from archprep.grading import HeldReply, Request, fake
 
 from .telling import tell_request
 
@@ -89,7 +89,7 @@ class World:
     def __init__(self) -> None:
         self.now: Case | None = None  # the one under way, when they come one by one
         self.at_once: list[Case] = []  # or those under way together: each has a rule of its own
-        self.held: dict[Case, Held] = {}
+        self.held: dict[Case, HeldReply] = {}
         self.hold_hits: set[str] = set()  # kinds of cases whose hits are held back
         self.hold_visits: set[str] = set()
         self.changed = threading.Condition()
@@ -122,7 +122,7 @@ class World:
             self.changed.notify_all()
             if case.kind not in held_kinds:
                 return value
-            self.held[case] = Held()
+            self.held[case] = HeldReply()
             return self.held[case]
 
 

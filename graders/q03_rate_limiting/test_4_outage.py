@@ -7,7 +7,7 @@ import time
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
-from archprep.grading import criterion, expect, fake, scenario, silent_door
+from archprep.grading import criterion, expect, fake, scenario, silent_endpoint
 
 from .problems import judge_rule, read_problem
 from .site import Group, Site, World, play_all, release
@@ -238,7 +238,7 @@ def hangs(candidate, rng):
     world.hold_hits, world.hold_visits = {"hangs", "store hangs", "slow"}, {"slow app"}
     cases, late, replies = rng.sample(world.at_once, len(world.at_once)), None, []
     with (
-        silent_door() as door,
+        silent_endpoint() as door,
         candidate.serve("guard", seconds=20, world=fake(world), store=door, **site.inputs()) as web,
     ):
         calls = web.begin([case.request for case in cases], seconds=PATIENCE)

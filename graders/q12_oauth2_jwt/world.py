@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from archprep.grading import Held
+from archprep.grading import HeldReply
 
 NAMES = (
     "ada ben cleo dora emil finn greta hugo iris jonas kira lena milo nora oscar pia quinn rosa "
@@ -127,7 +127,7 @@ class Barrier:
 
     def __init__(self) -> None:
         self.most = 0  # replies that it will still hold back
-        self.waiting: list[tuple[Held, Any]] = []
+        self.waiting: list[tuple[HeldReply, Any]] = []
         self._lock = threading.Lock()
 
     def pass_or_hold(self, value: Any) -> Any:
@@ -135,7 +135,7 @@ class Barrier:
             if self.most < 1:
                 return value
             self.most -= 1
-            self.waiting.append((Held(), value))
+            self.waiting.append((HeldReply(), value))
             return self.waiting[-1][0]
 
     def hold(self, most: int = 1000) -> None:

@@ -25,9 +25,9 @@ from archprep.grading.api import Unmet
 from archprep.grading.candidate import Candidate
 from archprep.grading.http_client import MOST_BYTES, MOST_HEADERS, Request
 from archprep.sandbox import isolation, processes, seccomp
-from archprep.sandbox.sandbox import Boot, Sandbox
-from archprep.sandbox.scenario_channel import Held
-from archprep.sandbox.sockets import Door, listeners, silent_door
+from archprep.sandbox.sandbox import BootConfig, Sandbox
+from archprep.sandbox.scenario_channel import HeldReply
+from archprep.sandbox.sockets import Endpoint, listeners, silent_endpoint
 
 pytest.importorskip("uvicorn")
 
@@ -191,7 +191,7 @@ def box(request: pytest.FixtureRequest, submission: Submission) -> Iterator[Sand
         if not processes.is_linux() or not isolation.find_bwraps():
             pytest.skip("level A needs bubblewrap")
         profile, program = isolation.contained("A")[0], seccomp.program()
-    boot = Boot(PROBES, (), ("uvicorn",))
+    boot = BootConfig(PROBES, (), ("uvicorn",))
     with Sandbox(profile, boot, submission, program) as running:
         yield running
 
@@ -245,7 +245,7 @@ def test_nothing_is_kept_between_requests(candidate: Candidate) -> None:
 
 def test_requests_at_the_same_time(candidate: Candidate) -> None:
     """64 requests are all under way before the first is answered; replies keep their order."""
-    gate = Held()
+    gate = HeldReply()
     oracle = Oracle({f"/{n}": gate if n == 0 else n for n in range(64)})
     with candidate.serve("counts", oracle=fake(oracle)) as web:
         calls = web.begin(Request("GET", f"/{n}") for n in range(64))
@@ -257,7 +257,7 @@ def test_requests_at_the_same_time(candidate: Candidate) -> None:
 
 def test_held_reply_that_is_released_before_it_is_held(candidate: Candidate) -> None:
     """A gate that is open already lets through."""
-    gate = Held()
+    gate = HeldReply()
     gate.release(7)
     gate.release(8)
     with candidate.serve("counts", oracle=fake(Oracle({"/": gate}))) as web:
@@ -266,7 +266,7 @@ def test_held_reply_that_is_released_before_it_is_held(candidate: Candidate) -> 
 
 def test_reply_that_is_never_released(candidate: Candidate) -> None:
     """The app waits; the request ends at its own deadline; releasing later harms nobody."""
-    gate = Held()
+    gate = HeldReply()
     with candidate.serve("counts", oracle=fake(Oracle({"/": gate, "/b": 1}))) as web:
         with pytest.raises(CandidateError, match=r"had not answered GET / after 0\.3 s") as error:
             web.send(Request("GET", "/"), seconds=0.3)
@@ -556,7 +556,7 @@ def test_import_that_hangs(
     """Case 40: it is told as such, once for all scenarios; unless nobody has waited for it."""
     monkeypatch.setattr("archprep.sandbox.sandbox.IMPORT_SECONDS", patience)
     (submission.root / "sleeps.py").write_text("import time\ntime.sleep(60)\n")
-    boot = Boot(PROBES, ("sleeps",), ("uvicorn",))
+    boot = BootConfig(PROBES, ("sleeps",), ("uvicorn",))
     with Sandbox(isolation.plain(), boot, submission, b"") as box:
         candidate = Candidate(cast("Exercise", SimpleNamespace(limits=LIMITS)), box)
         with pytest.raises(CandidateError) as error, candidate.serve("serves") as web:
@@ -614,20 +614,20 @@ def test_no_process_survives(candidate: Candidate, box: Sandbox) -> None:
 
 def test_door(candidate: Candidate) -> None:
     """A probe reaches the judge's socket through what it was given, and it alone."""
-    with silent_door() as door:
+    with silent_endpoint() as door:
         assert candidate.observe("knocks", store=door) == "silence"
 
 
 def test_door_leads_where_it_led(candidate: Candidate, tmp_path: Path) -> None:
     """Case 47: the descriptor names the socket itself, whatever its path becomes."""
     if not processes.is_linux():
-        pytest.skip("doors are descriptors on Linux")
+        pytest.skip("endpoints are descriptors on Linux")
     other = socket.socket(socket.AF_UNIX)
     other.bind(str(tmp_path / "other"))
     other.listen()
     with listeners(1) as (listener,):
         path = Path(listener.getsockname())
-        door = Door(path)
+        door = Endpoint(path)
         assert candidate.observe("knocks", store=door) == "silence"
         path.unlink()
         path.symlink_to(tmp_path / "other")

@@ -31,7 +31,7 @@ from archprep.core.errors import CandidateError, ContentError
 from archprep.core.model import Limits, Reason, Submission, SubmittedFile
 from archprep.sandbox import isolation, processes, sandbox, seccomp
 from archprep.sandbox.isolation import Profile
-from archprep.sandbox.sandbox import Boot, Observation, Refuse, Sandbox, Scenario
+from archprep.sandbox.sandbox import BootConfig, Observation, Refuse, Sandbox, Scenario
 from archprep.sandbox.scenario_channel import MOST_BYTES
 from archprep.worker import protocol
 from archprep.worker.protocol import MAX_FRAME
@@ -375,7 +375,7 @@ def profile_of(level: str) -> Profile:
 def boxed(level: str, submission: Submission, probes: str = PROBES, **boot: Any) -> Sandbox:
     boot.setdefault("entry", ())
     program = b"" if level == "D" else seccomp.program()
-    return Sandbox(profile_of(level), Boot(probes, **boot), submission, program)
+    return Sandbox(profile_of(level), BootConfig(probes, **boot), submission, program)
 
 
 @pytest.fixture(scope="module")
@@ -718,7 +718,7 @@ def test_memory_is_watched_while_the_judge_sends(box):
 def test_memory_of_one_scenario_does_not_end_another(submission):
     """Where two play at the same time, each is looked at for itself."""
     limits = Limits(seconds=8, memory_mb=300, processes=16)
-    profile, boot = profile_of("A"), Boot(PROBES, ())
+    profile, boot = profile_of("A"), BootConfig(PROBES, ())
     box = Sandbox(profile, boot, submission, seccomp.program(), at_once=2)
     with box, ThreadPoolExecutor(1) as thread:
         other = thread.submit(play, box, "sleeps", limits, seconds=3)
@@ -829,7 +829,7 @@ probes = "import time\\ndef sleeps(): print('x'); time.sleep(60)"
 root = Path(sys.argv[1])
 box = sandbox.Sandbox(
     isolation.contained("A")[0],
-    sandbox.Boot(probes, ()),
+    sandbox.BootConfig(probes, ()),
     Submission(root, "", ()),
     seccomp.program(),
 )
@@ -886,7 +886,7 @@ def test_a_sandbox_that_cannot_start_is_our_fault(submission, tmp_path):
         tool.write_text(text)
         tool.chmod(stat.S_IRWXU)
         profile = Profile("A", str(tool), "capability", 65534, str(tool))
-        broken = Sandbox(profile, Boot(PROBES, ()), submission, b"")
+        broken = Sandbox(profile, BootConfig(PROBES, ()), submission, b"")
         with pytest.raises(ContentError, match=said):
             broken.run(Scenario("give", {"value": 1}, {}, LIMITS))
         broken.close()
@@ -895,7 +895,7 @@ def test_a_sandbox_that_cannot_start_is_our_fault(submission, tmp_path):
 def test_a_scenario_that_cannot_be_isolated_is_our_fault(submission):
     """Without namespaces there is no verdict: the worker refuses, the judge says why."""
     profile = Profile("A", "subprocess", "capability", 65534)
-    broken = Sandbox(profile, Boot(PROBES, ()), submission, b"not a filter")
+    broken = Sandbox(profile, BootConfig(PROBES, ()), submission, b"not a filter")
     try:
         with pytest.raises(ContentError, match="sandbox failed"):
             broken.run(Scenario("give", {"value": 1}, {}, LIMITS))

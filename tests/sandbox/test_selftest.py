@@ -18,7 +18,7 @@ from conftest import ORDINARY_UID, as_ordinary, python_for_all
 from archprep.core.errors import UsageError
 from archprep.core.model import Limits, Submission
 from archprep.sandbox import isolation, processes, seccomp, selftest
-from archprep.sandbox.sandbox import Boot, Sandbox
+from archprep.sandbox.sandbox import BootConfig, Sandbox
 from archprep.sandbox.selftest import BLOCKED, NOT_TESTED
 
 pytestmark = [
@@ -93,7 +93,7 @@ def test_level_a_holds_for_an_ordinary_user(bwrap, tmp_path_factory):
 def test_an_open_door_is_found(name, submission, tmp_path, monkeypatch):
     """At level D these doors are open: an attempt that cannot find that proves nothing."""
     secret = secrets.token_hex(8)
-    boot = Boot(selftest._PROBES.read_text(), ())
+    boot = BootConfig(selftest._PROBES.read_text(), ())
     source = [sys.executable, "-c", "import time; time.sleep(20)"]
     environment = os.environ | {selftest.CANARY: secret}
     with (
@@ -109,7 +109,7 @@ def test_an_open_door_is_found(name, submission, tmp_path, monkeypatch):
 def test_an_attempt_that_never_ran_has_blocked_nothing(name, submission, tmp_path, monkeypatch):
     """A probe that crashes shows nothing: only what was tried and failed counts."""
     bench = selftest._Bench(
-        Sandbox(isolation.plain(), Boot("", ()), submission, b""), tmp_path, "s"
+        Sandbox(isolation.plain(), BootConfig("", ()), submission, b""), tmp_path, "s"
     )
     monkeypatch.setattr(selftest._Bench, "play", lambda *_, **__: None)
     assert selftest._ATTEMPTS[name](bench) is False

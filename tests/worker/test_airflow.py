@@ -19,7 +19,7 @@ import pytest
 
 from archprep.core.model import Limits, Submission
 from archprep.sandbox import selftest
-from archprep.sandbox.fork_server import Boot, Stack
+from archprep.sandbox.fork_server import BootConfig, Stack
 from archprep.sandbox.sandbox import Sandbox, Scenario
 from archprep.sandbox.services import airflow_home
 
@@ -803,7 +803,7 @@ def test_it_runs_within_the_strongest_isolation_of_this_machine(zygote, dags, mo
     inputs = RUN | {"variables": {"tenants": '["a1", "b"]'}}
     limits = Limits(seconds=100, memory_mb=768, processes=64)
     tested = selftest.inspect(None)
-    boot = Boot(PROBES, (), stack=stack)
+    boot = BootConfig(PROBES, (), stack=stack)
     with Sandbox(tested.profile, boot, submission, tested.seccomp) as sandbox:
         seen = sandbox.run(Scenario("play", inputs, {}, limits, warmed=True))
     assert seen.value["state"] == "success"

@@ -207,7 +207,7 @@ def play(pair, tmp_path, monkeypatch):
     def run(source: str, entry: list[str] = ()) -> list[dict]:
         probes = ModuleType("probes")
         exec(source, probes.__dict__)
-        nothing = {"inputs": {}, "fakes": {}, "listeners": 0, "doors": []}
+        nothing = {"inputs": {}, "fakes": {}, "listeners": 0, "endpoints": []}
         protocol.send(judge, {"probe": "probe"} | nothing)
         scenario.play(worker, probes, str(tmp_path), list(entry), 30.0)
         worker.shutdown(socket.SHUT_WR)

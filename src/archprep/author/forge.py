@@ -20,7 +20,7 @@ from archprep.core.errors import CandidateError
 from archprep.core.model import Exercise, Isolation, Limits, Reason, Scorecard, Submission
 from archprep.grading import session
 from archprep.sandbox import isolation, selftest
-from archprep.sandbox.sandbox import Boot, Observation, Sandbox, Scenario
+from archprep.sandbox.sandbox import BootConfig, Observation, Sandbox, Scenario
 
 Answer = Callable[[Scenario], Any]
 
@@ -79,7 +79,7 @@ def _forging(answer: Answer) -> Iterator[None]:
         exercise: Exercise,
         _submission: Submission,
         _level: str | None,
-        _boot: Boot,
+        _boot: BootConfig,
         _stage: Path | None,
     ) -> Iterator[tuple[Any, Isolation]]:
         yield Forger(), _isolation(exercise)

@@ -54,7 +54,7 @@ class Forgery:
         return Forgery(rng.choice([self.status] * 20 + [*STATUSES]), headers, body)
 
 
-class Playing:
+class RunningScenario:
     """A scenario that never ends by itself."""
 
     def fate(self, patience: float) -> None:
@@ -85,11 +85,11 @@ def recording(seen: dict[str, list[Any]]) -> Iterator[None]:
         yield
 
 
-def serve(listeners: list[socket.socket], answer: Callable[[], Any]) -> Playing:
+def serve(listeners: list[socket.socket], answer: Callable[[], Any]) -> RunningScenario:
     """Answer every request with what `answer` says, until the listeners are closed."""
     for listener in listeners:
         threading.Thread(target=_serve, args=(listener, answer), daemon=True).start()
-    return Playing()
+    return RunningScenario()
 
 
 def _serve(listener: socket.socket, answer: Callable[[], Any]) -> None:

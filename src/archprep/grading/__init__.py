@@ -18,11 +18,11 @@ if TYPE_CHECKING:
         scenario,
     )
     from archprep.grading.http_client import Request
-    from archprep.sandbox.scenario_channel import Held, Refuse
-    from archprep.sandbox.sockets import silent_door
+    from archprep.sandbox.scenario_channel import HeldReply, Refuse
+    from archprep.sandbox.sockets import silent_endpoint
 
 __all__ = [
-    "Held",
+    "HeldReply",
     "Refuse",
     "Request",
     "assert_same",
@@ -31,14 +31,14 @@ __all__ = [
     "fake",
     "redis_server",
     "scenario",
-    "silent_door",
+    "silent_endpoint",
 ]
 
 _ELSEWHERE = {
-    "Held": "archprep.sandbox.scenario_channel",
+    "HeldReply": "archprep.sandbox.scenario_channel",
     "Refuse": "archprep.sandbox.scenario_channel",
     "Request": "archprep.grading.http_client",
-    "silent_door": "archprep.sandbox.sockets",
+    "silent_endpoint": "archprep.sandbox.sockets",
 }
 
 

@@ -12,23 +12,35 @@ from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
 from archprep.core.sanitize import sanitize
 from archprep.sandbox import processes
-from archprep.sandbox.sandbox import Observation, Playing, Sandbox, Scenario
+from archprep.sandbox.sandbox import Observation, Scenario
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from archprep.core.model import Exercise
-    from archprep.grading.http_client import Web
+    from archprep.grading.http_client import Fate, HttpClient
+    from archprep.grading.scenario_runner import ScenarioRunner, ServingScenario
     from archprep.sandbox.isolation import Profile
+
+    ClientFactory = Callable[[Sequence[Path], Fate], HttpClient]
 
 
 class Candidate:
-    """Plays probes, and remembers what was printed by whom."""
+    """Plays probes, and remembers what was printed by whom.
 
-    def __init__(self, exercise: Exercise, sandbox: Sandbox) -> None:
+    `http_client` replaces the HTTP client that `serve` hands to a grader.
+    """
+
+    def __init__(
+        self,
+        exercise: Exercise,
+        runner: ScenarioRunner,
+        http_client: ClientFactory | None = None,
+    ) -> None:
         self._exercise = exercise
-        self._sandbox = sandbox
+        self._runner = runner
+        self._http_client = http_client
         self._import_failure: CandidateError | None = None
         self.prints: dict[str, str] = {}  # of each criterion or scenario that observed
         self._thread = threading.local()
@@ -45,7 +57,7 @@ class Candidate:
     @property
     def profile(self) -> Profile:
         """The isolation in force; what the judge starts for a grader runs under the same."""
-        return self._sandbox.profile
+        return self._runner.profile
 
     def observe(
         self,
@@ -67,7 +79,7 @@ class Candidate:
         """
         with self._blaming(given):
             scenario = replace(self._scenario(probe, inputs, seconds), warmed=warmed)
-            seen = self._sandbox.run(scenario)
+            seen = self._runner.run(scenario)
             self._keep_prints(seen)
             return seen.value if returns is None else _typed(seen, returns)
 
@@ -81,21 +93,21 @@ class Candidate:
         seconds: float | None = None,
         given: str | None = None,
         **inputs: Any,
-    ) -> Iterator[Web]:
+    ) -> Iterator[HttpClient]:
         """Play `probe` in a fresh process while the block is client of the apps it serves.
 
         The probe gets `listeners`, one socket for each app. The end of the block ends it. Raises
         CandidateError, in the block or at its end, like `observe`.
         """
-        from archprep.grading.http_client import Web
+        from archprep.grading.http_client import HttpClient
         from archprep.sandbox.sockets import listeners
 
         with self._blaming(given), listeners(apps) as sockets:
             paths = [Path(listener.getsockname()) for listener in sockets]
             scenario = self._scenario(probe, inputs, seconds, sockets)
             with (
-                self._sandbox.playing(scenario) as playing,
-                closing(Web(paths, playing.fate)) as web,
+                self._runner.playing(scenario) as playing,
+                closing((self._http_client or HttpClient)(paths, playing.fate)) as web,
             ):
                 try:
                     yield web
@@ -104,7 +116,7 @@ class Candidate:
                     raise
                 self._keep_prints(playing.result())
 
-    def _explain(self, error: Exception, playing: Playing) -> None:
+    def _explain(self, error: Exception, playing: ServingScenario) -> None:
         """End a scenario whose client has ended with an error, for its prints."""
         with suppress(CandidateError):
             seen = playing.result()
@@ -120,7 +132,7 @@ class Candidate:
         sockets: Sequence[socket.socket] = (),
     ) -> Scenario:
         from archprep.grading.api import Fake
-        from archprep.sandbox.sockets import Door
+        from archprep.sandbox.sockets import Endpoint
 
         limits = self._exercise.limits
         scenario = Scenario(
@@ -130,9 +142,9 @@ class Candidate:
             match value:
                 case Fake():
                     scenario.fakes[name], scenario.told[name] = value.target, value.told
-                case Door() if processes.is_linux():
-                    scenario.doors[name] = value
-                case Door():
+                case Endpoint() if processes.is_linux():
+                    scenario.endpoints[name] = value
+                case Endpoint():
                     scenario.inputs[name] = str(value.path)
                 case _:
                     scenario.inputs[name] = value

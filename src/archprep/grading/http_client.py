@@ -79,7 +79,7 @@ class Reply:
         return value
 
 
-class Web:
+class HttpClient:
     """The apps of one scenario. Whatever goes wrong is a CandidateError."""
 
     def __init__(self, paths: Sequence[Path], fate: Fate) -> None:

@@ -18,7 +18,7 @@ from archprep.grading import requirements, verdicts
 from archprep.grading.candidate import Candidate
 from archprep.grading.pytest_run import ALL, Progress, Run, Wanted
 from archprep.sandbox import selftest
-from archprep.sandbox.sandbox import Boot, Sandbox
+from archprep.sandbox.sandbox import BootConfig, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from archprep.core.model import Isolation
     from archprep.sandbox.fork_server import Stack
 
-__all__ = ["Candidate", "Progress", "Session", "Wanted", "draw_seed", "grade", "opened"]
+__all__ = ["Candidate", "Progress", "Session", "Wanted", "draw_seed", "grade", "opened", "run_graders"]
 
 
 def draw_seed() -> int:
@@ -73,8 +73,8 @@ class Session:
 
     def __init__(self, exercise: Exercise, sandbox: Sandbox, isolation: Isolation) -> None:
         self._exercise = exercise
-        self._sandbox = sandbox
-        self._isolation = isolation
+        self.sandbox = sandbox
+        self.isolation = isolation
 
     def grade(
         self,
@@ -85,28 +85,51 @@ class Session:
         progress: Progress | None = None,
     ) -> Scorecard:
         """Grade a submission; between two of them nothing of the candidate's runs."""
-        started, clock = datetime.now(UTC), time.monotonic()
-        self._sandbox.renew(submission)
-        self._sandbox.prepare(self._exercise.limits)
-        candidate = Candidate(self._exercise, self._sandbox)
-        run = Run(self._exercise, seed, candidate, wanted, progress)
-        run.execute()
-        self._sandbox.rest()
-        criteria = verdicts.block(self._exercise, run.results())
-        return Scorecard(
-            exercise=self._exercise.id,
-            title=self._exercise.title,
-            exercise_version=self._exercise.version,
-            archprep_version=archprep.__version__,
+        self.sandbox.renew(submission)
+        self.sandbox.prepare(self._exercise.limits)
+        candidate = Candidate(self._exercise, self.sandbox)
+        card = run_graders(
+            self._exercise,
+            submission,
+            candidate,
+            self.isolation,
             seed=seed,
-            started_at=started.isoformat(timespec="seconds"),
-            duration_s=round(time.monotonic() - clock, 3),
-            isolation=self._isolation,
-            submission=submission,
-            tasks=verdicts.by_task(self._exercise, criteria),
-            criteria=criteria,
-            partial=wanted.partial,
+            wanted=wanted,
+            progress=progress,
         )
+        self.sandbox.rest()
+        return card
+
+
+def run_graders(
+    exercise: Exercise,
+    submission: Submission,
+    candidate: Candidate,
+    isolation: Isolation,
+    *,
+    seed: int,
+    wanted: Wanted = ALL,
+    progress: Progress | None = None,
+) -> Scorecard:
+    """Run the graders against `candidate` and return the scorecard."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    run = Run(exercise, seed, candidate, wanted, progress)
+    run.execute()
+    criteria = verdicts.block(exercise, run.results())
+    return Scorecard(
+        exercise=exercise.id,
+        title=exercise.title,
+        exercise_version=exercise.version,
+        archprep_version=archprep.__version__,
+        seed=seed,
+        started_at=started.isoformat(timespec="seconds"),
+        duration_s=round(time.monotonic() - clock, 3),
+        isolation=isolation,
+        submission=submission,
+        tasks=verdicts.by_task(exercise, criteria),
+        criteria=criteria,
+        partial=wanted.partial,
+    )
 
 
 def _stack(exercise: Exercise, progress: Progress | None) -> Stack | None:
@@ -127,8 +150,8 @@ def _stack(exercise: Exercise, progress: Progress | None) -> Stack | None:
     )
 
 
-def _boot(exercise: Exercise, progress: Progress | None) -> Boot:
+def _boot(exercise: Exercise, progress: Progress | None) -> BootConfig:
     probes = (exercise.grader_dir / "probes.py").read_text()
     modules = tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry)
     secret = selftest.secret_folders()
-    return Boot(probes, modules, exercise.preload, secret, _stack(exercise, progress))
+    return BootConfig(probes, modules, exercise.preload, secret, _stack(exercise, progress))

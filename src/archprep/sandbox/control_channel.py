@@ -28,13 +28,13 @@ EXIT_SECONDS = 2.0  # for a killed scenario to be gone
 
 
 @dataclass(slots=True)
-class Worker:
+class ScenarioProcess:
     """A scenario's process, from this side. It imports the candidate's modules and waits."""
 
     channel: socket.socket
     log: int
     limits: Limits
-    line: Line
+    line: ControlChannel
     pid: int | None = None  # until the warm parent has told
     refused: str | None = None  # why there is no such process
     lost: bool = False  # its warm parent is gone
@@ -46,11 +46,11 @@ class Worker:
         os.close(self.log)
 
 
-class BrokenError(Exception):
+class ForkServerError(Exception):
     """The warm parent cannot go on."""
 
 
-class Line:
+class ControlChannel:
     """What is said to one warm parent, and heard from it."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -58,8 +58,8 @@ class Line:
         self._control.settimeout(BOOT_SECONDS)
         self._lock = threading.RLock()
         self._ready = False
-        self._workers: list[Worker] = []
-        self._ordered: deque[Worker] = deque()  # not yet confirmed, in order
+        self._workers: list[ScenarioProcess] = []
+        self._ordered: deque[ScenarioProcess] = deque()  # not yet confirmed, in order
         self._exits: dict[int, int] = {}
 
     def boot(self, message: dict[str, Any]) -> None:
@@ -74,12 +74,12 @@ class Line:
                 socket.send_fds(self._control, [b"F"], [control.fileno()])
 
     def await_ready(self) -> None:
-        """Wait until it can fork scenarios; BrokenError when it never will."""
+        """Wait until it can fork scenarios; ForkServerError when it never will."""
         with self._lock:
             try:
                 self._hear_until(lambda: self._ready)
             except (OSError, EOFError, protocol.ProtocolError) as e:
-                raise BrokenError(str(e)) from None
+                raise ForkServerError(str(e)) from None
 
     def has_ended(self) -> bool:
         """Whether it has hung up; hears its news."""
@@ -94,20 +94,20 @@ class Line:
             self._lock.release()
         return False
 
-    def number_of(self, worker: Worker) -> int | None:
+    def number_of(self, worker: ScenarioProcess) -> int | None:
         """The process id that it has in the sandbox, as soon as that has been told."""
         if worker.pid is None:
             self.has_ended()
         return worker.pid
 
-    def order(self, limits: Limits, submission: str, scratch: str) -> Worker:
+    def order(self, limits: Limits, submission: str, scratch: str) -> ScenarioProcess:
         """Ask for a process; it is confirmed later, in order."""
         channel, theirs = socket.socketpair()
         if processes.is_linux():
             theirs.bind("")  # gets a free number: a scenario could give it any name of this machine
         log, log_writer = os.pipe()
         os.set_blocking(log, False)  # its reader may find that somebody else has read it
-        worker = Worker(channel, log, limits, self)
+        worker = ScenarioProcess(channel, log, limits, self)
         with theirs, self._lock:
             # Before it is sent: Ctrl-C may come in between, and the answer must find its worker.
             self._ordered.append(worker)
@@ -119,11 +119,11 @@ class Line:
         os.close(log_writer)
         return worker
 
-    def end(self, worker: Worker, patience: float = 0.0) -> int | None:
+    def end(self, worker: ScenarioProcess, patience: float = 0.0) -> int | None:
         """Kill a scenario's processes, all of them, and wait until they are gone.
 
         Returns the exit status of one that ended by itself within `patience` seconds.
-        BrokenError when a scenario has stopped or killed the warm parent.
+        ForkServerError when a scenario has stopped or killed the warm parent.
         """
         with self._lock:
             if worker.lost:
@@ -132,7 +132,7 @@ class Line:
             try:
                 return self._end(worker, patience)
             except (OSError, EOFError, protocol.ProtocolError) as e:
-                raise BrokenError(str(e)) from None
+                raise ForkServerError(str(e)) from None
 
     def hang_up(self) -> None:
         """Listen no more: the process is gone, and its scenarios with it."""
@@ -142,7 +142,7 @@ class Line:
         self._ordered.clear()
         self._control.close()
 
-    def _end(self, worker: Worker, patience: float) -> int | None:
+    def _end(self, worker: ScenarioProcess, patience: float) -> int | None:
         self._control.settimeout(EXIT_SECONDS)
         self._hear_until(lambda: (worker.pid or worker.refused) is not None)
         status = self._exit_status(worker.pid, patience) if worker.pid else None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from archprep.core.errors import ContentError
 from archprep.core.sanitize import sanitize
 from archprep.sandbox import isolation, processes
-from archprep.sandbox.control_channel import BrokenError, Line, Worker
+from archprep.sandbox.control_channel import ControlChannel, ForkServerError, ScenarioProcess
 
 if TYPE_CHECKING:
     from archprep.core.model import Limits, Submission
@@ -35,7 +35,7 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Boot:
+class BootConfig:
     """What the warm parent needs before it can fork scenarios."""
 
     probes: str
@@ -45,17 +45,19 @@ class Boot:
     stack: Stack | None = None
 
 
-class WarmParent:
+class ForkServer:
     """One process in the sandbox that forks others on demand; it starts again when it has to."""
 
-    def __init__(self, profile: isolation.Profile, boot: Boot, stage: Path, seccomp: bytes) -> None:
+    def __init__(
+        self, profile: isolation.Profile, boot: BootConfig, stage: Path, seccomp: bytes
+    ) -> None:
         self.profile = profile
         self._boot = boot
         self._stage = stage
         self._seccomp = seccomp
         self._process: subprocess.Popen[bytes] | None = None
-        self._trunk: Line | None = None
-        self._branch: Line | None = None
+        self._trunk: ControlChannel | None = None
+        self._branch: ControlChannel | None = None
         self._lock = threading.RLock()
         self._scratch = tempfile.mkdtemp(prefix="archprep-")
 
@@ -74,18 +76,18 @@ class WarmParent:
         """Start it and do not wait: it boots while the judge imports."""
         processes.adopt_orphans()
         ours, theirs = socket.socketpair()
-        self._trunk = Line(ours)
+        self._trunk = ControlChannel(ours)
         with theirs:
             self._process = self._launch(theirs.fileno())
         self._trunk.boot(self._boot_message())
         if self._boot.stack is not None:
             ours, theirs = socket.socketpair()
-            self._branch = Line(ours)
+            self._branch = ControlChannel(ours)
             with theirs:
                 self._trunk.branch(theirs)
 
     def make_ready(self, *, warmed: bool = False) -> None:
-        """Start it where it is not there (any more), and wait; BrokenError when it cannot be.
+        """Start it where it is not there (any more), and wait; ForkServerError when it cannot be.
 
         `warmed`: until the stack's libraries have been used, too.
         """
@@ -97,12 +99,14 @@ class WarmParent:
             line = self._line(warmed=warmed)
         line.await_ready()
 
-    def order(self, limits: Limits, submission: Submission, *, warmed: bool = False) -> Worker:
+    def order(
+        self, limits: Limits, submission: Submission, *, warmed: bool = False
+    ) -> ScenarioProcess:
         """Ask for a process that imports the submission; it is confirmed later, in order."""
         line = self._line(warmed=warmed)
         return line.order(limits, self.inside(submission), self._scratch)
 
-    def end(self, worker: Worker, patience: float = 0.0) -> int | None:
+    def end(self, worker: ScenarioProcess, patience: float = 0.0) -> int | None:
         """Kill a scenario's processes, all of them, and wait until they are gone.
 
         Returns the exit status of one that ended by itself within `patience` seconds. A warm
@@ -110,7 +114,7 @@ class WarmParent:
         """
         try:
             return worker.line.end(worker, patience)
-        except BrokenError:
+        except ForkServerError:
             self.stop()
             return None
 
@@ -143,7 +147,7 @@ class WarmParent:
         self.stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _line(self, *, warmed: bool) -> Line:
+    def _line(self, *, warmed: bool) -> ControlChannel:
         line = self._branch if warmed else self._trunk
         assert line is not None, "only an exercise with a stack has scenarios that are warmed"
         return line

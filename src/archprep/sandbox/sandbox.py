@@ -19,9 +19,9 @@ from archprep.core.errors import CandidateError
 from archprep.core.model import Limits, Reason, Submission
 from archprep.core.sanitize import sanitize
 from archprep.sandbox import failures, isolation, processes
-from archprep.sandbox.control_channel import BrokenError, Worker
-from archprep.sandbox.fork_server import Boot, WarmParent
-from archprep.sandbox.scenario_channel import WATCH_EVERY, Exchange, OutOfTimeError, Refuse
+from archprep.sandbox.control_channel import ForkServerError, ScenarioProcess
+from archprep.sandbox.fork_server import BootConfig, ForkServer
+from archprep.sandbox.scenario_channel import WATCH_EVERY, DeadlineError, Refuse, ScenarioChannel
 from archprep.worker import protocol
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archprep.core.model import Frame
-    from archprep.sandbox.sockets import Door
+    from archprep.sandbox.sockets import Endpoint
 
-__all__ = ["Boot", "Observation", "Playing", "Refuse", "Sandbox", "Scenario"]
+__all__ = ["BootConfig", "Observation", "Refuse", "RunningScenario", "Sandbox", "Scenario"]
 
 LAST_WORDS = 0.3  # seconds for one that has hung up to end by itself
 IMPORT_SECONDS = 4.0  # after which a server that is still being imported will never serve
@@ -50,7 +50,7 @@ class Scenario:
     told: dict[str, tuple[str, ...]] = field(default_factory=dict)  # methods that are not answered
     # Sockets the judge made: their descriptors go with the request, and the judge keeps none.
     listeners: list[socket.socket] = field(default_factory=list)
-    doors: dict[str, Door] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
     warmed: bool = False  # after the first use of the exercise's stack
 
 
@@ -62,10 +62,10 @@ class Observation:
     output: str
 
 
-class Playing:
+class RunningScenario:
     """A scenario under way in a thread, while the judge is a client of what it serves."""
 
-    def __init__(self, ending: Future[Observation], exchange: Exchange) -> None:
+    def __init__(self, ending: Future[Observation], exchange: ScenarioChannel) -> None:
         self._ending = ending
         self._exchange = exchange
         self._began = time.monotonic()
@@ -103,7 +103,7 @@ class Sandbox:
     def __init__(
         self,
         profile: isolation.Profile,
-        boot: Boot,
+        boot: BootConfig,
         submission: Submission,
         seccomp: bytes,
         stage: Path | None = None,
@@ -112,8 +112,8 @@ class Sandbox:
         self.profile = profile
         self._at_once = at_once
         self._submission = submission
-        self._parent = WarmParent(profile, boot, stage or submission.root, seccomp)
-        self._spare: Worker | None = None
+        self._parent = ForkServer(profile, boot, stage or submission.root, seccomp)
+        self._spare: ScenarioProcess | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -160,29 +160,29 @@ class Sandbox:
             return self._play(scenario, worker, exchange)
 
     @contextmanager
-    def playing(self, scenario: Scenario) -> Iterator[Playing]:
+    def playing(self, scenario: Scenario) -> Iterator[RunningScenario]:
         """Play one scenario in a thread, and end it with the block."""
         with self._worker(scenario) as (worker, exchange), ThreadPoolExecutor(1) as thread:
             ending = thread.submit(self._play, scenario, worker, exchange)
             try:
-                yield Playing(ending, exchange)
+                yield RunningScenario(ending, exchange)
             finally:
                 exchange.stop()
 
     @contextmanager
-    def _worker(self, scenario: Scenario) -> Iterator[tuple[Worker, Exchange]]:
+    def _worker(self, scenario: Scenario) -> Iterator[tuple[ScenarioProcess, ScenarioChannel]]:
         try:
             worker = self._take(scenario)
             deadline = time.monotonic() + scenario.limits.seconds
             try:
                 watch = partial(self._check_memory, worker)
-                yield worker, Exchange(worker.channel, scenario.fakes, deadline, watch)
+                yield worker, ScenarioChannel(worker.channel, scenario.fakes, deadline, watch)
             finally:
                 worker.close()
-        except BrokenError as e:
+        except ForkServerError as e:
             raise self._parent.failure(str(e)) from None
 
-    def _take(self, scenario: Scenario) -> Worker:
+    def _take(self, scenario: Scenario) -> ScenarioProcess:
         """Return a waiting process with these limits: the spare one, or a new one."""
         warmed, limits = scenario.warmed, scenario.limits
         self._parent.make_ready(warmed=warmed)
@@ -205,7 +205,9 @@ class Sandbox:
             self._parent.end(spare)
             spare.close()
 
-    def _play(self, scenario: Scenario, worker: Worker, exchange: Exchange) -> Observation:
+    def _play(
+        self, scenario: Scenario, worker: ScenarioProcess, exchange: ScenarioChannel
+    ) -> Observation:
         status, patience = None, 0.0
         try:
             try:
@@ -215,7 +217,7 @@ class Sandbox:
                 status = self._parent.end(worker, patience)
                 _drain(worker)
             if worker.refused:
-                raise BrokenError(worker.refused)
+                raise ForkServerError(worker.refused)
             exchange.finish()
             return Observation(self._conclude(exchange, status), _prints(worker))
         except CandidateError as e:
@@ -227,19 +229,21 @@ class Sandbox:
             e.output = _prints(worker)
             raise
 
-    def _converse(self, scenario: Scenario, worker: Worker, exchange: Exchange) -> None:
+    def _converse(
+        self, scenario: Scenario, worker: ScenarioProcess, exchange: ScenarioChannel
+    ) -> None:
         try:
             _ask(scenario, exchange)
             # The next one starts and imports on the other core while this one plays.
             self._order_spare(scenario.limits)
             self._pump(worker, exchange)
-        except OutOfTimeError:
+        except DeadlineError:
             seconds = scenario.limits.seconds
             if not exchange.imported:
                 seconds = min(seconds, protocol.IMPORT_SECONDS)
             raise failures.too_long(seconds, imported=exchange.imported) from None
 
-    def _pump(self, worker: Worker, exchange: Exchange) -> None:
+    def _pump(self, worker: ScenarioProcess, exchange: ScenarioChannel) -> None:
         """Answer calls and read prints until the scenario answers, ends or oversteps a limit."""
         with selectors.DefaultSelector() as selector:
             selector.register(worker.channel, selectors.EVENT_READ)
@@ -256,12 +260,12 @@ class Sandbox:
                 now = time.monotonic()
                 hangs = not exchange.imported and now > began + protocol.IMPORT_SECONDS
                 if hangs or now > exchange.deadline:
-                    raise OutOfTimeError
+                    raise DeadlineError
                 if now > look:
                     self._check_memory(worker)
                     look = now + WATCH_EVERY
 
-    def _check_memory(self, worker: Worker) -> None:
+    def _check_memory(self, worker: ScenarioProcess) -> None:
         allowed = worker.limits.memory_mb << 20
         everything = processes.below(self.pid)
         over = False
@@ -279,7 +283,7 @@ class Sandbox:
     def _stuck_at(self, log: bytes) -> tuple[Frame, ...]:
         return failures.stuck_at(log, self._parent.inside(self._submission), self._submission)
 
-    def _conclude(self, exchange: Exchange, status: int | None) -> Any:
+    def _conclude(self, exchange: ScenarioChannel, status: int | None) -> Any:
         answer = exchange.answer
         if answer is None:
             if exchange.stopped:
@@ -290,16 +294,16 @@ class Sandbox:
         return answer["result"]
 
 
-def _ask(scenario: Scenario, exchange: Exchange) -> None:
+def _ask(scenario: Scenario, exchange: ScenarioChannel) -> None:
     """Send the request and, with it, the descriptors; those of the judge are closed."""
     request = {
         "probe": scenario.probe,
         "inputs": scenario.inputs,
         "fakes": {name: scenario.told.get(name, ()) for name in scenario.fakes},
         "listeners": len(scenario.listeners),
-        "doors": list(scenario.doors),
+        "endpoints": list(scenario.endpoints),
     }
-    opened = [door.open() for door in scenario.doors.values()]
+    opened = [endpoint.open() for endpoint in scenario.endpoints.values()]
     try:
         sent = [*(listener.fileno() for listener in scenario.listeners), *opened]
         exchange.send(protocol.encode(request), sent)
@@ -311,7 +315,7 @@ def _ask(scenario: Scenario, exchange: Exchange) -> None:
             os.close(descriptor)
 
 
-def _read_log(worker: Worker) -> bytes | None:
+def _read_log(worker: ScenarioProcess) -> bytes | None:
     """Read what was printed: nothing at its end, None when nothing is there now. Never waits.
 
     At level A a scenario is the same user as the judge: it may open the other end of the pipe as
@@ -328,12 +332,12 @@ def _read_log(worker: Worker) -> bytes | None:
     return data
 
 
-def _drain(worker: Worker) -> None:
+def _drain(worker: ScenarioProcess) -> None:
     """Read what the dead process had still printed."""
     with suppress(CandidateError):
         while _read_log(worker):
             pass
 
 
-def _prints(worker: Worker) -> str:
+def _prints(worker: ScenarioProcess) -> str:
     return sanitize(bytes(worker.printed).partition(failures.STUCK)[0], SHOWN_OUTPUT)

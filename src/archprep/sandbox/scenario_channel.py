@@ -30,7 +30,7 @@ class Refuse(Exception):  # noqa: N818 - reads as what a fake does
     """Raised by a judge-side fake: the call fails in the worker with this text."""
 
 
-class Held:
+class HeldReply:
     """A reply that the judge holds back: a fake's method returns one, whoever may releases it.
 
     This makes a barrier without a clock. One that is never released is never answered.
@@ -56,11 +56,11 @@ class Held:
                 send(self._released[0])
 
 
-class OutOfTimeError(Exception):
+class DeadlineError(Exception):
     """The deadline is over. No TimeoutError: a judge's object may raise that one itself."""
 
 
-class Exchange:
+class ScenarioChannel:
     """One scenario's frames. `imported` and `answer` are what it has said so far."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Exchange:
         self.answer: dict[str, Any] | None = None
 
     def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send a frame; OutOfTimeError when the scenario does not read it before its deadline."""
+        """Send a frame; DeadlineError when the scenario does not read it before its deadline."""
         with self._sending, suppress(BrokenPipeError, ConnectionResetError):  # reading will tell
             left = memoryview(frame)
             while left:
@@ -106,7 +106,7 @@ class Exchange:
         if self.stopped:
             raise BrokenPipeError
         if time.monotonic() > self.deadline:
-            raise OutOfTimeError
+            raise DeadlineError
         self._watch()
 
     def stop(self) -> None:
@@ -183,12 +183,12 @@ class Exchange:
 
     def _reply(self, number: int, outcome: dict[str, Any]) -> None:
         held = outcome.get("value")
-        if not isinstance(held, Held):
+        if not isinstance(held, HeldReply):
             self.send(_encoded(number, outcome))
             return
 
         def send(value: Any) -> None:
-            with suppress(OutOfTimeError, OSError):  # the scenario may be over by now
+            with suppress(DeadlineError, OSError):  # the scenario may be over by now
                 self.send(_encoded(number, {"value": value}))
 
         held.answer_with(send)

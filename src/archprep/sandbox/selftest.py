@@ -25,7 +25,7 @@ from archprep.core.errors import CandidateError, ContentError, UsageError
 from archprep.core.files import PACKAGE
 from archprep.core.model import Exercise, Isolation, Limits, Submission
 from archprep.sandbox import isolation, processes
-from archprep.sandbox.sandbox import Boot, Sandbox, Scenario
+from archprep.sandbox.sandbox import BootConfig, Sandbox, Scenario
 from archprep.workspace import store
 
 BLOCKED, NOT_BLOCKED, NOT_TESTED = "blocked", "NOT blocked", "not tested"
@@ -55,7 +55,11 @@ class Tested:
 
 @contextmanager
 def sandbox(
-    exercise: Exercise, submission: Submission, level: str | None, boot: Boot, stage: Path | None
+    exercise: Exercise,
+    submission: Submission,
+    level: str | None,
+    boot: BootConfig,
+    stage: Path | None,
 ) -> Iterator[tuple[Sandbox, Isolation]]:
     """Give a sandbox for a submission under a tested profile, and the isolation in force."""
     tested = inspect(level)
@@ -203,7 +207,7 @@ def _test(profile: isolation.Profile) -> Tested:
 def _attempt_all(profile: isolation.Profile, program: bytes, folder: Path) -> dict[str, str]:
     submission = folder / "submission"
     submission.mkdir(mode=0o755)
-    boot = Boot(_PROBES.read_text(), (), (), secret_folders())
+    boot = BootConfig(_PROBES.read_text(), (), (), secret_folders())
     os.environ[CANARY] = secret = secrets.token_hex(8)
     try:
         with Sandbox(profile, boot, Submission(submission, "", ()), program) as running:

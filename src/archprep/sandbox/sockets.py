@@ -20,7 +20,7 @@ BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Endpoint:
     """A socket that a probe may connect to; what it gets is a path."""
 
     path: Path
@@ -55,7 +55,7 @@ def listeners(count: int) -> Iterator[list[socket.socket]]:
 
 
 @contextmanager
-def silent_door() -> Iterator[Door]:
+def silent_endpoint() -> Iterator[Endpoint]:
     """Give a socket that accepts connections and never answers."""
     with listeners(1) as (listener,):
-        yield Door(Path(listener.getsockname()))
+        yield Endpoint(Path(listener.getsockname()))

@@ -9,7 +9,7 @@ Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors
                        {"branch": true} followed by one, on which another warm parent listens
 Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text},
                        {"exited": pid, "status": n}
-Judge -> scenario      {"probe": …, "inputs": …, "fakes": […], "listeners": n, "doors": […]},
+Judge -> scenario      {"probe": …, "inputs": …, "fakes": […], "listeners": n, "endpoints": […]},
                        followed by the descriptors of these, if any;
                        {"id": n, "value": …} or {"id": n, "error": text}
 Scenario -> judge      {"imported": true}, {"call": n, …}, {"result": …} or {"raised": …}

@@ -68,12 +68,12 @@ def _import(module: str, submission: str) -> None:
 
 def _sockets(sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
     """Take what the judge has made: sockets that listen, and files of sockets to connect to."""
-    count, doors = request["listeners"], request["doors"]
-    if not count and not doors:
+    count, endpoints = request["listeners"], request["endpoints"]
+    if not count and not endpoints:
         return {}
-    _, fds, _, _ = socket.recv_fds(sock, 1, count + len(doors))
+    _, fds, _, _ = socket.recv_fds(sock, 1, count + len(endpoints))
     paths = (f"/proc/self/fd/{fd}" for fd in fds[count:])
-    inputs: dict[str, Any] = dict(zip(doors, paths, strict=True))
+    inputs: dict[str, Any] = dict(zip(endpoints, paths, strict=True))
     if count:
         inputs["listeners"] = [socket.socket(fileno=fd) for fd in fds[:count]]
     return inputs

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from archprep.core.errors import ContentError
 from archprep.core.sanitize import sanitize
 from archprep.sandbox import isolation, processes, seccomp
-from archprep.sandbox.sockets import Door
+from archprep.sandbox.sockets import Endpoint
 
 if TYPE_CHECKING:
     import redis
@@ -59,9 +59,9 @@ class RedisServer:
     client: redis.Redis
 
     @property
-    def door(self) -> Door:
+    def door(self) -> Endpoint:
         """What a probe gets, to connect to it."""
-        return Door(self.path)
+        return Endpoint(self.path)
 
 
 @contextmanager
