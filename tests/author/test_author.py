@@ -22,7 +22,7 @@ import pytest
 from rich.console import Console
 
 from archprep import author
-from archprep.author import answers, forge, prove
+from archprep.author import answers, forged_runner, prove
 from archprep.content import catalog
 from archprep.core.errors import Exit, UsageError
 
@@ -401,7 +401,7 @@ def test_the_empty_stub_keeps_to_the_annotations():
 def test_forgeries_keep_the_shape_and_no_value():
     """Redrawn data has the types and sizes of what was observed."""
     seen = {"a": [1, 2.5, "text", None, {"b": [True] * 40}], "c": []}
-    forged = forge.redrawn(random.Random(1), seen)
+    forged = forged_runner.redrawn(random.Random(1), seen)
     assert forged != seen
     assert [type(v) for v in forged["a"]] == [type(v) for v in seen["a"]]
     assert len(set(forged["a"][4]["b"])) == 2
@@ -474,16 +474,18 @@ def test_new_leaves_nothing_half_written(root, monkeypatch):
 def test_forged_replies_are_http():
     """Whatever a forger says, the judge's client can read it, and no number of it is kept."""
     pytest.importorskip("h11")
-    from archprep.author import replies
-    from archprep.grading.http_client import Request, Web
+    from archprep.author import forged_replies
+    from archprep.grading.http_client import HttpClient, Request
     from archprep.sandbox.sockets import listeners
 
     rng = random.Random(1)
-    seen = replies.Forgery(429, [("retry-after", "17"), ("content-length", "3")], '{"a": 12345}')
-    said = iter([seen, seen.redrawn(rng, forge.redrawn), None, {"x": [1, "\x00", 0.5]}])
+    seen = forged_replies.ForgedReply(
+        429, [("retry-after", "17"), ("content-length", "3")], '{"a": 12345}'
+    )
+    said = iter([seen, seen.redrawn(rng, forged_runner.redrawn), None, {"x": [1, "\x00", 0.5]}])
     with listeners(1) as (listener,):
-        playing = replies.serve([listener], lambda: next(said))
-        web = Web([Path(listener.getsockname())], playing.fate)
+        playing = forged_replies.serve([listener], lambda: next(said))
+        web = HttpClient([Path(listener.getsockname())], playing.fate)
         first, second, third, fourth = (web.send(Request("GET", "/")) for _ in range(4))
     assert (first.status, first.header("retry-after"), first.json()) == (429, "17", {"a": 12345})
     assert second.json().keys() == {"a"}

@@ -6,8 +6,8 @@ The parts, each below what uses it:
     prove      what is graded to prove an exercise, and what it must come to
       files      what can be said without grading
       answers    the submissions: starter, constant stubs, reference, wrong answers
-      forge      observations that nobody made
-        replies  HTTP replies that no app gave
+      forged_runner      observations that nobody made
+        forged_replies  HTTP replies that no app gave
       workers    the processes that grade
     screen     the proof on a terminal
 """

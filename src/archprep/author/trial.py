@@ -71,15 +71,17 @@ class Player:
 
 
 def _forged(job: Job, folder: Path) -> tuple[Scorecard, ...]:
-    from archprep.author import forge
+    from archprep.author import forged_runner
 
     bare = Job(job.exercise, Kind.STARTER, "", job.seed, {})
     with (
         _frozen(job, folder / "answer", folder / "answer's") as submission,
         _frozen(bare, folder / "starter", folder / "starter's") as starter,
     ):
-        forged = forge.grade(job.exercise, submission, starter, seed=job.seed, rounds=job.rounds)
-        return tuple(forged)
+        cards = forged_runner.grade(
+            job.exercise, submission, starter, seed=job.seed, rounds=job.rounds
+        )
+        return tuple(cards)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from archprep.core.model import Isolation
     from archprep.sandbox.fork_server import Stack
 
-__all__ = ["Candidate", "Progress", "Session", "Wanted", "draw_seed", "grade", "opened", "run_graders"]
+__all__ = ["Progress", "Session", "Wanted", "draw_seed", "grade", "opened", "run_graders"]
 
 
 def draw_seed() -> int:
