@@ -102,7 +102,7 @@ FOR_AIRFLOW = {
 
 
 # And what the pages of a review are made with; the last two are parts of FastAPI.
-FOR_REVIEW = {"fastapi", "pygal", "sqlalchemy", "uvicorn", "pydantic", "starlette"}
+FOR_REVIEW = {"fastapi", "sqlalchemy", "uvicorn", "pydantic", "starlette"}
 
 
 def extra(path: Path) -> set[str]:

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from review.people import OWN, PEOPLE, Person
 
-from archprep.content import catalog, criteria
+from archprep.content import catalog, criteria, exercise_files
 from archprep.content.yaml_reader import read_text, read_yaml
 from archprep.core.errors import ContentError
 from archprep.core.model import (
@@ -153,12 +153,12 @@ def _graded(person: Person) -> Iterator[Graded]:
 def source_of(person: Person, name: str) -> dict[str, str]:
     """The files that a person handed in for an exercise."""
     exercise = _exercise(name)
-    starter = {name: read_text(path) for name, path in catalog.starter_files(exercise).items()}
+    starter = {name: read_text(path) for name, path in exercise_files.starter_files(exercise).items()}
     talk = {DISCUSSION: discussion(exercise, person)}
     mistakes = person.code[name]
     if mistakes is None:
         return {**starter, **talk}
-    written = catalog.reference(exercise)
+    written = exercise_files.reference(exercise)
     for mistake in mistakes:
         written = _with(mistake, written, exercise)
     return {**starter, **written, **talk}
@@ -179,7 +179,7 @@ def discussion(exercise: Exercise, person: Person) -> str:
     texts = [
         _answer(exercise.id, n, kind) for n, kind in enumerate(person.talk.get(exercise.id, ""))
     ]
-    prompts = catalog.discussion(exercise)
+    prompts = exercise_files.discussion(exercise)
     if not person.prompts:
         return "\n".join(text for text in texts if text)
     head, *items = re.split(r"^(?=\d+\. )", prompts, flags=re.MULTILINE)
@@ -345,7 +345,7 @@ def _hostile_graded(name: str) -> Graded:
         for n, c in enumerate(declared)
     )
     source = {
-        "eventbus.py": f"# {HOSTILE}\n" + catalog.reference(_exercise(name))["eventbus.py"],
+        "eventbus.py": f"# {HOSTILE}\n" + exercise_files.reference(_exercise(name))["eventbus.py"],
         _HOSTILE_FILE: HOSTILE,
         DISCUSSION: discussion(_exercise(name), PEOPLE[1]).replace("\n\n", f"\n\n{HOSTILE}\n\n"),
     }
@@ -374,7 +374,7 @@ def _exercise(name: str) -> Exercise:
 
 @cache
 def _wrong(name: str) -> dict[str, Any]:
-    return {wrong.name: wrong for wrong in catalog.wrong_answers(_exercise(name))}
+    return {wrong.name: wrong for wrong in map(read_wrong_answer, find_wrong_answers(_exercise(name)))}
 
 
 @cache

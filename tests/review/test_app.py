@@ -288,7 +288,7 @@ def test_only_our_own_files_are_loaded(browser):
     read = _Reader(answer.text)
     assert set(read.values("src")) == {"/static/review.js"}
     assert "'unsafe" not in answer.headers["content-security-policy"]
-    for name in ("review/review.css", "review/review.js", "review/icon.svg"):
+    for name in ("review.css", "review.js", "icon.svg"):
         assert browser.get(f"/static/{name}").status_code == 200
     assert all(href is None or href[0] in "/#" for href in read.values("href"))
 

@@ -13,7 +13,7 @@ from archprep.cli.interview import PANEL
 from archprep.core.errors import UsageError
 from archprep.core.sanitize import sanitize
 
-_NEEDED = ("fastapi", "pygal", "python_multipart", "sqlalchemy", "uvicorn")
+_NEEDED = ("fastapi", "python_multipart", "sqlalchemy", "uvicorn")
 _NAME = 80  # characters of a reviewer's name
 
 

@@ -1,190 +1,179 @@
-"""Plots as whole SVG documents that run nothing, ask for nothing and know light and dark.
+"""Bar charts as standalone SVG images without scripts or links.
 
-They are shown as pictures, so what styles them stands in them.
+Python computes the coordinates; `chart.svg.j2` draws them. An image does not see the styles of the
+page around it, so the template has its own.
 """
 
 from __future__ import annotations
 
 import re
-import sys
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
-import pygal
-from pygal.etree import etree
-from pygal.style import Style
+from dataclasses import dataclass
 
 from archprep.core.sanitize import sanitize
 from archprep.interview.statistics import CriterionStatistics
+from archprep.report import html
 
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+_WIDTH = 480  # a phone scales this to three quarters
+_MARGIN = 8
+_TOP = 34  # below the title
+_LINE_HEIGHT = 18
 
-# pygal hooks into every later import of this process, in a way that Python 3.12 has given up; its
-# maps, for which it does so, are not used here.
-sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+_BIN = 10  # percent
+_HISTOGRAM_HEIGHT = 150
+_HISTOGRAM_MARGIN = 20  # half a tick label fits
 
-_STEP = 10  # percent of a bin
-_TITLE = 32  # characters of a criterion's title
-_WIDTH, _FONT = 480, 15  # on a phone the picture is three quarters of that
-_ROW = 27  # pixels for a criterion
-_ENDS = 52  # room for the figure of the longest bar
-_BELOW = "rect below"  # the class of a bar below zero
-_TOOLTIPS = "plot tooltip-overlay"
-_NOTHING = "Nothing was scored."
+_LABEL_LENGTH = 56  # characters of a line
+_TRACK_WIDTH = 408  # leaves 56 pixels for a value such as "100 %" or "+0.50"
+_BAR_HEIGHT = 12
+_BAR_GAP = 12
 
-_NOT_XML = re.compile("[\ufffe\uffff]")  # what sanitize() leaves and XML forbids
+_INVALID_XML = re.compile("[\ufffe\uffff]")  # sanitize() keeps these, XML forbids them
 
-# The colours of report.css. A picture does not see the page that it stands in.
-_CSS = f"""
-:root {{ color-scheme: light dark; --ink: #1b1d21; --quiet: #565d67; --line: #d9dde2;
-  --axis: #8b939d; --fill: #0b57a4; --bad: #b0241c; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e5e7ea; --quiet: #a4acb6; --line: #353a41; --axis: #6d7681;
-    --fill: #8cbcf2; --bad: #ff938a; }}
-}}
-text {{ font: {_FONT}px system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif;
-  fill: var(--ink); }}
-.background {{ fill: none; }}
-.line {{ fill: none; stroke: var(--line); }}
-.axis.line, .line:not(.guide) {{ stroke: var(--axis); }}
-.rect {{ fill: var(--fill); }}
-.rect.below {{ fill: var(--bad); }}
-.axis.x text, .title {{ fill: var(--quiet); text-anchor: middle; }}
-.title {{ fill: var(--ink); font-weight: 600; }}
-.axis.y text {{ text-anchor: end; }}
-.vertical .axis.x .line, .horizontal .axis.y .line, .vertical .axis.y text {{ display: none; }}
-"""
+
+@dataclass(frozen=True, slots=True)
+class _Rect:
+    css: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    css: str
+    x: float
+    y: float
+    text: str
+    anchor: str = "start"
 
 
 def distribution(percents: Sequence[float]) -> str:
-    """How many candidates have which share of all points, in ten bins."""
+    """A histogram of the candidates' total scores in ten bins."""
+    title = "Candidates by total score in percent"
     if not percents:
-        return _nothing()
-    bins = Counter(min(max(int(percent // _STEP), 0), 100 // _STEP - 1) for percent in percents)
-    chart = pygal.Histogram(
-        **_look("Candidates by their points, in percent", 260),
-        x_labels=list(range(0, 101, _STEP)),
-        x_value_formatter=lambda value: f"{value:.0f}",
-        formatter=lambda value: f"{value[0]:.0f}",
-        y_labels=[0],  # the line on which the bars stand
-    )
-    chart.add("", [(count, _STEP * at, _STEP * (at + 1)) for at, count in sorted(bins.items())])
-    return _document(chart)
+        return _empty(title)
+    last = 100 // _BIN - 1  # this bin includes 100 %
+    bins = sorted(Counter(min(max(int(p // _BIN), 0), last) for p in percents).items())
+    base = _TOP + _LINE_HEIGHT + _HISTOGRAM_HEIGHT
+    highest = max(count for _, count in bins)
+    bars = [_histogram_bar(number, count / highest, base) for number, count in bins]
+    axis = _Rect("axis", _HISTOGRAM_MARGIN, base, _WIDTH - 2 * _HISTOGRAM_MARGIN, 1)
+    counts = [
+        _Text("value", bar.x + bar.width / 2, bar.y - 5, str(count), "middle")
+        for bar, (_, count) in zip(bars, bins, strict=True)
+    ]
+    ticks = [
+        _Text("tick", _histogram_x(percent), base + _LINE_HEIGHT, str(percent), "middle")
+        for percent in range(0, 101, _BIN)
+    ]
+    described = [f"{_BIN * number} to {_BIN * (number + 1)} %: {count}" for number, count in bins]
+    return _render(title, described, base + 30, [*bars, axis], [*counts, *ticks])
+
+
+def _histogram_x(percent: float) -> float:
+    return _HISTOGRAM_MARGIN + percent / 100 * (_WIDTH - 2 * _HISTOGRAM_MARGIN)
+
+
+def _histogram_bar(number: int, fraction: float, base: float) -> _Rect:
+    left, right = _histogram_x(_BIN * number), _histogram_x(_BIN * (number + 1))
+    height = fraction * _HISTOGRAM_HEIGHT
+    return _Rect("bar", left + 1, base - height, right - left - 2, height)
 
 
 def shares(criteria: Sequence[CriterionStatistics]) -> str:
     """The share of candidates who pass each criterion."""
-    bars = [(c.title, c.share) for c in criteria]
-    return _bars("Share that passed", bars, (0.0, 1.0), lambda share: f"{100 * share:.0f} %")
+    chart = _BarChart("Share of candidates who passed", 0.0, lambda share: f"{100 * share:.0f} %")
+    return chart.render([(c.title, c.share) for c in criteria])
 
 
 def discrimination(criteria: Sequence[CriterionStatistics]) -> str:
-    """How much better the best candidates do than the worst, for each criterion that tells."""
-    bars = [(c.title, c.discrimination) for c in criteria if c.discrimination is not None]
-    name = "Share among the best, minus that among the worst"
-    return _bars(name, bars, (-1.0, 1.0), lambda difference: f"{difference:+.2f}")
-
-
-Formatter = Callable[[float], str]
-
-
-def _bars(
-    name: str,
-    bars: Sequence[tuple[str, float | None]],
-    ends: tuple[float, float],
-    formatter: Formatter,
-) -> str:
-    if all(figure is None for _, figure in bars):
-        return _nothing()
-    upwards = [*reversed(bars)]  # the library draws the first at the bottom
-    low, high = ends
-    chart = pygal.HorizontalBar(
-        **_look(name, len(bars) * _ROW + 62),
-        x_labels=[_shortened(title) for title, _ in upwards],
-        y_labels=[low, (low + high) / 2, high],
-        range=(low, high),
-        value_formatter=formatter,
-        margin_right=_ENDS,
+    """How well each criterion separates the best candidates from the worst, where it is known."""
+    title = "Pass rate of the best minus that of the worst"
+    chart = _BarChart(title, -1.0, lambda difference: f"{difference:+.2f}")
+    return chart.render(
+        [(c.title, c.discrimination) for c in criteria if c.discrimination is not None]
     )
-    chart.add("", [_value(figure) for _, figure in upwards])
-    chart.add_xml_filter(_beside)
-    return _document(chart)
 
 
-def _value(figure: float | None) -> dict[str, Any] | None:
-    below = {"class": _BELOW} if (figure or 0.0) < 0 else {}
-    return None if figure is None else {"value": figure, "node": below}
+class _BarChart:
+    """Horizontal bars from zero, each below its label. Values range from `low` (0 or -1) to 1."""
+
+    def __init__(self, title: str, low: float, formatted: Callable[[float], str]) -> None:
+        self._title = title
+        self._low = low
+        self._formatted = formatted
+        self._rects: list[_Rect] = []
+        self._texts: list[_Text] = []
+
+    def render(self, rows: Sequence[tuple[str, float | None]]) -> str:
+        """The chart; a row without a value has a label and no bar."""
+        if all(value is None for _, value in rows):
+            return _empty(self._title)
+        bottom: float = _TOP
+        for label, value in rows:
+            bottom = self._add_row(_plain(label), value, bottom)
+        self._add_ticks(bottom)
+        described = [
+            f"{_plain(label)}: {'no verdict' if value is None else self._formatted(value)}"
+            for label, value in rows
+        ]
+        height = bottom + _LINE_HEIGHT
+        return _render(self._title, described, height, self._rects, self._texts)
+
+    def _add_row(self, label: str, value: float | None, y: float) -> float:
+        """Draw a row with its top at `y`, and return the y of the next one."""
+        for line in textwrap.wrap(label, _LABEL_LENGTH) or [""]:
+            y += _LINE_HEIGHT
+            self._texts.append(_Text("label", _MARGIN, y - 4, line))
+        self._rects.append(_Rect("track", _MARGIN, y, _TRACK_WIDTH, _BAR_HEIGHT))
+        if value is not None:
+            self._add_bar(value, y)
+        self._rects.append(_Rect("axis", self._x(0), y - 2, 1, _BAR_HEIGHT + 4))
+        return y + _BAR_HEIGHT + _BAR_GAP
+
+    def _add_bar(self, value: float, y: float) -> None:
+        start, end = sorted((self._x(0), self._x(value)))
+        css = "bar below" if value < 0 else "bar"
+        self._rects.append(_Rect(css, start, y, end - start, _BAR_HEIGHT))
+        x, text = _WIDTH - _MARGIN, self._formatted(value)
+        self._texts.append(_Text("value", x, y + _BAR_HEIGHT, text, "end"))
+
+    def _add_ticks(self, y: float) -> None:
+        anchors = ("start", "middle", "end")
+        for value, anchor in zip((self._low, (self._low + 1) / 2, 1.0), anchors, strict=True):
+            tick = _Text("tick", self._x(value), y + 6, self._formatted(value), anchor)
+            self._texts.append(tick)
+
+    def _x(self, value: float) -> float:
+        return _MARGIN + (value - self._low) / (1 - self._low) * _TRACK_WIDTH
 
 
-def _beside(root: Element) -> Element:
-    """Put each figure beside the end of its bar: the library centres it there."""
-    kinds = [rect.get("class", "") for rect in root.iter("rect")]
-    bars = [kind for kind in kinds if kind.startswith("rect")]
-    for kind, text in zip(bars, root.iterfind(".//text[@class='value']"), strict=True):
-        text.set("text-anchor", "end" if kind == _BELOW else "start")
-    return root
+def _plain(label: str) -> str:
+    return " ".join(_INVALID_XML.sub("", sanitize(label, 300)).split())
 
 
-def _shortened(title: str) -> str:
-    """One line, cut between words."""
-    text = " ".join(_NOT_XML.sub("", sanitize(title, 300)).split())
-    if len(text) <= _TITLE:
-        return text
-    head = text[:_TITLE]
-    words = head.rpartition(" ")[0].rstrip(" ,;:.")
-    return f"{words if len(words) > _TITLE // 2 else head}…"
+def _empty(title: str) -> str:
+    nothing = "Nothing was scored."
+    return _render(title, [nothing], 60, [], [_Text("label", _MARGIN, 48, nothing)])
 
 
-# ------------------------------------------------------------------ the document
-
-
-def _look(name: str, height: int) -> dict[str, Any]:
-    """What is the same for all of them. Sizes of text serve the layout, styles are our own."""
-    kinds = ("label", "major_label", "value", "title")
-    return {
-        "title": name,
-        "width": _WIDTH,
-        "height": height,
-        "style": Style(font_family="sans-serif", **{f"{kind}_font_size": _FONT for kind in kinds}),
-        "js": [],
-        "no_prefix": True,
-        "disable_xml_declaration": True,
-        "show_legend": False,
-        "print_values": True,
-        "print_values_position": "top",
-        "margin": 8,
-        "spacing": 6,
-        "truncate_label": 100,
-    }
-
-
-def _document(chart: Any) -> str:
-    """The chart without what the library adds for its own script: nothing but what is seen."""
-    etree.to_etree()  # or the document depends on whether lxml is installed
-
-    def bare(root: Element) -> Element:
-        _prune(root)
-        next(root.iter("style")).text = _CSS
-        return root
-
-    return str(chart.add_xml_filter(bare).render(is_unicode=True))
-
-
-def _prune(parent: Element) -> None:
-    for child in [*parent]:
-        drawn = isinstance(child.tag, str)  # a comment's tag is a function
-        if not drawn or child.tag in {"script", "desc"} or child.get("class") == _TOOLTIPS:
-            parent.remove(child)
-        else:
-            _prune(child)
-
-
-def _nothing() -> str:
-    """A picture without any figures."""
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} 60">'
-        f"<title>{_NOTHING}</title><style>{_CSS}</style>"
-        f'<text x="8" y="36">{_NOTHING}</text></svg>'
+def _render(
+    title: str,
+    description: Sequence[str],
+    height: float,
+    rects: Sequence[_Rect],
+    texts: Sequence[_Text],
+) -> str:
+    template = html.environment().get_template("review/chart.svg.j2")
+    return template.render(
+        title=title,
+        description="; ".join(description),
+        width=_WIDTH,
+        height=round(height),
+        rects=rects,
+        texts=texts,
     )

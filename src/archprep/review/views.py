@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from archprep.content import catalog
+from archprep.content import catalog, exercise_files
 from archprep.core.errors import ArchprepError
 from archprep.core.sanitize import sanitize
 from archprep.interview import sections
@@ -38,7 +38,7 @@ def material(exercise: str) -> Material:
 def reference(exercise: str) -> Mapping[str, str]:
     """What the reference changes of the starter; empty where the exercise is not there any more."""
     try:
-        files = catalog.reference(catalog.get(exercise))
+        files = exercise_files.reference(catalog.get(exercise))
     except ArchprepError:
         return {}
     return _changed(files, material(exercise))
