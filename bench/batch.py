@@ -24,8 +24,8 @@ from pathlib import Path
 
 import speed
 
-from archprep.content import catalog
-from archprep.content.wrong_answers import read_wrong_answer
+from archprep.content import catalog, exercise_files
+from archprep.content.wrong_answers import find_wrong_answers, read_wrong_answer
 from archprep.core.model import Exercise
 from archprep.interview import batch, results
 from archprep.worker import protocol
@@ -73,7 +73,7 @@ def _measure(exercise: Exercise, folder: Path, number: int, rounds: int) -> None
 
 def _class(exercise: Exercise, folder: Path, number: int) -> list[Path]:
     """Of twenty, twelve are right, six are wrong, one hangs and one is broken."""
-    right = catalog.reference(exercise)
+    right = exercise_files.reference(exercise)
     wrong = itertools.cycle(_wrong(exercise, right))
     entry = exercise.entry[0]
     made = []
@@ -90,7 +90,7 @@ def _class(exercise: Exercise, folder: Path, number: int) -> list[Path]:
 
 
 def _wrong(exercise: Exercise, right: dict[str, str]) -> list[dict[str, str]]:
-    paths = sorted((exercise.grader_dir / "wrong").glob("*.yaml"))
+    paths = find_wrong_answers(exercise)
     return [read_wrong_answer(path).files(right) for path in paths[:: max(1, len(paths) // 6)]]
 
 

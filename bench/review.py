@@ -85,11 +85,11 @@ def _parts(samples: Any, module: Any) -> dict[str, Iterator[Path]]:
 
 def _airflow(module: Any, slug: str) -> tuple[Any, None, dict[str, str]]:
     """A scorecard of the shape of q6; the evidence in it is that of others."""
-    from archprep.content import catalog, criteria
+    from archprep.content import catalog, criteria, exercise_files
     from archprep.core.model import State
 
     exercise = catalog.get("q6")
-    source = dict(catalog.reference(exercise))
+    source = dict(exercise_files.reference(exercise))
     declared = criteria.declared(exercise)
     lost = itertools.cycle(module._recorded()["dana-novakova/q1"])  # noqa: SLF001
     found = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archprep.content import catalog
+from archprep.content import catalog, manifest
 from archprep.core.errors import Exit
 from archprep.core.model import Limits
 from archprep.sandbox import selftest
@@ -55,7 +55,7 @@ def test_the_map_names_every_package() -> None:
 
 
 def test_the_manifest_keys_and_limits_are_documented() -> None:
-    keys = catalog._REQUIRED | catalog._OPTIONAL | set(Limits.__dataclass_fields__)
+    keys = manifest.REQUIRED_KEYS | manifest.OPTIONAL_KEYS | set(Limits.__dataclass_fields__)
     assert [key for key in sorted(keys) if f"`{key}`" not in AUTHORS] == []
 
 

@@ -1,4 +1,4 @@
-"""Reading what graders declare without running them."""
+"""The criteria that graders declare are read without running them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conftest import write_tree
 
-from archprep.content import catalog, criteria
+from archprep.content import catalog, criteria, exercise_files
 from archprep.core.model import Exercise
 
 GRADERS = """
@@ -27,7 +27,7 @@ GRADERS = """
 
 
 def test_declarations_are_read_in_the_order_of_the_tasks(exercise: Exercise):
-    """Id, title, task, points and hint, from the text alone: nothing of it runs."""
+    """Id, title, task, points and hint are parsed from the source, and nothing is run."""
     write_tree(exercise.grader_dir, {"test_answer.py": GRADERS})
     first, second = criteria.declared(exercise)
     assert (first.id, first.title, first.task, first.points) == ("first", "First", 1, 60)
@@ -35,10 +35,10 @@ def test_declarations_are_read_in_the_order_of_the_tasks(exercise: Exercise):
 
 
 def test_every_exercise_declares_100_points(monkeypatch):
-    """The points that `hint` and completion read are those the judge adds up."""
+    """The declared points, which `hint` and completion use, add up to 100."""
     monkeypatch.delenv("ARCHPREP_CONTENT", raising=False)
     for exercise in catalog.load_all():
         found = criteria.declared(exercise)
         assert sum(c.points for c in found) == 100
-        assert {c.hint for c in found} <= catalog.hints(exercise).keys()
+        assert {c.hint for c in found} <= exercise_files.hints(exercise).keys()
         assert Path(exercise.grader_dir).is_dir()

@@ -18,13 +18,13 @@ from conftest import OrdinaryUser, write_tree
 from typer.testing import CliRunner
 
 from archprep.cli import interview
-from archprep.content import catalog
+from archprep.content import catalog, exercise_files
 from archprep.core.errors import UsageError
 from archprep.core.model import Exercise
 from archprep.interview import kit as kits
 from archprep.interview import manifest
 from archprep.interview.model import Kit, KitExercise, KitLimits
-from archprep.workspace import folder as workspace
+from archprep.workspace.folder import MARKER, start_workspace
 
 MADE_AT = "2026-03-02T09:00:00+00:00"
 KEY = bytes(32)
@@ -67,12 +67,12 @@ def refusal(*args: object) -> str:
 def test_a_kit_is_what_start_lays_out_with_a_manifest_and_a_readme(out, tmp_path) -> None:
     files = members(*make(out, "Ada Lovelace"))
     for exercise in kits.questions("q1,q3"):
-        made = workspace.start(exercise, tmp_path / "w" / exercise.folder).path
-        for path in (p for p in made.rglob("*") if p.name != workspace.MARKER):
+        made = start_workspace(exercise, tmp_path / "w" / exercise.folder).path
+        for path in (p for p in made.rglob("*") if p.name != MARKER):
             name = path.relative_to(made.parent).as_posix()
             assert files.pop(name) == path.read_bytes()
-        marker = json.loads(files.pop(f"{exercise.folder}/{workspace.MARKER}"))
-        started = json.loads((made / workspace.MARKER).read_text())
+        marker = json.loads(files.pop(f"{exercise.folder}/{MARKER}"))
+        started = json.loads((made / MARKER).read_text())
         assert marker == started | {"started_at": MADE_AT}
     assert sorted(files) == ["README.md", "archprep-kit.json"]
 
@@ -87,8 +87,11 @@ def hidden(exercise: Exercise) -> list[bytes]:
 
 def told(exercise: Exercise) -> list[bytes]:
     """What every candidate sees of an exercise."""
-    texts = [catalog.brief_template(exercise).encode(), catalog.discussion(exercise).encode()]
-    return texts + [path.read_bytes() for path in catalog.starter_files(exercise).values()]
+    texts = [
+        exercise_files.brief_template(exercise).encode(),
+        exercise_files.discussion(exercise).encode(),
+    ]
+    return texts + [path.read_bytes() for path in exercise_files.starter_files(exercise).values()]
 
 
 def lines(*texts: bytes) -> set[bytes]:

@@ -21,6 +21,7 @@ import msgspec
 from review.people import OWN, PEOPLE, Person
 
 from archprep.content import catalog, criteria, exercise_files
+from archprep.content.wrong_answers import find_wrong_answers, read_wrong_answer
 from archprep.content.yaml_reader import read_text, read_yaml
 from archprep.core.errors import ContentError
 from archprep.core.model import (
@@ -153,7 +154,9 @@ def _graded(person: Person) -> Iterator[Graded]:
 def source_of(person: Person, name: str) -> dict[str, str]:
     """The files that a person handed in for an exercise."""
     exercise = _exercise(name)
-    starter = {name: read_text(path) for name, path in exercise_files.starter_files(exercise).items()}
+    starter = {
+        name: read_text(path) for name, path in exercise_files.starter_files(exercise).items()
+    }
     talk = {DISCUSSION: discussion(exercise, person)}
     mistakes = person.code[name]
     if mistakes is None:
@@ -374,7 +377,8 @@ def _exercise(name: str) -> Exercise:
 
 @cache
 def _wrong(name: str) -> dict[str, Any]:
-    return {wrong.name: wrong for wrong in map(read_wrong_answer, find_wrong_answers(_exercise(name)))}
+    wrong = map(read_wrong_answer, find_wrong_answers(_exercise(name)))
+    return {answer.name: answer for answer in wrong}
 
 
 @cache

@@ -10,8 +10,8 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
-from archprep.content import catalog
-from archprep.content.yaml_reader import place, read_text
+from archprep.content import exercise_files
+from archprep.content.yaml_reader import display_path, read_text
 from archprep.core.errors import ContentError
 from archprep.core.model import Exercise
 
@@ -42,7 +42,7 @@ _CONTEXT_MANAGERS = {"contextmanager", "asynccontextmanager"}
 
 def starter(exercise: Exercise) -> dict[str, str]:
     """The starter's code, by path in the workspace."""
-    files = catalog.starter_files(exercise)
+    files = exercise_files.starter_files(exercise)
     return {name: read_text(path) for name, path in files.items() if name in exercise.entry}
 
 
@@ -66,7 +66,7 @@ def _stub(exercise: Exercise, value: Value) -> dict[str, str]:
 
 
 def _place(exercise: Exercise, name: str) -> str:
-    return place(exercise.brief_dir / "starter" / name)
+    return display_path(exercise.brief_dir / "starter" / name)
 
 
 def stub(source: str, value: Value, where: str = "the starter") -> str:

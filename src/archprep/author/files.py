@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from archprep.author.proof import Finding
-from archprep.content import catalog, criteria
+from archprep.content import criteria, exercise_files
 from archprep.content.criteria import Criterion
-from archprep.content.yaml_reader import place
+from archprep.content.yaml_reader import display_path
 from archprep.core.errors import ContentError
 from archprep.core.model import Exercise
 
@@ -24,7 +24,9 @@ def inspect(exercise: Exercise) -> Iterator[Finding]:
     """Everything that is wrong with the files of an exercise."""
     for path in _stray(exercise):
         yield Finding(
-            exercise.id, place(path), "is a stray file: nothing reads it. Delete or rename it."
+            exercise.id,
+            display_path(path),
+            "is a stray file: nothing reads it. Delete or rename it.",
         )
     if not (exercise.brief_dir / "starter" / EXAMPLES).is_file():
         yield Finding(
@@ -32,7 +34,12 @@ def inspect(exercise: Exercise) -> Iterator[Finding]:
             f"exercises/{exercise.folder}/starter",
             f"has no {EXAMPLES}: a candidate needs examples that plain pytest runs.",
         )
-    for read in (catalog.brief_template, catalog.discussion, catalog.notes, catalog.rubric):
+    for read in (
+        exercise_files.brief_template,
+        exercise_files.discussion,
+        exercise_files.notes,
+        exercise_files.rubric,
+    ):
         yield from _readable(exercise, read)
     yield from _hints(exercise)
 
@@ -54,7 +61,7 @@ def _hints(exercise: Exercise) -> Iterator[Finding]:
     """Each criterion has a section of at least two hints; each section has a criterion."""
     file = f"exercises/{exercise.folder}/hints.md"
     try:
-        sections, wanted = catalog.hints(exercise), declared(exercise)
+        sections, wanted = exercise_files.hints(exercise), declared(exercise)
     except ContentError as e:
         yield Finding(exercise.id, "", e.message)
         return

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from archprep.author import answers, files, verdicts
 from archprep.author.pool import Workers, cores
 from archprep.author.proof import Finding, Job, Kind, Outcome, Proof, Proven
-from archprep.content import catalog
+from archprep.content import exercise_files
 from archprep.content.wrong_answers import WrongAnswer, read_wrong_answer
 from archprep.core.errors import ContentError, UsageError
 from archprep.core.model import Exercise
@@ -104,7 +104,7 @@ def _do(plans: list[Plan], jobs: list[Job], workers: Workers, done: Callable[[],
 def _plan(exercise: Exercise, seed: int, *, thorough: bool) -> Plan:
     plan = Plan(exercise, findings=list(files.inspect(exercise)))
     try:
-        reference = catalog.reference(exercise)
+        reference = exercise_files.reference(exercise)
         plan.first = list(_first(exercise, seed, reference))
         plan.then = [
             *_right_answers(exercise, seed),
@@ -136,7 +136,7 @@ def _references(exercise: Exercise, seeds: list[int], reference: dict[str, str])
 
 
 def _right_answers(exercise: Exercise, seed: int) -> Iterator[Job]:
-    for name, answer in catalog.right_answers(exercise).items():
+    for name, answer in exercise_files.right_answers(exercise).items():
         yield Job(exercise, Kind.RIGHT, name, seed, answer)
 
 

@@ -16,7 +16,8 @@ from archprep.core.errors import ArchprepError
 from archprep.core.model import Scorecard, Submission
 from archprep.core.sanitize import sanitize
 from archprep.grading import session
-from archprep.workspace import folder as workspace
+from archprep.workspace.folder import start_workspace
+from archprep.workspace.submission import discard, freeze
 
 EXAMPLES_SECONDS = 120
 
@@ -87,15 +88,15 @@ def _forged(job: Job, folder: Path) -> tuple[Scorecard, ...]:
 @contextmanager
 def _frozen(job: Job, folder: Path, stage: Path) -> Iterator[Submission]:
     folder.mkdir(exist_ok=True)
-    submission = workspace.freeze(_laid_out(job, folder), job.exercise, stage)
+    submission = freeze(_laid_out(job, folder), job.exercise, stage)
     try:
         yield submission
     finally:
-        workspace.discard(stage)
+        discard(stage)
 
 
 def _laid_out(job: Job, folder: Path) -> Path:
-    place = workspace.start(job.exercise, folder / job.exercise.folder).path
+    place = start_workspace(job.exercise, folder / job.exercise.folder).path
     for name, text in job.files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(text, encoding="utf-8")

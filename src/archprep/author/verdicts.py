@@ -9,7 +9,7 @@ from typing import TypeVar
 from archprep.author import files
 from archprep.author.proof import Examples, Finding, Kind, Outcome
 from archprep.content.wrong_answers import WrongAnswer
-from archprep.content.yaml_reader import place
+from archprep.content.yaml_reader import display_path
 from archprep.core.errors import ContentError
 from archprep.core.model import CriterionResult, Exercise, Scorecard, State
 
@@ -164,7 +164,7 @@ class _Verdicts:
         wrong, seed = self._wrong[outcome.job.name], outcome.job.seed
         results = {r.id: r for r in outcome.card.criteria}
         should = tuple(results) if wrong.loses == "all" else wrong.loses
-        file = place(wrong.path)
+        file = display_path(wrong.path)
         for name in [n for n in should if n not in results]:
             hint = _instead(name, results)
             yield self._say(file, f"`loses` names `{name}`, which is no criterion.{hint}")

@@ -1,1 +1,1 @@
-"""The exercises as data: catalog, manifests, declared criteria, wrong answers."""
+"""Exercises as data: the catalog, manifests, other files, declared criteria, wrong answers."""

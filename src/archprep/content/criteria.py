@@ -1,6 +1,6 @@
-"""What the graders of an exercise declare, read from their text without running them.
+"""The criteria that the graders of an exercise declare, read from their source.
 
-So that ids can be completed and hints found without importing pytest.
+Parsing instead of running it lets commands complete ids and find hints without importing pytest.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One declared criterion; `hint` is its section of hints.md."""
+    """One declared criterion; `hint` names its section of hints.md."""
 
     id: str
     title: str
@@ -27,27 +27,26 @@ class Criterion:
 
 
 def declared(exercise: Exercise) -> list[Criterion]:
-    """Return the criteria of an exercise in the order of its tasks."""
+    """Return the criteria of an exercise, ordered by task."""
     found = [
         criterion
         for path in sorted(exercise.grader_dir.glob("test_*.py"))
-        for criterion in _in(ast.parse(path.read_text()))
+        for criterion in _declared_in(ast.parse(path.read_text()))
     ]
     return sorted(found, key=lambda c: c.task)
 
 
-def name_of(function: str) -> str:
-    """Return a criterion's id: test_denied_not_counted is denied-not-counted."""
+def criterion_id(function: str) -> str:
+    """Return the id of a test function: denied-not-counted for test_denied_not_counted."""
     return function.removeprefix("test_").replace("_", "-")
 
 
-def _in(module: ast.Module) -> Iterator[Criterion]:
+def _declared_in(module: ast.Module) -> Iterator[Criterion]:
     for function in module.body:
         if not isinstance(function, ast.FunctionDef):
             continue
         for decorator in function.decorator_list:
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "criterion":
                 values = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
-                yield Criterion(
-                    name_of(function.name), ast.literal_eval(decorator.args[0]), **values
-                )
+                title = ast.literal_eval(decorator.args[0])
+                yield Criterion(criterion_id(function.name), title, **values)

@@ -7,28 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from archprep.content.yaml_reader import Reader, place
+from archprep.content.yaml_reader import MappingReader, display_path
 from archprep.core.errors import ContentError
+from archprep.core.model import Exercise
 
 
 @dataclass(frozen=True, slots=True)
 class WrongAnswer:
-    """A near-miss solution: it must lose exactly the criteria that `loses` names."""
+    """A near-miss solution that must lose exactly the criteria in `loses`."""
 
     name: str
     defect: str
-    says: str
+    says: str  # what it does wrong
     loses: tuple[str, ...] | Literal["all"]
     path: Path
-    edits: Mapping[str, tuple[tuple[str, str], ...]]
-    complete: Mapping[str, str]
+    edits: Mapping[str, tuple[tuple[str, str], ...]]  # by file: (old text, new text)
+    complete: Mapping[str, str]  # files that replace those of the reference
 
     def files(self, reference: Mapping[str, str]) -> dict[str, str]:
-        """The reference with this defect put in."""
+        """Return the reference with this defect; ContentError if an edit does not fit it."""
         result = {**reference, **self.complete}
         for name, changes in self.edits.items():
             if name not in reference:
-                raise ContentError(f"{place(self.path)}: the reference has no file {name}.")
+                raise ContentError(f"{display_path(self.path)}: the reference has no file {name}.")
             for old, new in changes:
                 result[name] = self._edited(name, result[name], old, new)
         return result
@@ -36,47 +37,53 @@ class WrongAnswer:
     def _edited(self, name: str, text: str, old: str, new: str) -> str:
         if (count := text.count(old)) != 1:
             raise ContentError(
-                f"{place(self.path)}: in {name} the text to replace occurs {count} times, "
-                f"not once: {old.strip().splitlines()[0]!r}."
+                f"{display_path(self.path)}: the text to replace must occur once in {name}, "
+                f"but occurs {count} times: {old.strip().splitlines()[0]!r}."
             )
         return text.replace(old, new)
 
 
+def find_wrong_answers(exercise: Exercise) -> list[Path]:
+    """Return the files that describe the wrong answers of an exercise, by name."""
+    return sorted((exercise.grader_dir / "wrong").glob("*.yaml"))
+
+
 def read_wrong_answer(path: Path) -> WrongAnswer:
-    """One file of `wrong/`; it gives either edits of the reference or complete files."""
-    read = Reader(path)
-    read.keys({"defect", "says", "loses"}, {"edits", "files"})
-    if ("edits" in read.data) == ("files" in read.data):
-        raise read.wrong("edits", "or `files` must be given, and not both")
-    for key in read.data.keys() & {"edits", "files"}:
-        if not read.get(key, dict):
-            raise read.wrong(key, "is empty")
-    loses = "all" if read.data["loses"] == "all" else read.strings("loses")
+    """Return the wrong answer that a file of `wrong/` describes."""
+    reader = MappingReader(path)
+    reader.check_keys({"defect", "says", "loses"}, {"edits", "files"})
+    if ("edits" in reader.data) == ("files" in reader.data):
+        raise reader.error("edits", "or `files` must be given, but not both")
+    for key in reader.data.keys() & {"edits", "files"}:
+        if not reader.get(key, dict):
+            raise reader.error(key, "is empty")
+    loses = "all" if reader.data["loses"] == "all" else reader.string_list("loses")
     if not loses:
-        raise read.wrong("loses", "names no criterion")
-    complete = Reader(path, read.get("files", dict, {}), "files.")
+        raise reader.error("loses", "must name at least one criterion")
+    complete = MappingReader(path, reader.get("files", dict, {}), "files.")
     return WrongAnswer(
         name=path.stem,
-        defect=read.get("defect", str),
-        says=read.get("says", str),
-        loses=loses,  # type: ignore[arg-type] # "all" is the one text
+        defect=reader.get("defect", str),
+        says=reader.get("says", str),
+        loses=loses,  # type: ignore[arg-type] # "all" is the only plain string
         path=path,
         edits={
-            name: _edits(read, name, part) for name, part in read.get("edits", dict, {}).items()
+            name: _edits(reader, name, items)
+            for name, items in reader.get("edits", dict, {}).items()
         },
         complete={name: complete.get(name, str) for name in complete.data},
     )
 
 
-def _edits(read: Reader, name: str, part: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(part, list) or not part:
-        raise read.wrong(f"edits.{name}", "must be a list of `replace` and `by`")
-    return tuple(_edit(Reader(read.path, item, f"edits.{name}.")) for item in part)
+def _edits(reader: MappingReader, name: str, items: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(items, list) or not items:
+        raise reader.error(f"edits.{name}", "must be a list of `replace` and `by`")
+    return tuple(_edit(MappingReader(reader.path, item, f"edits.{name}.")) for item in items)
 
 
-def _edit(read: Reader) -> tuple[str, str]:
-    read.keys({"replace", "by"}, set())
-    old, new = read.get("replace", str), read.data["by"]
+def _edit(reader: MappingReader) -> tuple[str, str]:
+    reader.check_keys({"replace", "by"}, set())
+    old, new = reader.get("replace", str), reader.data["by"]
     if not isinstance(new, str) or new == old:
-        raise read.wrong("by", "must be a text that differs from `replace`")
+        raise reader.error("by", "must be text that differs from `replace`")
     return old, new

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from archprep.content import catalog, criteria
+from archprep.content import criteria, exercise_files
 from archprep.core.errors import ContentError, UsageError
 from archprep.core.model import CriterionResult, Exercise, State
 from archprep.core.sanitize import sanitize
@@ -75,7 +75,7 @@ class Run:
         self._results: dict[str, CriterionResult] = {}
         self._broken: list[str] = []
         self._unknown: UsageError | None = None
-        self._hints = catalog.hints(exercise)
+        self._hints = exercise_files.hints(exercise)
         self._pool: ThreadPoolExecutor | None = None
         self._ahead: dict[tuple[str, str], Future[Any]] = {}
 
@@ -265,7 +265,7 @@ def _played(item: pytest.Item) -> float:
 
 
 def _id(item: pytest.Item) -> str:
-    return criteria.name_of(item.name)
+    return criteria.criterion_id(item.name)
 
 
 @contextmanager

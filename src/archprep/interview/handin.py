@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from archprep.content import catalog
+from archprep.content import catalog, exercise_files
 from archprep.core.errors import UsageError
 from archprep.core.model import Exercise, SubmittedFile
 from archprep.core.sanitize import sanitize
 from archprep.interview import kit as kits
 from archprep.interview import manifest
 from archprep.interview.model import FORMAT, Kit, KitExercise
-from archprep.workspace import folder as workspace
 from archprep.workspace import submission as intake
+from archprep.workspace.folder import find_workspace
 
 CLOCK = ".archprep-begun.json"
 REPORTED = "archprep-submission.json"
@@ -286,7 +286,7 @@ def _folder_of(folder: Path, one: KitExercise) -> Path:
         path
         for path in sorted(folder.iterdir())
         if path.is_dir()
-        and (found := workspace.locate(path))
+        and (found := find_workspace(path))
         and (found.path, found.exercise_id) == (path, one.id)
     ]
     if len(marked) == 1:
@@ -340,7 +340,7 @@ def _notes(one: KitExercise, exercise: Exercise, contents: dict[str, bytes]) -> 
             f"{one.id} is version {one.version} in the kit and {exercise.version} in this "
             "archprep. If in doubt, hand in the whole folder as a zip of your own."
         )
-    starter = catalog.starter_files(exercise)
+    starter = exercise_files.starter_files(exercise)
     if all(contents[name] == starter[name].read_bytes() for name in exercise.entry):
         yield f"{one.id}: {' and '.join(exercise.entry)} as handed out, nothing is written yet."
 

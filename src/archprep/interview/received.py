@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from archprep.content import catalog
+from archprep.content import catalog, exercise_files
 from archprep.core.errors import UsageError
 from archprep.core.model import Exercise
 from archprep.core.sanitize import sanitize
@@ -26,8 +26,8 @@ from archprep.interview import archive, handin, manifest
 from archprep.interview.archive import RefusedError
 from archprep.interview.kit import slug
 from archprep.interview.model import Kit, KitExercise, Part, Received
-from archprep.workspace import folder as workspace
 from archprep.workspace import submission
+from archprep.workspace.folder import MARKER, looks_like_workspace
 
 NOT_CHECKED = "signature not checked: the key that signed this kit is not here"
 FORGED = (
@@ -94,7 +94,7 @@ def _entries(folder: Path) -> list[Path]:
             f"The submissions in {sanitize(str(folder), 300)} cannot be read: {error.strerror}.",
             tip="Name the folder that holds them.",
         ) from error
-    if manifest.NAME in names or workspace.MARKER in names:
+    if manifest.NAME in names or MARKER in names:
         raise UsageError(
             f"{sanitize(str(folder), 300)} is itself a kit or a workspace.",
             tip="Name the folder that it lies in: each zip and folder there is one submission.",
@@ -173,7 +173,7 @@ class _Scanner:
     unpacked: int = 0
 
     def __post_init__(self) -> None:
-        starters = (catalog.starter_files(e) for e in self.exercises.values())
+        starters = (exercise_files.starter_files(e) for e in self.exercises.values())
         handed_out = {Path(name).name for files in starters for name in files}
         # pyvenv.cfg: by it, freezing knows a virtual environment.
         own = {manifest.NAME, handin.REPORTED, submission.DISCUSSION, "pyvenv.cfg", *archive.KEPT}
@@ -259,7 +259,7 @@ class _Scanner:
         """The exercise that the marker names, or that alone has such files."""
         if (marked := _marked(place)) is not None:
             return marked[0]
-        fitting = [i for i, e in self.exercises.items() if workspace.is_laid_out_like(place, e)]
+        fitting = [i for i, e in self.exercises.items() if looks_like_workspace(place, e)]
         return fitting[0] if len(fitting) == 1 else None
 
     def _take_workspace(self, works: list[tuple[Path, str]], found: _Found) -> None:
@@ -345,7 +345,7 @@ def _folder_of(top: Path, asked: KitExercise) -> Path | None:
 
 def _marked(place: Path) -> tuple[str, int | None] | None:
     """The exercise and version that a workspace's marker names, if that is sound."""
-    data = _json(place / workspace.MARKER, _MARKER_BYTES)
+    data = _json(place / MARKER, _MARKER_BYTES)
     exercise, version = data.get("exercise"), data.get("version")
     if not isinstance(exercise, str) or not exercise:
         return None

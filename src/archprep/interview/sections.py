@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
-from archprep.content import catalog
+from archprep.content import catalog, exercise_files
 from archprep.content.yaml_reader import read_text
 from archprep.core.errors import ArchprepError
 from archprep.core.sanitize import sanitize
@@ -158,13 +158,13 @@ def material(name: str) -> Material:
 
 
 def _read(exercise: Exercise) -> Material:
-    files = catalog.starter_files(exercise)
+    files = exercise_files.starter_files(exercise)
     return Material(
         title=exercise.title,
         version=exercise.version,
         starter={name: read_text(path) for name, path in files.items()},
-        prompts=catalog.discussion(exercise),
-        rubric=tuple(_points(catalog.rubric(exercise))),
+        prompts=exercise_files.discussion(exercise),
+        rubric=tuple(_points(exercise_files.rubric(exercise))),
     )
 
 

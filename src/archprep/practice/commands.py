@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archprep.content import catalog
+from archprep.content import catalog, exercise_files
 from archprep.core.errors import UsageError
 from archprep.core.model import MAX_SEED
 from archprep.core.sanitize import sanitize
@@ -205,7 +205,7 @@ def hint(exercise: Exercise, criterion: str | None, store: Store) -> Hint:
             f"{exercise.id} has no criterion {criterion!r}.",
             tip=asks,
         )
-    texts = catalog.hints(exercise)[chosen.hint]
+    texts = exercise_files.hints(exercise)[chosen.hint]
     before = store.hints_taken(exercise.id).get(chosen.id, 0)
     # The scorecard shows the first one; asking reveals the next, until there is none.
     taken = store.take_hint(exercise.id, chosen.id) if before + 1 < len(texts) else before
@@ -243,9 +243,9 @@ def solution(exercise: Exercise, store: Store, *, give_up: bool) -> Solution:
         )
     if not solved:
         store.give_up(exercise.id)
-    files = catalog.reference(exercise)
+    files = exercise_files.reference(exercise)
     return Solution(
-        exercise, files, catalog.notes(exercise), _diff(exercise, files, store), not solved
+        exercise, files, exercise_files.notes(exercise), _diff(exercise, files, store), not solved
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from archprep.content import catalog
+from archprep.content import catalog, manifest
 from archprep.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class Row:
 
 def rows(store: Store, *, section: str, difficulty: str, todo: bool) -> list[Row]:
     """Return the exercises that pass the filters, in order."""
-    if difficulty and difficulty.lower() not in catalog.DIFFICULTIES:
+    if difficulty and difficulty.lower() not in manifest.DIFFICULTIES:
         raise UsageError(
-            f"No exercise is {difficulty!r}.", tip=f"Choose {', '.join(catalog.DIFFICULTIES)}."
+            f"No exercise is {difficulty!r}.", tip=f"Choose {', '.join(manifest.DIFFICULTIES)}."
         )
     exercises = catalog.load_all()
     states = store.states(e.id for e in exercises)

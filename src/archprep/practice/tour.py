@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archprep import report
-from archprep.content import catalog
+from archprep.content import exercise_files
 from archprep.core.errors import ContentError, Exit, UsageError
 from archprep.grading.session import Wanted
 from archprep.practice import commands
@@ -79,7 +79,7 @@ class _Tour:
             "archprep check",
             "Now with the reference in place, as if you had written it: 100 points.",
         )
-        for file, text in catalog.reference(self._exercise).items():
+        for file, text in exercise_files.reference(self._exercise).items():
             (self._workspace / file).write_text(text, encoding="utf-8")
         card = self._check(store)
         self._expect(card, card.max_score)

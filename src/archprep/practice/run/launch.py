@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from archprep.content import catalog
+from archprep.content import exercise_files
 from archprep.core.errors import Exit, UsageError
 from archprep.core.sanitize import sanitize
 from archprep.grading import requirements
@@ -79,7 +79,11 @@ def _source(exercise: Exercise, workspace: Path | None) -> Source:
 def _reference(exercise: Exercise, room: Path) -> Path:
     """Put the reference over the starter, in a folder of its own."""
     folder = room / exercise.folder
-    for name, file in (catalog.starter_files(exercise) | catalog.reference_files(exercise)).items():
+    starter, reference = (
+        exercise_files.starter_files(exercise),
+        exercise_files.reference_files(exercise),
+    )
+    for name, file in (starter | reference).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / name)
     return folder
