@@ -1,22 +1,22 @@
-"""The author's commands: write a new exercise, prove that an exercise is sound.
+"""Commands for authors: create an exercise, and prove that its graders are sound.
 
-The parts, each below what uses it:
-
-    scaffold   the three folders of a new exercise, from the template
-    prove      what is graded to prove an exercise, and what it must come to
-      files      what can be said without grading
-      answers    the submissions: starter, constant stubs, reference, wrong answers
-      forged_runner      observations that nobody made
-        forged_replies  HTTP replies that no app gave
-      workers    the processes that grade
-    screen     the proof on a terminal
+scaffold          creates the three folders of an exercise from the template
+prove             plans the jobs that prove an exercise, runs them and collects findings
+  file_checks     findings that need no grading
+  stubs           constant implementations, made from the starter
+  trial           runs one job: grades an answer, or runs the public examples
+  forged_runner   grades forged observations
+  forged_replies  the same for HTTP replies
+  findings        compares the results with what they should be
+proof_report      prints the proof
+model             jobs, results, findings and proofs
 """
 
 from __future__ import annotations
 
-from archprep.author.proof import Finding, Proof, Proven
+from archprep.author.model import ExerciseProof, Finding, Proof
+from archprep.author.proof_report import print_proof
 from archprep.author.prove import check
 from archprep.author.scaffold import new
-from archprep.author.screen import print_proof
 
-__all__ = ["Finding", "Proof", "Proven", "check", "new", "print_proof"]
+__all__ = ["ExerciseProof", "Finding", "Proof", "check", "new", "print_proof"]

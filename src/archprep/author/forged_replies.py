@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archprep.core.errors import CandidateError
-from archprep.sandbox.sandbox import Observation
+from archprep.sandbox.scenario import Observation
 
 if TYPE_CHECKING:
     from archprep.grading.candidate import ClientFactory
@@ -58,9 +58,13 @@ class ForgedReply:
 class EndlessScenario:
     """A serving scenario that never ends by itself."""
 
-    def fate(self, patience: float) -> None:
+    def elapsed(self) -> float:
+        """Return the seconds on the clock."""
+        return time.monotonic()
+
+    def failure(self, seconds: float) -> None:
         """Report no error, as the scenario never fails."""
-        time.sleep(min(patience, 0.01))
+        time.sleep(min(seconds, 0.01))
 
     def result(self) -> Observation:
         """Return an observation without a value or output."""

@@ -20,7 +20,7 @@ from archprep.core.model import Exercise, Isolation, Reason, Scorecard, Submissi
 from archprep.grading import session
 from archprep.grading.candidate import Candidate
 from archprep.sandbox import isolation
-from archprep.sandbox.sandbox import Observation, Scenario
+from archprep.sandbox.scenario import Observation, Scenario
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -84,9 +84,9 @@ class RecordingRunner:
         self._recorded.setdefault(scenario.probe, []).append(observation.value)
         return observation
 
-    def playing(self, scenario: Scenario) -> AbstractContextManager[ServingScenario]:
+    def running(self, scenario: Scenario) -> AbstractContextManager[ServingScenario]:
         """Run a scenario that serves apps; the HTTP client records the replies."""
-        return self._runner.playing(scenario)
+        return self._runner.running(scenario)
 
 
 class ForgingRunner:
@@ -101,7 +101,7 @@ class ForgingRunner:
         return Observation(self._answer(scenario.probe), output="")
 
     @contextmanager
-    def playing(self, scenario: Scenario) -> Iterator[EndlessScenario]:
+    def running(self, scenario: Scenario) -> Iterator[EndlessScenario]:
         """Reply to the requests that arrive at the scenario's listeners."""
         yield forged_replies.serve(scenario.listeners, lambda: self._answer(REPLIES))
 

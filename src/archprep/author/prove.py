@@ -1,4 +1,4 @@
-"""Proves exercises: plans what is graded, has it graded, and turns it into findings."""
+"""Proves exercises: plans jobs, runs them and turns their results into findings."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from archprep.author import answers, files, verdicts
-from archprep.author.pool import Workers, cores
-from archprep.author.proof import Finding, Job, Kind, Outcome, Proof, Proven
+from archprep.author import file_checks, findings, stubs, trial
+from archprep.author.model import ExerciseProof, Finding, Job, JobKind, JobResult, Proof
 from archprep.content import exercise_files
-from archprep.content.wrong_answers import WrongAnswer, read_wrong_answer
+from archprep.content.wrong_answers import WrongAnswer, find_wrong_answers, read_wrong_answer
 from archprep.core.errors import ContentError, UsageError
 from archprep.core.model import Exercise
 from archprep.grading import session
+from archprep.grading.process_pool import Workers, cores
 from archprep.sandbox import selftest
 
-Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, nothing more
+Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, an empty string
+Pool = Workers[Job, JobResult]
 
 REFERENCE_SEEDS = 10
-STACK_SEEDS = 3  # where each sandbox takes seconds to start
+STACK_SEEDS = 3  # for exercises whose sandbox takes seconds to start
 THOROUGH_SEEDS = 3  # for each wrong answer
 FORGED_ROUNDS = 3
 THOROUGH_ROUNDS = 30
@@ -37,51 +38,52 @@ def check(
 ) -> Proof:
     """Prove that the graders accept the reference and nothing less.
 
-    `seed` repeats the inputs of an earlier proof: all that is graded once is graded with it.
+    `jobs` is the number of processes, one per core by default. `seed` repeats an earlier proof:
+    whatever is graded once is graded with it.
     """
     if jobs is not None and jobs < 1:
-        raise UsageError(f"{jobs} processes grade nothing.", tip="Use --jobs 1 or more.")
+        raise UsageError("--jobs must be at least 1.")
     started = time.monotonic()
     chosen = session.draw_seed() if seed is None else seed
-    isolation = selftest.inspect(None).profile.level  # tested once, for all processes
+    isolation = selftest.inspect(None).profile.level  # remembered, so that no process repeats it
     plans = [_plan(exercise, chosen, thorough=thorough) for exercise in exercises]
-    with Workers(cores() if jobs is None else jobs) as workers:
-        _carry_out(plans, workers, progress or (lambda *_: None))
-    proven = tuple(plan.proven() for plan in plans)
-    return Proof(proven, chosen, round(time.monotonic() - started, 1), isolation)
+    with Pool(jobs or cores(), trial.job_runner, trial.lost, "archprep-author-") as pool:
+        _run_all(plans, pool, progress or (lambda *_: None))
+    proofs = tuple(plan.proof() for plan in plans)
+    return Proof(proofs, chosen, round(time.monotonic() - started, 1), isolation)
 
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done for one exercise, and what came of it.
+    """The jobs that prove one exercise, and their results.
 
-    Without a reference that passes, wrong answers and stubs prove nothing: they wait for it.
+    `later` jobs run only if the reference passes: without it, wrong answers and stubs prove
+    nothing.
     """
 
     exercise: Exercise
     first: list[Job] = field(default_factory=list)
-    then: list[Job] = field(default_factory=list)
+    later: list[Job] = field(default_factory=list)
     wrong: list[WrongAnswer] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    results: list[JobResult] = field(default_factory=list)
 
     @property
     def reference_passes(self) -> bool:
-        """Whether the first run of the reference earned everything."""
-        runs = [o for o in self.outcomes if o.job.kind is Kind.REFERENCE]
-        return bool(runs) and runs[0].fault is None and runs[0].card.passed
+        """Whether the first run of the reference earned every point."""
+        runs = [r for r in self.results if r.job.kind is JobKind.REFERENCE]
+        return bool(runs) and runs[0].error is None and runs[0].card.passed
 
-    def proven(self) -> Proven:
-        """Judge what came of the jobs."""
-        self.findings += verdicts.of(self.exercise, self.outcomes, self.wrong)
-        counts = Counter(o.job.kind for o in self.outcomes)
-        criteria = next((len(o.card.criteria) for o in self.outcomes if o.cards), 0)
-        unique = tuple(dict.fromkeys(self.findings))
-        return Proven(self.exercise, unique, counts, criteria)
+    def proof(self) -> ExerciseProof:
+        """Return the findings of the plan and of its results."""
+        found = [*self.findings, *findings.find(self.exercise, self.results, self.wrong)]
+        counts = Counter(r.job.kind for r in self.results)
+        criteria = next((len(r.card.criteria) for r in self.results if r.cards), 0)
+        return ExerciseProof(self.exercise, tuple(dict.fromkeys(found)), counts, criteria)
 
 
-def _carry_out(plans: list[Plan], workers: Workers, progress: Progress) -> None:
-    total = sum(len(p.first) + len(p.then) for p in plans)
+def _run_all(plans: list[Plan], pool: Pool, progress: Progress) -> None:
+    total = sum(len(p.first) + len(p.later) for p in plans)
     count = 0
 
     def done() -> None:
@@ -89,24 +91,24 @@ def _carry_out(plans: list[Plan], workers: Workers, progress: Progress) -> None:
         count += 1
         progress(count, total, "")
 
-    _do(plans, [job for plan in plans for job in plan.first], workers, done)
+    _run(plans, [job for plan in plans for job in plan.first], pool, done)
     ready = [plan for plan in plans if plan.reference_passes]
-    total -= sum(len(p.then) for p in plans if p not in ready)
-    _do(ready, [job for plan in ready for job in plan.then], workers, done)
+    total -= sum(len(p.later) for p in plans if p not in ready)
+    _run(ready, [job for plan in ready for job in plan.later], pool, done)
 
 
-def _do(plans: list[Plan], jobs: list[Job], workers: Workers, done: Callable[[], None]) -> None:
-    outcomes = workers.do(jobs, done)
+def _run(plans: list[Plan], jobs: list[Job], pool: Pool, done: Callable[[], None]) -> None:
+    results = pool.do(jobs, done)
     for plan in plans:
-        plan.outcomes += [o for o in outcomes if o.job.exercise.id == plan.exercise.id]
+        plan.results += [r for r in results if r.job.exercise.id == plan.exercise.id]
 
 
 def _plan(exercise: Exercise, seed: int, *, thorough: bool) -> Plan:
-    plan = Plan(exercise, findings=list(files.inspect(exercise)))
+    plan = Plan(exercise, findings=list(file_checks.find(exercise)))
     try:
         reference = exercise_files.reference(exercise)
         plan.first = list(_first(exercise, seed, reference))
-        plan.then = [
+        plan.later = [
             *_right_answers(exercise, seed),
             *_wrong_answers(plan, _seeds(seed, THOROUGH_SEEDS if thorough else 1), reference),
             *_stubs(exercise, seed),
@@ -120,10 +122,10 @@ def _plan(exercise: Exercise, seed: int, *, thorough: bool) -> Plan:
 
 def _first(exercise: Exercise, seed: int, reference: dict[str, str]) -> Iterator[Job]:
     yield from _references(exercise, [seed], reference)
-    yield Job(exercise, Kind.STARTER, "the starter", seed, {})
-    if (exercise.brief_dir / "starter" / files.EXAMPLES).is_file():
-        yield Job(exercise, Kind.EXAMPLES, "starter", seed, {})
-        yield Job(exercise, Kind.EXAMPLES, "reference", seed, reference)
+    yield Job(exercise, JobKind.STARTER, "the starter", seed, {})
+    if (exercise.brief_dir / "starter" / file_checks.EXAMPLES).is_file():
+        yield Job(exercise, JobKind.EXAMPLES, "starter", seed, {})
+        yield Job(exercise, JobKind.EXAMPLES, "reference", seed, reference)
 
 
 def _reference_seeds(exercise: Exercise) -> int:
@@ -132,34 +134,34 @@ def _reference_seeds(exercise: Exercise) -> int:
 
 def _references(exercise: Exercise, seeds: list[int], reference: dict[str, str]) -> Iterator[Job]:
     for seed in seeds:
-        yield Job(exercise, Kind.REFERENCE, "the reference", seed, reference)
+        yield Job(exercise, JobKind.REFERENCE, "the reference", seed, reference)
 
 
 def _right_answers(exercise: Exercise, seed: int) -> Iterator[Job]:
-    for name, answer in exercise_files.right_answers(exercise).items():
-        yield Job(exercise, Kind.RIGHT, name, seed, answer)
+    for name, files in exercise_files.right_answers(exercise).items():
+        yield Job(exercise, JobKind.RIGHT, name, seed, files)
 
 
 def _stubs(exercise: Exercise, seed: int) -> Iterator[Job]:
-    for name, stub in answers.stubs(exercise).items():
-        yield Job(exercise, Kind.STUB, name, seed, stub)
+    for name, files in stubs.from_starter(exercise).items():
+        yield Job(exercise, JobKind.STUB, name, seed, files)
 
 
 def _forged(exercise: Exercise, seed: int, reference: dict[str, str], rounds: int) -> Job:
-    return Job(exercise, Kind.FORGED, "forged observations", seed, reference, rounds)
+    return Job(exercise, JobKind.FORGED, "forged observations", seed, reference, rounds)
 
 
 def _wrong_answers(plan: Plan, seeds: list[int], reference: dict[str, str]) -> Iterator[Job]:
-    for path in sorted((plan.exercise.grader_dir / "wrong").glob("*.yaml")):
+    for path in find_wrong_answers(plan.exercise):
         try:
             wrong = read_wrong_answer(path)
-            changed = wrong.files(reference)
+            files = wrong.files(reference)
         except ContentError as e:
             plan.findings.append(Finding(plan.exercise.id, "", e.message))
             continue
         plan.wrong.append(wrong)
         for seed in seeds:
-            yield Job(plan.exercise, Kind.WRONG, wrong.name, seed, changed)
+            yield Job(plan.exercise, JobKind.WRONG, wrong.name, seed, files)
 
 
 def _seeds(first: int, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Does one job: lays out the workspace as a candidate would have it, grades it or runs pytest."""
+"""Runs one job in a worker process: grades an answer, or runs the public examples."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from archprep.author.proof import Examples, Job, Kind, Outcome
+from archprep.author import forged_runner
+from archprep.author.model import Job, JobKind, JobResult, PytestResult
 from archprep.core.errors import ArchprepError
 from archprep.core.model import Scorecard, Submission
 from archprep.core.sanitize import sanitize
@@ -22,8 +23,20 @@ from archprep.workspace.submission import discard, freeze
 EXAMPLES_SECONDS = 120
 
 
-class Player:
-    """Does job after job; what is graded of one exercise shares a warm sandbox, as in `watch`."""
+@contextmanager
+def job_runner() -> Iterator[Callable[[Job], JobResult]]:
+    """Open the runner of a worker process; for `process_pool.Workers`."""
+    with JobRunner() as runner:
+        yield runner.run
+
+
+def lost(job: Job, code: int | None) -> JobResult:
+    """Return the result of a job whose worker process died; for `process_pool.Workers`."""
+    return JobResult(job, error=f"The process that graded {job.name} exited ({code}).")
+
+
+class JobRunner:
+    """Runs jobs one after another; those of one exercise share a warm sandbox, as in `watch`."""
 
     def __init__(self) -> None:
         self._opened = ExitStack()
@@ -37,21 +50,21 @@ class Player:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def play(self, job: Job) -> Outcome:
-        """Do a job; a fault of the exercise is part of the outcome, and stops no other job."""
+    def run(self, job: Job) -> JobResult:
+        """Run a job; an error becomes part of the result and stops no other job."""
         try:
             with tempfile.TemporaryDirectory() as folder:
-                if job.kind is Kind.EXAMPLES:
-                    return Outcome(job, examples=_examples(job, Path(folder)))
-                if job.kind is Kind.FORGED:
-                    return Outcome(job, cards=_forged(job, Path(folder)))
-                return Outcome(job, cards=(self._grade(job, Path(folder)),))
+                if job.kind is JobKind.EXAMPLES:
+                    return JobResult(job, examples=_run_examples(job, Path(folder)))
+                if job.kind is JobKind.FORGED:
+                    return JobResult(job, cards=_grade_forged(job, Path(folder)))
+                return JobResult(job, cards=(self._grade(job, Path(folder)),))
         except ArchprepError as e:
             self._close()
-            return Outcome(job, fault=e.message)
-        except Exception as e:  # noqa: BLE001 - a bug of archprep's; the other jobs still tell something
+            return JobResult(job, error=e.message)
+        except Exception as e:  # noqa: BLE001 - a bug in archprep must not stop the other jobs
             self._close()
-            return Outcome(job, fault=f"archprep itself failed ({type(e).__name__}: {e}).")
+            return JobResult(job, error=f"archprep failed unexpectedly ({type(e).__name__}: {e}).")
 
     def _grade(self, job: Job, folder: Path) -> Scorecard:
         if job.exercise.id != self._exercise:
@@ -71,16 +84,14 @@ class Player:
         self._opened.close()
 
 
-def _forged(job: Job, folder: Path) -> tuple[Scorecard, ...]:
-    from archprep.author import forged_runner
-
-    bare = Job(job.exercise, Kind.STARTER, "", job.seed, {})
+def _grade_forged(job: Job, folder: Path) -> tuple[Scorecard, ...]:
+    starter_job = Job(job.exercise, JobKind.STARTER, "", job.seed, {})
     with (
-        _frozen(job, folder / "answer", folder / "answer's") as submission,
-        _frozen(bare, folder / "starter", folder / "starter's") as starter,
+        _frozen(job, folder / "reference", folder / "reference-stage") as reference,
+        _frozen(starter_job, folder / "starter", folder / "starter-stage") as starter,
     ):
         cards = forged_runner.grade(
-            job.exercise, submission, starter, seed=job.seed, rounds=job.rounds
+            job.exercise, reference, starter, seed=job.seed, rounds=job.rounds
         )
         return tuple(cards)
 
@@ -88,39 +99,38 @@ def _forged(job: Job, folder: Path) -> tuple[Scorecard, ...]:
 @contextmanager
 def _frozen(job: Job, folder: Path, stage: Path) -> Iterator[Submission]:
     folder.mkdir(exist_ok=True)
-    submission = freeze(_laid_out(job, folder), job.exercise, stage)
+    submission = freeze(_create_workspace(job, folder), job.exercise, stage)
     try:
         yield submission
     finally:
         discard(stage)
 
 
-def _laid_out(job: Job, folder: Path) -> Path:
-    place = start_workspace(job.exercise, folder / job.exercise.folder).path
+def _create_workspace(job: Job, folder: Path) -> Path:
+    root = start_workspace(job.exercise, folder / job.exercise.folder).path
     for name, text in job.files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(text, encoding="utf-8")
-    return place
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return root
 
 
-def _examples(job: Job, folder: Path) -> Examples:
-    """Run plain pytest in the workspace, as the brief tells a candidate to."""
-    place = _laid_out(job, folder)
+def _run_examples(job: Job, folder: Path) -> PytestResult:
+    """Run plain pytest in a workspace, as the brief tells candidates to."""
     command = [sys.executable, "-B", "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
-    # What is set for our own pytest is none of theirs.
+    # Settings of a pytest that archprep itself runs under must not leak in.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
     try:
         done = subprocess.run(  # noqa: S603 - our own exercise
             command,
-            cwd=place,
+            cwd=_create_workspace(job, folder),
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=EXAMPLES_SECONDS,
-            start_new_session=True,  # Ctrl-C is for us to pass on
+            start_new_session=True,  # Ctrl-C must reach archprep only
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Examples(-1, f"pytest had not finished after {EXAMPLES_SECONDS} s")
-    return Examples(done.returncode, sanitize(done.stdout, 20_000))
+        return PytestResult(-1, f"pytest had not finished after {EXAMPLES_SECONDS} s")
+    return PytestResult(done.returncode, sanitize(done.stdout, 20_000))

@@ -1,4 +1,4 @@
-"""What a proof consists of: jobs to do, what came of them, what is to be said."""
+"""What a proof consists of: jobs, their results, and the findings drawn from them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from archprep.core.errors import Exit
 from archprep.core.model import Exercise, Scorecard
 
 
-class Kind(StrEnum):
-    """What a job shows of an exercise."""
+class JobKind(StrEnum):
+    """What a job grades or runs."""
 
     STARTER = "starter"
     STUB = "stub"
     REFERENCE = "reference"
-    RIGHT = "right answer"  # written differently from the reference, and as good
+    RIGHT = "right answer"  # correct, but written differently from the reference
     WRONG = "wrong answer"
     FORGED = "forged observations"
     EXAMPLES = "public examples"
@@ -24,10 +24,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to grade or run: `files` lie over those of the starter."""
+    """One answer to grade, or a workspace in which to run the public examples.
+
+    `files` replace those of the starter.
+    """
 
     exercise: Exercise
-    kind: Kind
+    kind: JobKind
     name: str
     seed: int
     files: Mapping[str, str] = field(repr=False)
@@ -35,31 +38,31 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """What plain pytest said of the public examples."""
+class PytestResult:
+    """The exit code and output of pytest on the public examples."""
 
     code: int
     output: str
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a job; `fault` is the sentence where it could not be done."""
+class JobResult:
+    """The result of a job; `error` says why there is none."""
 
     job: Job
     cards: tuple[Scorecard, ...] = ()
-    examples: Examples | None = None
-    fault: str | None = None
+    examples: PytestResult | None = None
+    error: str | None = None
 
     @property
     def card(self) -> Scorecard:
-        """The scorecard of a job that has one."""
+        """The scorecard of a job that grades once."""
         return self.cards[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What an author must change: the file, and a sentence with expected and observed."""
+    """A defect of an exercise: the file to change, and what is expected and observed."""
 
     exercise: str
     file: str
@@ -70,17 +73,17 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
-    """What was done to one exercise, and what is not as it should be."""
+class ExerciseProof:
+    """The findings about one exercise, and how much was graded to get them."""
 
     exercise: Exercise
     findings: tuple[Finding, ...]
-    counts: Mapping[Kind, int]  # of what was graded or run
+    counts: Mapping[JobKind, int]
     criteria: int
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
 
@@ -88,17 +91,17 @@ class Proven:
 class Proof:
     """The result of `archprep author check`."""
 
-    exercises: tuple[Proven, ...]
+    exercises: tuple[ExerciseProof, ...]
     seed: int
     seconds: float
     isolation: str
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What was found, by exercise."""
-        return tuple(f for proven in self.exercises for f in proven.findings)
+        """All findings, by exercise."""
+        return tuple(f for proof in self.exercises for f in proof.findings)
 
     @property
     def exit_code(self) -> Exit:
-        """0 when all is proven; 3 when content is at fault."""
+        """0 if all exercises are proven, 3 if there are findings."""
         return Exit.INTERNAL if self.findings else Exit.PASSED

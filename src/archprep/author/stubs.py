@@ -1,7 +1,7 @@
-"""The submissions that prove an exercise, and the constant stubs made from its starter.
+"""Stubs: constant implementations made from the starter, which must earn nothing.
 
-A stub is what somebody hands in who has understood nothing but the signatures. Code that the
-starter gives away complete stays in it: a lazy candidate would keep it, too.
+A stub is what someone hands in who has read only the signatures. Functions that the starter
+implements keep their body, as they would in a lazy candidate's answer.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from archprep.core.errors import ContentError
 from archprep.core.model import Exercise
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Value = Callable[[Function], str]
+Value = Callable[[Function], str]  # the expression that a stub returns
 
 CONSTANTS = ("None", "0", '""', "{}", "[]", "True", "False")
-# What an empty implementation returns that at least keeps to its annotation.
-_EMPTY = {
+_EMPTY_BY_TYPE = {
     "bool": "False",
     "int": "0",
     "float": "0.0",
@@ -40,19 +39,16 @@ _RETURNS_NOTHING = {"__init__", "__post_init__", "__init_subclass__", "__set_nam
 _CONTEXT_MANAGERS = {"contextmanager", "asynccontextmanager"}
 
 
-def starter(exercise: Exercise) -> dict[str, str]:
-    """The starter's code, by path in the workspace."""
-    files = exercise_files.starter_files(exercise)
-    return {name: read_text(path) for name, path in files.items() if name in exercise.entry}
+def from_starter(exercise: Exercise) -> dict[str, dict[str, str]]:
+    """Return the files of each stub, keyed by the constant that its functions return.
 
-
-def stubs(exercise: Exercise) -> dict[str, dict[str, str]]:
-    """The files of each stub, by what its functions return; one keeps to their annotations."""
+    One of them, `empty by type`, returns an empty value of the annotated type.
+    """
     values: dict[str, Value] = {"empty by type": _empty_value}
     for constant in CONSTANTS:
         values[constant] = lambda _, constant=constant: constant  # type: ignore[misc]
     made = {name: _stub(exercise, value) for name, value in values.items()}
-    # Without annotations two of them are the same: grade it once, under its later, simpler name.
+    # Without annotations two stubs are identical: keep the one with the simpler name, the last.
     return {name: files for name, files in made.items() if _last(made, files) == name}
 
 
@@ -61,16 +57,18 @@ def _last(made: Mapping[str, dict[str, str]], files: dict[str, str]) -> str:
 
 
 def _stub(exercise: Exercise, value: Value) -> dict[str, str]:
-    sources = {name: text for name, text in starter(exercise).items() if name.endswith(".py")}
-    return {name: stub(text, value, _place(exercise, name)) for name, text in sources.items()}
-
-
-def _place(exercise: Exercise, name: str) -> str:
-    return display_path(exercise.brief_dir / "starter" / name)
+    return {
+        name: stub(read_text(path), value, display_path(path))
+        for name, path in exercise_files.starter_files(exercise).items()
+        if name in exercise.entry and name.endswith(".py")
+    }
 
 
 def stub(source: str, value: Value, where: str = "the starter") -> str:
-    """`source` with a constant in the place of each function body that is still to be written."""
+    """Return `source` with each unwritten function body replaced by `return value`.
+
+    If every function is written, all bodies are replaced. `where` names the source in errors.
+    """
     try:
         tree = ast.parse(source)
     except SyntaxError as e:
@@ -83,8 +81,8 @@ def stub(source: str, value: Value, where: str = "the starter") -> str:
 
 
 def _is_unwritten(function: Function) -> bool:
-    """Whether it raises NotImplementedError, or does nothing at all."""
-    if any(_refuses(statement) for statement in ast.walk(function)):
+    """Whether a function raises NotImplementedError or has an empty body."""
+    if any(_raises_not_implemented(statement) for statement in ast.walk(function)):
         return True
     return all(
         isinstance(s, ast.Pass) or (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
@@ -92,7 +90,7 @@ def _is_unwritten(function: Function) -> bool:
     )
 
 
-def _refuses(node: ast.AST) -> bool:
+def _raises_not_implemented(node: ast.AST) -> bool:
     if not isinstance(node, ast.Raise) or node.exc is None:
         return False
     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
@@ -105,13 +103,13 @@ def _body(function: Function, value: Value) -> str:
     constant = value(function)
     if _CONTEXT_MANAGERS & {_name(d) for d in function.decorator_list}:
         return f"yield {constant}"
-    if not _generates(function):
+    if not _is_generator(function):
         return f"return {constant}"
     return f"yield {constant}" if value is not _empty_value else "return\nyield"
 
 
-def _generates(function: Function) -> bool:
-    """Whether the function itself, not one inside it, yields."""
+def _is_generator(function: Function) -> bool:
+    """Whether the function itself, not one nested in it, yields."""
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_nodes(function))
 
 
@@ -129,7 +127,7 @@ def _empty_value(function: Function) -> str:
             annotation = ast.parse(annotation.value, mode="eval").body
     if isinstance(annotation, ast.Subscript):
         annotation = annotation.value
-    return _EMPTY.get(_name(annotation), "None")
+    return _EMPTY_BY_TYPE.get(_name(annotation), "None")
 
 
 def _name(node: ast.AST | None) -> str:

@@ -1,0 +1,79 @@
+"""Prints a proof: a summary of each exercise and its findings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archprep.author.model import ExerciseProof, JobKind, Proof
+from archprep.core.errors import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_INDENT = "  "
+_SINGULAR_AND_PLURAL = {
+    JobKind.REFERENCE: ("reference with 1 seed", "reference with {} seeds"),
+    JobKind.RIGHT: ("1 other right answer", "{} other right answers"),
+    JobKind.WRONG: ("1 wrong answer", "{} wrong answers"),
+    JobKind.STUB: ("1 stub", "{} stubs"),
+}
+
+
+def print_proof(proof: Proof, console: Console | None = None) -> Exit:
+    """Print what was proven and what was found; return the exit code."""
+    from rich.console import Console
+    from rich.text import Text
+
+    out = console or Console(highlight=False, markup=False, emoji=False)
+    for exercise_proof in proof.exercises:
+        _print_exercise(exercise_proof, out)
+    out.print(Text(_total(proof), "bold"))
+    return proof.exit_code
+
+
+def _print_exercise(proof: ExerciseProof, out: Console) -> None:
+    from rich.text import Text
+
+    style = "green" if proof.sound else "red"
+    title = f"{proof.exercise.id} {proof.exercise.title}: "
+    out.print(Text.assemble((title, "bold"), (_verdict(proof), style)))
+    out.print(Text(f"{_INDENT}{_summary(proof)}", "dim"), soft_wrap=True)
+    for finding in proof.findings:
+        # Where another program reads the output, a finding stays on one line.
+        lines = _wrapped(str(finding), out.width) if out.is_terminal else [str(finding)]
+        out.print(Text("- " + f"\n{_INDENT}".join(lines)), soft_wrap=True)
+
+
+def _wrapped(finding: str, width: int) -> list[str]:
+    import textwrap
+
+    return [
+        wrapped
+        for line in finding.splitlines()
+        for wrapped in textwrap.wrap(
+            line, width - len(_INDENT), break_on_hyphens=False, break_long_words=False
+        )
+    ]
+
+
+def _verdict(proof: ExerciseProof) -> str:
+    count = len(proof.findings)
+    if not count:
+        return "proven"
+    return "1 finding" if count == 1 else f"{count} findings"
+
+
+def _summary(proof: ExerciseProof) -> str:
+    items = [f"{proof.criteria} criteria"]
+    for kind, (singular, plural) in _SINGULAR_AND_PLURAL.items():
+        if count := proof.counts.get(kind, 0):
+            items.append(singular if count == 1 else plural.format(count))
+    if proof.counts.get(JobKind.REFERENCE) and not proof.counts.get(JobKind.STUB):
+        items.append("the rest needs a reference that scores 100")
+    return ", ".join(items)
+
+
+def _total(proof: Proof) -> str:
+    unsound = sum(not p.sound for p in proof.exercises)
+    result = f"{unsound} of {len(proof.exercises)} not proven" if unsound else "All proven"
+    return f"{result} (seed {proof.seed}, isolation level {proof.isolation}, {proof.seconds:g} s)."
