@@ -30,7 +30,7 @@ from archprep.interview.model import Batch, Graded, Received, Result
 from archprep.interview.regrading import Change
 from archprep.interview.results import Folder
 from archprep.sandbox import isolation, processes, selftest
-from archprep.workspace import folder as workspace
+from archprep.workspace.folder import start_workspace
 
 WRONG = "def add(a, b):\n    return a - b\n"
 Hand = Callable[..., Path]
@@ -41,7 +41,7 @@ def hand(run: object, tmp_path: Path) -> Hand:
     """Put a submission of q1 among the others; `files` lie over the starter."""
 
     def submit(name: str, answer: str | None = RIGHT, exercise: str = "q1") -> Path:
-        place = workspace.start(catalog.get(exercise), tmp_path / "class" / name).path
+        place = start_workspace(catalog.get(exercise), tmp_path / "class" / name).path
         if answer is None:
             (place / "answer.py").unlink()
         else:

@@ -22,8 +22,8 @@ from archprep.interview import archive, handin, manifest
 from archprep.interview.kit import make
 from archprep.interview.model import Kit, KitExercise, Received
 from archprep.interview.received import FORGED, NOT_CHECKED, scan
-from archprep.workspace import folder as workspace
 from archprep.workspace import submission
+from archprep.workspace.folder import MARKER, start_workspace
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MADE = NOW - timedelta(hours=1)
@@ -86,7 +86,7 @@ def report(folder: Path, **values: object) -> None:
 
 
 def started(name: str, folder: Path) -> Path:
-    return workspace.start(catalog.get(name), folder).path
+    return start_workspace(catalog.get(name), folder).path
 
 
 # ------------------------------------------------------------------ what is sound
@@ -573,7 +573,7 @@ def test_links_in_a_folder_lead_nowhere(inbox, tmp_path) -> None:
     (inbox / "c").mkdir()
     (inbox / "c" / "kit").symlink_to(real)
     (inbox / "d").mkdir()
-    (inbox / "d" / workspace.MARKER).symlink_to(real / "q01_event_bus" / workspace.MARKER)
+    (inbox / "d" / MARKER).symlink_to(real / "q01_event_bus" / MARKER)
     problems = [one.problem for one in scanned(inbox)]
     assert problems[0].startswith("q01_event_bus is a link.")
     assert problems[1].startswith("b cannot be read:")
@@ -591,7 +591,7 @@ def test_a_link_inside_a_workspace_is_left_to_freezing(inbox, tmp_path, exercise
         submission.freeze(one.parts[0].directory, exercise, tmp_path / "stage")
 
 
-@pytest.mark.parametrize("what", [manifest.NAME, handin.REPORTED, workspace.MARKER])
+@pytest.mark.parametrize("what", [manifest.NAME, handin.REPORTED, MARKER])
 def test_pipes_are_not_waited_for(inbox, tmp_path, what) -> None:
     folder = kit(tmp_path)
     shutil.copytree(folder, inbox / "a")

@@ -15,7 +15,13 @@ from conftest import OrdinaryUser, write_tree
 from archprep.content import catalog
 from archprep.core.errors import ContentError, UsageError
 from archprep.core.model import Exercise
-from archprep.workspace import folder as workspace
+from archprep.workspace.folder import (
+    Workspace,
+    find_workspace,
+    looks_like_workspace,
+    reset_workspace,
+    start_workspace,
+)
 
 NEW = [".archprep.json", "DISCUSSION.md", "README.md", "answer.py", "test_examples.py"]
 
@@ -29,7 +35,7 @@ def snapshot(folder: Path) -> dict[str, bytes | None]:
 @pytest.fixture
 def work(tmp_path: Path, exercise: Exercise) -> Path:
     """A started workspace, alone in its parent folder."""
-    return workspace.start(exercise, tmp_path / "candidate" / "q01_event_bus").path
+    return start_workspace(exercise, tmp_path / "candidate" / "q01_event_bus").path
 
 
 # ------------------------------------------------------------------ start
@@ -38,8 +44,8 @@ def work(tmp_path: Path, exercise: Exercise) -> Path:
 def test_a_start_makes_everything_the_candidate_needs(tmp_path: Path, exercise: Exercise) -> None:
     """The rendered brief, the prompts, the starter's files and the marker; parents are made."""
     target = tmp_path / "some" / "where"
-    made = workspace.start(exercise, target)
-    assert made == workspace.Workspace(target, "q1", resumed=False)
+    made = start_workspace(exercise, target)
+    assert made == Workspace(target, "q1", resumed=False)
     assert sorted(snapshot(target)) == NEW
     assert (target / "README.md").read_text() == "# Event bus\n\nWork in where.\n"
     assert (target / "DISCUSSION.md").read_text() == "Why this way?\n"
@@ -59,7 +65,7 @@ def test_files_can_be_edited_though_the_installation_is_read_only(
 ) -> None:
     """Copies do not inherit the modes of the package's files."""
     (exercise.brief_dir / "starter" / "answer.py").chmod(0o444)
-    made = workspace.start(exercise, tmp_path / "w")
+    made = start_workspace(exercise, tmp_path / "w")
     assert (made.path / "answer.py").stat().st_mode & 0o200
 
 
@@ -69,7 +75,7 @@ def test_starting_again_touches_nothing(work: Path, exercise: Exercise) -> None:
     (work / "README.md").unlink()
     (work / "test_examples.py").unlink()
     before = snapshot(work)
-    again = workspace.start(exercise, work)
+    again = start_workspace(exercise, work)
     assert (again.resumed, again.missing) == (True, ("README.md", "test_examples.py"))
     assert snapshot(work) == before
 
@@ -77,36 +83,36 @@ def test_starting_again_touches_nothing(work: Path, exercise: Exercise) -> None:
 def test_a_folder_laid_out_like_the_starter_is_resumed(tmp_path: Path, exercise: Exercise) -> None:
     """Somebody copied their files without the marker: the folder is taken as it stands."""
     write_tree(tmp_path / "mine", {"answer.py": "x"})
-    assert workspace.start(exercise, tmp_path / "mine").resumed
+    assert start_workspace(exercise, tmp_path / "mine").resumed
     assert list(snapshot(tmp_path / "mine")) == ["answer.py"]
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path, exercise: Exercise) -> None:
     """Files that archprep does not know are never mixed with the starter's."""
     write_tree(tmp_path / "thesis", {"chapter.tex": "x"})
-    with pytest.raises(UsageError, match="thesis is not empty and is no workspace of q1"):
-        workspace.start(exercise, tmp_path / "thesis")
+    with pytest.raises(UsageError, match="thesis is not empty and not a workspace of q1"):
+        start_workspace(exercise, tmp_path / "thesis")
     assert list(snapshot(tmp_path / "thesis")) == ["chapter.tex"]
 
 
 def test_the_workspace_of_another_exercise_is_refused(work: Path) -> None:
     """Though its files may have the same names."""
     with pytest.raises(UsageError, match="is the workspace of q1, not of q3"):
-        workspace.start(catalog.get("q3"), work)
+        start_workspace(catalog.get("q3"), work)
 
 
 def test_a_file_in_the_way_is_told(tmp_path: Path, exercise: Exercise) -> None:
     """--dir that names a file is a mistake, not a traceback."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="file cannot be used: Not a directory"):
-        workspace.start(exercise, tmp_path / "file")
+        start_workspace(exercise, tmp_path / "file")
 
 
 def test_an_empty_folder_is_filled_in_place(tmp_path: Path, exercise: Exercise) -> None:
     """A shell that stands in it keeps standing in it."""
     (tmp_path / "empty").mkdir()
     inode = (tmp_path / "empty").stat().st_ino
-    assert not workspace.start(exercise, tmp_path / "empty").resumed
+    assert not start_workspace(exercise, tmp_path / "empty").resumed
     assert (tmp_path / "empty").stat().st_ino == inode
     assert sorted(snapshot(tmp_path / "empty")) == NEW
 
@@ -122,10 +128,10 @@ def test_an_interrupted_start_leaves_nothing(
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
         try:
-            workspace.start(exercise, target)
+            start_workspace(exercise, target)
         except KeyboardInterrupt:
             assert snapshot(tmp_path / "alone") == ({"w": None} if exists else {})
-    workspace.start(exercise, target)
+    start_workspace(exercise, target)
     assert sorted(snapshot(target)) == NEW
 
 
@@ -152,7 +158,7 @@ def test_only_the_folder_itself_must_be_writable(user: OrdinaryUser, theirs: Exe
     (user.folder / "mount").mkdir()
     user.become()
     user.folder.chmod(0o555)
-    workspace.start(theirs, user.folder / "mount")
+    start_workspace(theirs, user.folder / "mount")
     assert sorted(snapshot(user.folder / "mount")) == NEW
 
 
@@ -161,7 +167,7 @@ def test_a_closed_parent_is_told(user: OrdinaryUser, exercise: Exercise) -> None
     user.folder.chmod(0o500)
     user.become()
     with pytest.raises(UsageError, match="w cannot be used: Permission denied") as caught:
-        workspace.start(exercise, user.folder / "w")
+        start_workspace(exercise, user.folder / "w")
     assert "--dir" in (caught.value.tip or "")
 
 
@@ -179,7 +185,7 @@ def test_a_faulty_brief_is_our_fault(
     """A template that names what does not exist is never shown with a hole in it."""
     (exercise.brief_dir / "brief.md").write_text(brief)
     with pytest.raises(ContentError) as caught:
-        workspace.start(exercise, tmp_path / "w")
+        start_workspace(exercise, tmp_path / "w")
     assert caught.value.message.startswith(f"exercises/{exercise.folder}/{message}")
     assert not (tmp_path / "w").exists()
 
@@ -190,12 +196,12 @@ def test_a_faulty_brief_is_our_fault(
 def test_a_workspace_is_found_from_within(work: Path, tmp_path: Path) -> None:
     """From the folder itself and any folder inside; outside there is none."""
     (work / "pkg" / "deep").mkdir(parents=True)
-    found = workspace.locate(work / "pkg" / "deep")
+    found = find_workspace(work / "pkg" / "deep")
     assert found
     assert (found.path, found.exercise_id) == (work, "q1")
-    assert workspace.find(work) == "q1"
-    assert workspace.find(tmp_path) is None
-    assert workspace.locate(work / "gone") is not None
+    assert find_workspace(work) == found
+    assert find_workspace(tmp_path) is None
+    assert find_workspace(work / "gone") is not None
 
 
 @pytest.mark.parametrize(
@@ -204,22 +210,22 @@ def test_a_workspace_is_found_from_within(work: Path, tmp_path: Path) -> None:
 def test_a_broken_marker_is_no_marker(work: Path, marker: str) -> None:
     """A candidate may write anything into it."""
     (work / ".archprep.json").write_text(marker)
-    assert workspace.find(work) is None
+    assert find_workspace(work) is None
 
 
 def test_a_marker_that_is_a_pipe_does_not_hang(work: Path) -> None:
     """Nobody is made to wait for the other end."""
     (work / ".archprep.json").unlink()
     os.mkfifo(work / ".archprep.json")
-    assert workspace.find(work) is None
+    assert find_workspace(work) is None
 
 
 def test_the_layout_tells_a_workspace_too(work: Path, exercise: Exercise) -> None:
     """A copy without the marker is recognised by the files that the candidate writes."""
     (work / ".archprep.json").unlink()
-    assert workspace.is_laid_out_like(work, exercise)
+    assert looks_like_workspace(work, exercise)
     (work / "answer.py").rename(work / "renamed.py")
-    assert not workspace.is_laid_out_like(work, exercise)
+    assert not looks_like_workspace(work, exercise)
 
 
 # ------------------------------------------------------------------ reset
@@ -231,7 +237,7 @@ def test_a_reset_keeps_what_was_there(work: Path, exercise: Exercise) -> None:
     (work / "README.md").unlink()
     (work / "dangling").symlink_to("nowhere")
     before, inode = snapshot(work), work.stat().st_ino
-    backup = workspace.reset(exercise, work)
+    backup = reset_workspace(exercise, work)
     assert snapshot(backup) == before
     assert backup.parent == work.parent
     assert datetime.strptime(backup.name, "q01_event_bus.backup-%Y%m%d-%H%M%S")  # noqa: DTZ007
@@ -245,7 +251,7 @@ def test_a_backup_never_replaces_another(work: Path, exercise: Exercise) -> None
     backups = []
     for text in ("first", "second", "third"):
         (work / "answer.py").write_text(text)
-        backups.append(workspace.reset(exercise, work))
+        backups.append(reset_workspace(exercise, work))
     assert [(b / "answer.py").read_text() for b in backups] == ["first", "second", "third"]
 
 
@@ -254,7 +260,7 @@ def test_a_reset_leaves_repositories_and_environments(work: Path, exercise: Exer
     write_tree(exercise.brief_dir / "starter", {".gitignore": "ours"})
     apart = {".git/HEAD": "x", ".venv/bin/python": "x", "env/pyvenv.cfg": "x", "env/bin/pip": "x"}
     write_tree(work, {**apart, ".gitignore": "mine"})
-    backup = workspace.reset(exercise, work)
+    backup = reset_workspace(exercise, work)
     assert all((work / name).read_text() == "x" for name in apart)
     assert (work / ".gitignore").read_text() == "ours"
     assert (backup / ".gitignore").read_text() == "mine"
@@ -272,7 +278,7 @@ def test_an_interrupted_reset_loses_nothing(
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
         try:
-            workspace.reset(exercise, work)
+            reset_workspace(exercise, work)
         except KeyboardInterrupt:
             assert snapshot(work.parent) == before
         else:
@@ -287,14 +293,14 @@ def test_there_must_be_something_to_reset(
     if make:
         (tmp_path / "w").mkdir()
     with pytest.raises(UsageError, match="There is no workspace at") as caught:
-        workspace.reset(exercise, tmp_path / "w")
+        reset_workspace(exercise, tmp_path / "w")
     assert "archprep start q1" in (caught.value.tip or "")
 
 
 def test_a_foreign_folder_is_not_reset(tmp_path: Path, exercise: Exercise) -> None:
     """`reset --dir` with the wrong folder must not empty it."""
     write_tree(tmp_path / "thesis", {"chapter.tex": "x"})
-    with pytest.raises(UsageError, match="no workspace of q1"):
-        workspace.reset(exercise, tmp_path / "thesis")
+    with pytest.raises(UsageError, match="not a workspace of q1"):
+        reset_workspace(exercise, tmp_path / "thesis")
     assert [p.name for p in tmp_path.iterdir() if "backup" in p.name] == []
     assert list(snapshot(tmp_path / "thesis")) == ["chapter.tex"]

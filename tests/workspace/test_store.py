@@ -18,7 +18,8 @@ from archprep.core.model import (
     TaskResult,
 )
 from archprep.workspace import store as store_module
-from archprep.workspace.store import Store, StoreError, cache_dir
+from archprep.workspace.database import StoreError
+from archprep.workspace.store import Store, cache_dir
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -12,15 +12,15 @@ from conftest import OrdinaryUser, write_tree
 
 from archprep.core.errors import UsageError
 from archprep.core.model import Exercise, Submission
-from archprep.workspace import folder
 from archprep.workspace import submission as intake
+from archprep.workspace.folder import start_workspace
 from archprep.workspace.submission import discard, freeze
 
 
 @pytest.fixture
 def work(tmp_path: Path, exercise: Exercise) -> Path:
     """A started workspace."""
-    return folder.start(exercise, tmp_path / "work").path
+    return start_workspace(exercise, tmp_path / "work").path
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_discarded_copy_is_gone(work: Path, exercise: Exercise, stage: Path) -
 
 def test_a_copy_is_discarded_by_who_made_it(user: OrdinaryUser, theirs: Exercise) -> None:
     """Its read-only folders are no obstacle, though an ordinary user cannot remove from them."""
-    work = folder.start(theirs, user.folder / "work").path
+    work = start_workspace(theirs, user.folder / "work").path
     write_tree(work, {"pkg/deep/x.py": ""})
     user.become()
     discard(freeze(work, theirs, user.folder / "stage").root)
@@ -290,13 +290,13 @@ def test_many_middling_files_are_refused(work: Path, exercise: Exercise, stage: 
     """2 MiB in all."""
     for n in range(9):
         (work / f"m{n}.py").write_bytes(b"#" * (250 * 1024))
-    assert refusal(work, exercise, stage) == f"{work} holds more than 2 MiB of code."
+    assert refusal(work, exercise, stage) == f"{work} contains more than 2 MiB of code."
 
 
 def test_many_files_are_refused(work: Path, exercise: Exercise, stage: Path) -> None:
     """200 files."""
     write_tree(work, {f"m{n}.py": "" for n in range(198)})
-    assert refusal(work, exercise, stage) == f"{work} holds more than 200 files."
+    assert refusal(work, exercise, stage) == f"{work} contains more than 200 files."
 
 
 def test_many_entries_are_refused(
@@ -305,19 +305,21 @@ def test_many_entries_are_refused(
     """Files that would not even be taken count, since looking at them takes time."""
     monkeypatch.setattr(intake, "MAX_ENTRIES", 50)
     write_tree(work, {f"data/{n}.csv": "" for n in range(50)})
-    assert refusal(work, exercise, stage) == f"{work} holds more than 50 files and folders."
+    assert refusal(work, exercise, stage) == f"{work} contains more than 50 files and folders."
 
 
 def test_a_deep_tree_is_refused(work: Path, exercise: Exercise, stage: Path) -> None:
     """Nine folders deep is one too many."""
     write_tree(work, {"/".join("abcdefghi") + "/x.py": ""})
-    assert refusal(work, exercise, stage).endswith("a/b/c/d/e/f/g/h/i lies deeper than 8 folders.")
+    assert refusal(work, exercise, stage).endswith(
+        "a/b/c/d/e/f/g/h/i is nested deeper than 8 folders."
+    )
 
 
 def test_a_long_path_is_refused(work: Path, exercise: Exercise, stage: Path) -> None:
     """200 bytes for the path inside the workspace."""
     write_tree(work, {f"{'a' * 150}/{'b' * 60}.py": ""})
-    assert refusal(work, exercise, stage).endswith("has a path of over 200 bytes.")
+    assert refusal(work, exercise, stage).endswith("has a path longer than 200 bytes.")
 
 
 # ------------------------------------------------------------------ permissions and disks
@@ -326,7 +328,7 @@ def test_a_long_path_is_refused(work: Path, exercise: Exercise, stage: Path) -> 
 @pytest.mark.parametrize("closed", ["answer.py", "pkg", ""])
 def test_what_cannot_be_read_is_named(user: OrdinaryUser, theirs: Exercise, closed: str) -> None:
     """A closed file or folder is told, with the command that opens it."""
-    work = folder.start(theirs, user.folder / "work").path
+    work = start_workspace(theirs, user.folder / "work").path
     write_tree(work, {"pkg/x.py": ""})
     (work / closed).chmod(0o000)
     user.become()
@@ -339,7 +341,7 @@ def test_what_cannot_be_read_is_named(user: OrdinaryUser, theirs: Exercise, clos
 
 def test_a_read_only_workspace_can_be_frozen(user: OrdinaryUser, theirs: Exercise) -> None:
     """Grading needs no right to write in the candidate's folder."""
-    work = folder.start(theirs, user.folder / "work").path
+    work = start_workspace(theirs, user.folder / "work").path
     work.chmod(0o555)
     user.become()
     assert len(freeze(work, theirs, user.folder / "stage").files) == 3

@@ -1,1 +1,1 @@
-"""The command line: parse, call one function, print what it returns, set the exit code."""
+"""The command line: each command parses, calls one function and prints what that returns."""

@@ -1,11 +1,11 @@
-"""What the commands put on the screen beside their results: progress, warnings, errors."""
+"""What several commands share on the screen: progress, warnings, errors, written reports."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from archprep.core import terminal
@@ -19,35 +19,46 @@ if TYPE_CHECKING:
     from archprep.workspace.store import Store
 
 
-def show_started(exercise: Exercise, made: Workspace) -> None:
-    """Say where the workspace is, and what to do in it."""
-    if made.resumed:
-        print(f"{exercise.id} is already started in {made.path}; nothing was touched.")
-        for name in made.missing:
+@contextmanager
+def open_store() -> Iterator[Store]:
+    """Open the stored state for a command that shows the store's warnings at its end."""
+    from archprep.workspace.store import Store
+
+    with Store.open() as store:
+        yield store
+        for sentence in store.warnings:
+            terminal.say(sentence)
+
+
+def show_started(exercise: Exercise, workspace: Workspace) -> None:
+    """Print where the workspace is and what to do there."""
+    if workspace.resumed:
+        print(f"{exercise.id} is already started in {workspace.path}; nothing was changed.")
+        for name in workspace.missing:
             print(
-                f"  missing: {name} (`archprep reset {exercise.id}` brings it back, after a backup)"
+                f"  missing: {name} (`archprep reset {exercise.id}` makes a backup and restores it)"
             )
     else:
-        print(f"{exercise.id} {exercise.title}: your workspace is {made.path}")
+        print(f"{exercise.id} {exercise.title}: your workspace is {workspace.path}")
     print()
-    print(f"  1. cd {made.path}")
+    print(f"  1. cd {workspace.path}")
     print("  2. Read README.md, the brief.")
     print(f"  3. Write {' and '.join(exercise.entry)}. `pytest` runs the public examples.")
     print("  4. `archprep check` grades it with the hidden criteria and says what is wrong.")
 
 
-def show_scorecard(card: Scorecard, *, as_json: bool, verbose: bool, again: str) -> None:
-    """Print a scorecard; `again` begins the command that repeats one of its criteria."""
+def show_scorecard(card: Scorecard, *, as_json: bool, verbose: bool, repeat: str) -> None:
+    """Print a scorecard; `repeat` is the start of the command that repeats a criterion."""
     from archprep import report as reports
 
     if as_json:
         print(reports.dumps(card))
     else:
-        reports.print_scorecard(card, terminal.console(), verbose=verbose, repeat=again)
+        reports.print_scorecard(card, terminal.console(), verbose=verbose, repeat=repeat)
 
 
 class Progress:
-    """One line on the error output that shows how far a command is, on a terminal only."""
+    """One line on standard error, if that is a terminal, that shows how far a command is."""
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
@@ -58,39 +69,35 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.clear()
 
-    def __call__(self, done: int, total: int, said: str) -> None:
-        """Show how many of how many are done, and what has just been found out."""
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """Show the count and what happened last."""
         if self._shown:
             count = f"Grading {done}/{total}  " if total else ""
-            sys.stderr.write(f"\r\033[K{count}{said}"[: shutil.get_terminal_size().columns + 3])
+            sys.stderr.write(f"\r\033[K{count}{message}"[: shutil.get_terminal_size().columns + 3])
             sys.stderr.flush()
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Erase the line."""
         if self._shown:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
 
 
 def write_report(path: Path, text: str) -> None:
-    """Write a report wholly or not at all; over an earlier one, but over nobody else's file."""
+    """Write a report; it replaces an earlier report, but UsageError for any other file."""
+    from archprep.core.files import write_atomically
+
     if path.exists() and not _is_report(path):
         raise UsageError(
-            f"{path} is there already and is no report of archprep's.", tip="Name another file."
+            f"{path} already exists and is not an archprep report.", tip="Name another file."
         )
-    target = path.resolve()
-    new = target.with_name(f".archprep-{os.getpid()}.new")
     try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(target)
-    except OSError as e:
+        write_atomically(path.resolve(), text)
+    except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {e.strerror}.",
-            tip="Name a file in a folder of yours, on a disk with room.",
+            f"{path} cannot be written: {error.strerror}.",
+            tip="Name a file in a writable folder, on a disk with free space.",
         ) from None
-    finally:
-        with suppress(OSError):
-            new.unlink()
     print(f"Wrote {path}")
 
 
@@ -99,14 +106,8 @@ def _is_report(path: Path) -> bool:
     return '"archprep_version"' in text or ("<!doctype html>" in text and "archprep" in text)
 
 
-def warn(store: Store) -> None:
-    """Say what went wrong with the state on the way."""
-    for sentence in store.warnings:
-        terminal.say(sentence)
-
-
 def explain(error: ArchprepError) -> Exit:
-    """Say what is wrong and what to do; return the exit code."""
+    """Print what is wrong and what to do; return the exit code."""
     terminal.say(f"Error: {error.message}")
     if error.tip:
         terminal.say(error.tip)

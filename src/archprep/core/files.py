@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +28,8 @@ def write_atomically(
     Raises FileExistsError if `replace` is false and something has that name, OSError if the
     folder cannot be written to. `mode` is subject to the umask.
     """
+    import secrets  # loads OpenSSL; `list` imports this module
+
     content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     new = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.new")
     try:

@@ -1,4 +1,4 @@
-"""Where commands print: the console for results, the error output for everything else."""
+"""Where commands print: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Return where results go."""
+    """Return the console for results."""
     from rich.console import Console
 
-    # Nothing is highlighted and nothing is markup: texts may come from a candidate.
+    # Neither highlighting nor markup: texts may come from a candidate.
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def say(sentence: str) -> None:
-    """Print a sentence that is no result."""
+    """Print a sentence that is not a result."""
     print(sentence, file=sys.stderr)
 
 
 def unexpected(error: Exception) -> Exit:
-    """Keep the traceback for a bug report; the screen gets a sentence."""
+    """Write the traceback to a file for a bug report; print a sentence."""
     import tempfile
     import traceback
 
@@ -35,6 +35,6 @@ def unexpected(error: Exception) -> Exit:
     ) as log:
         log.write(f"archprep {__version__}, Python {sys.version}\n")
         traceback.print_exception(error, file=log)
-    say(f"Error: archprep itself failed ({type(error).__name__}). Your files are as they were.")
-    say(f"The details are in {log.name}; please report them.")
+    say(f"Error: archprep itself failed ({type(error).__name__}). Your files are unchanged.")
+    say(f"Please report the details in {log.name}.")
     return Exit.INTERNAL

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from archprep.core.errors import UsageError
 from archprep.core.sanitize import sanitize
-from archprep.workspace import folder as workspace
 from archprep.workspace import submission
+from archprep.workspace.folder import MARKER
 
 MAX_ARCHIVE_BYTES = 64 * 2**20
 MAX_DIRECTORY_BYTES = 4 * 2**20  # of its table of contents, which zipfile reads at once
@@ -35,7 +35,7 @@ MAX_RATIO = 100
 UNSUSPICIOUS_BYTES = 2**20  # a small file may be packed as tightly as it likes
 MAX_PATH = 255
 MAX_DEPTH = submission.MAX_DEPTH + 4
-KEPT = frozenset({workspace.MARKER, ".archprep-begun.json"})  # hidden files of our own
+KEPT = frozenset({MARKER, ".archprep-begun.json"})  # hidden files of our own
 
 _CHUNK = 2**16
 _OURS = "This is no fault of the archive: make room, or name another folder."
@@ -45,7 +45,7 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000  # the file, strongly, the names
 _ENTRY = b"PK\x01\x02"  # begins each line of the table of contents
 _HEADER = struct.Struct("<4s22xHH")  # before each file's data: mark, length of name and of extras
 _MARK = b"PK\x03\x04"
-_SKIPPED = submission.SKIPPED | {"__MACOSX"}
+_SKIPPED = frozenset({"venv", "node_modules", "__pycache__", "site-packages", "__MACOSX"})
 _DRIVE = re.compile(r"[A-Za-z]:")
 _TARS = ((257, b"ustar"), (0, b"\x1f\x8b"), (0, b"BZh"), (0, b"\xfd7zXZ"))
 _OTHERS = ((0, b"7z\xbc\xaf\x27\x1c"), (0, b"Rar!"))

@@ -31,8 +31,8 @@ from archprep.core.model import Exercise, SubmittedFile
 from archprep.core.sanitize import sanitize
 from archprep.interview import manifest
 from archprep.interview.model import Kit, KitExercise
-from archprep.workspace import folder as workspace
 from archprep.workspace import submission
+from archprep.workspace.folder import MARKER, README, start_workspace
 
 HEADERS = ("name", "candidate")
 _SLUG_LENGTH = 60
@@ -233,7 +233,7 @@ class _Layout:
     @classmethod
     def of(cls, exercise: Exercise) -> _Layout:
         with tempfile.TemporaryDirectory(prefix="archprep-kit-") as folder:
-            made = workspace.start(exercise, Path(folder, exercise.folder)).path
+            made = start_workspace(exercise, Path(folder, exercise.folder)).path
             found = {
                 path.relative_to(made).as_posix(): path.read_bytes()
                 for path in sorted(made.rglob("*"))
@@ -241,8 +241,8 @@ class _Layout:
             }
             # A brief may name its own folder: that is the candidate's, not one of this machine.
             here = f"{made.parent}{os.sep}".encode()
-            found[workspace.README] = found[workspace.README].replace(here, b"")
-        marker = json.loads(found.pop(workspace.MARKER))
+            found[README] = found[README].replace(here, b"")
+        marker = json.loads(found.pop(MARKER))
         return cls(exercise, found, marker)
 
     @property
@@ -259,13 +259,13 @@ class _Layout:
     def at(self, made_at: str) -> dict[str, bytes]:
         """All files of the folder, for a kit that was made then."""
         marker = json.dumps({**self.marker, "started_at": made_at}, indent=2) + "\n"
-        return {**self.files, workspace.MARKER: marker.encode()}
+        return {**self.files, MARKER: marker.encode()}
 
 
 def _files(kit: Kit, layout: Sequence[_Layout], key: bytes) -> dict[str, bytes]:
     """Everything in a kit, by its path in the kit's folder."""
     files = {
-        workspace.README: _readme(kit, [one.exercise for one in layout]).encode(),
+        README: _readme(kit, [one.exercise for one in layout]).encode(),
         manifest.NAME: manifest.dumps(kit, key).encode(),
     }
     for one in layout:

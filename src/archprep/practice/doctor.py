@@ -1,4 +1,4 @@
-"""Looks at the machine: what holds, what does not, and the one command that mends it."""
+"""`archprep doctor`: checks this machine, and names the command that fixes each problem."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIBRARIES = ("typer", "rich", "pytest", "jinja2", "pyyaml", "msgspec", "psutil",
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `fix` is the command that mends it; None when all is well."""
+    """The result of one check. `fix` is the command that solves or improves it."""
 
     what: str
     found: str
@@ -38,12 +38,12 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything; the self-test is repeated, not recalled."""
+    """Check everything; the self-test runs anew instead of being read from the cache."""
     return [*_versions(), *_isolation(), *_redis(), *_airflow(), *_home(), *_content()]
 
 
 def show(findings: list[Finding], console: Console) -> bool:
-    """Print the findings; return whether all are good."""
+    """Print the findings; return whether none is a problem."""
     from rich.text import Text
 
     for finding in findings:
@@ -76,18 +76,21 @@ def _isolation() -> Iterator[Finding]:
     if not processes.is_linux():
         yield Finding(
             "isolation",
-            "level D: your own code only. Level A needs Linux: WSL on Windows, a VM on macOS",
+            "level D, for your own code only. Level A needs Linux: WSL on Windows, a VM on macOS",
         )
         return
     if isolation.find_bwrap() is None:
         yield Finding(
-            "isolation", "level D: bubblewrap is missing", good=False, fix=_install("bubblewrap")
+            "isolation",
+            "level D, because bubblewrap is missing",
+            good=False,
+            fix=_install("bubblewrap"),
         )
         return
     try:
         tested = selftest.inspect("A", fresh=True)
     except ArchprepError as e:
-        yield Finding("isolation", e.message, good=False, fix=_mend_isolation(e.message))
+        yield Finding("isolation", e.message, good=False, fix=_fix_isolation(e.message))
         return
     yield Finding(
         "isolation", f"level {tested.profile.level}, {tested.version}, kernel {isolation.kernel()}"
@@ -101,9 +104,9 @@ def _isolation() -> Iterator[Finding]:
 def _redis() -> Iterator[Finding]:
     found = redis_server.find()
     if found is None:
-        # Nothing is wrong: most exercises do without.
-        why = "none; exercises whose processes share one need it"
-        yield Finding("Redis server", why, fix=_install_redis())
+        # Not a problem: most exercises need none.
+        missing = "not installed; only some exercises need it"
+        yield Finding("Redis server", missing, fix=_install_redis())
         return
     version = redis_server.version(found)
     if version is None:
@@ -121,9 +124,9 @@ def _install_redis() -> str:
 def _airflow() -> Iterator[Finding]:
     found = airflow_home.version()
     if found is None:
-        # Nothing is wrong, either.
+        # Not a problem either.
         ((_, fix),) = airflow_home.problems()
-        yield Finding("Airflow", "none; exercises with DAGs need it", fix=fix)
+        yield Finding("Airflow", "not installed; only exercises with DAGs need it", fix=fix)
         return
     problems = airflow_home.problems()
     for what, fix in problems:
@@ -131,7 +134,7 @@ def _airflow() -> Iterator[Finding]:
     if problems:
         return
     for path in airflow_home.damaged():
-        what = f"its database {path} is damaged; the next check builds another"
+        what = f"its database {path} is damaged; the next check rebuilds it"
         yield Finding("Airflow", what, good=False, fix=f"rm {shlex.quote(str(path))}")
     if not airflow_home.is_compiled():
         found += ", not compiled: each check takes seconds longer"
@@ -140,7 +143,7 @@ def _airflow() -> Iterator[Finding]:
     yield Finding("Airflow", found)
 
 
-def _mend_isolation(message: str) -> str:
+def _fix_isolation(message: str) -> str:
     if "system call filter" in message.replace("_", " "):
         return _install("libseccomp2")
     return (
@@ -164,14 +167,14 @@ def _home() -> Iterator[Finding]:
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         yield Finding(
             "home",
-            f"{home} cannot be written",
+            f"{home} is not writable",
             good=False,
             fix="export ARCHPREP_HOME=~/archprep-home",
         )
         return
     free = shutil.disk_usage(existing).free >> 20
     good = free >= FREE_MB
-    fix = None if good else "make room, or export ARCHPREP_HOME=<a folder on another disk>"
+    fix = None if good else "free some space, or export ARCHPREP_HOME=<a folder on another disk>"
     yield Finding("home", f"{home} ({free:,} MB free)", good=good, fix=fix)
     try:
         with store.Store.open() as state:
@@ -180,7 +183,7 @@ def _home() -> Iterator[Finding]:
     except ArchprepError as e:
         yield Finding("state", e.message, good=False, fix=e.tip)
     cached = len(list(store.cache_dir().glob("isolation-*.json")))
-    yield Finding("cache", f"{store.cache_dir()} (self-tests remembered: {cached})")
+    yield Finding("cache", f"{store.cache_dir()} (saved self-tests: {cached})")
 
 
 def _content() -> Iterator[Finding]:

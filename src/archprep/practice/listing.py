@@ -1,4 +1,7 @@
-"""What the small commands print: the list, a hint, the solution."""
+"""`archprep list`: the exercises, and how far the candidate is with each.
+
+Prints without rich, whose import would double the time of this command.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,14 @@ from archprep.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
-    from archprep.core.model import Exercise
-    from archprep.practice.commands import Hint, Solution
     from archprep.workspace.store import Store
 
 SOLVED = "best 100"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One exercise as `list` shows it."""
+class ListedExercise:
+    """One exercise as `list` shows it; the fields are those of its JSON."""
 
     id: str
     title: str
@@ -36,100 +35,48 @@ class Row:
     summary: str
 
 
-def rows(store: Store, *, section: str, difficulty: str, todo: bool) -> list[Row]:
-    """Return the exercises that pass the filters, in order."""
+def select(store: Store, *, section: str, difficulty: str, todo: bool) -> list[ListedExercise]:
+    """Return the exercises that pass the filters, in the catalog's order."""
     if difficulty and difficulty.lower() not in manifest.DIFFICULTIES:
         raise UsageError(
-            f"No exercise is {difficulty!r}.", tip=f"Choose {', '.join(manifest.DIFFICULTIES)}."
+            f"--difficulty {difficulty!r} is unknown.",
+            tip=f"Choose one: {', '.join(manifest.DIFFICULTIES)}.",
         )
     exercises = catalog.load_all()
     states = store.states(e.id for e in exercises)
-    found = [
-        Row(e.id, e.title, e.section, e.difficulty, e.minutes, states[e.id], e.summary)
-        for e in exercises
-    ]
     return [
-        row
-        for row in found
-        if section.lower() in row.section.lower()
-        and difficulty.lower() in ("", row.difficulty)
-        and not (todo and row.state == SOLVED)
+        ListedExercise(e.id, e.title, e.section, e.difficulty, e.minutes, states[e.id], e.summary)
+        for e in exercises
+        if section.lower() in e.section.lower()
+        and difficulty.lower() in ("", e.difficulty)
+        and not (todo and states[e.id] == SOLVED)
     ]
 
 
-def as_json(found: Sequence[Row]) -> str:
-    """Return the rows as a JSON array."""
-    return json.dumps([asdict(row) for row in found], indent=2)
+def as_json(exercises: Sequence[ListedExercise]) -> str:
+    """Return the exercises as a JSON array."""
+    return json.dumps([asdict(exercise) for exercise in exercises], indent=2)
 
 
-def show(found: Sequence[Row]) -> None:
-    """Print the rows by section. Without rich: importing it would double this command's time."""
-    if not found:
-        print("No exercise fits. `archprep list` shows all.")
+def show(exercises: Sequence[ListedExercise]) -> None:
+    """Print the exercises by section."""
+    if not exercises:
+        print("No exercises match. `archprep list` shows all.")
         return
-    for section in dict.fromkeys(row.section for row in found):
-        print(_painted(section, "1"))
-        print(_painted(f"{'id':<5}{'exercise':<43}{'level':<8}{'minutes':>7}  state", "2"))
-        for row in found:
-            if row.section == section:
-                facts = f"{row.id:<5}{row.title:<43.42}{row.difficulty:<8}{row.minutes:>7}"
-                print(f"{facts}  {_state(row.state)}")
+    for section in dict.fromkeys(e.section for e in exercises):
+        print(_styled(section, "1"))
+        print(_styled(f"{'id':<5}{'exercise':<43}{'level':<8}{'minutes':>7}  state", "2"))
+        for e in (e for e in exercises if e.section == section):
+            facts = f"{e.id:<5}{e.title:<43.42}{e.difficulty:<8}{e.minutes:>7}"
+            print(f"{facts}  {_state(e.state)}")
         print()
     print("Start one: archprep start ID")
 
 
 def _state(state: str) -> str:
-    return _painted(state, "32" if state == SOLVED else "2" if state == "not started" else "33")
+    return _styled(state, "32" if state == SOLVED else "2" if state == "not started" else "33")
 
 
-def _painted(text: str, code: str) -> str:
+def _styled(text: str, code: str) -> str:
     plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR")
     return text if plain else f"\033[{code}m{text}\033[0m"
-
-
-def show_hint(exercise: Exercise, hint: Hint, console: Console) -> None:
-    """Print the hints shown so far, the new one last."""
-    from rich.text import Text
-
-    console.print(Text(hint.title, "bold"))
-    console.print(Text(f"{exercise.id} {hint.criterion}", "dim"))
-    for number, text in enumerate(hint.texts, 1):
-        style = "" if number == len(hint.texts) else "dim"
-        console.print(Text(_hanging(f"  {number}. ", text, console.width), style), soft_wrap=True)
-    console.print()
-    if hint.left:
-        console.print(f"{hint.left} more. Hints taken for this criterion: {hint.taken}.")
-    else:
-        console.print("That was the last one. README.md has every rule; the reference opens with")
-        console.print(f"  archprep solution {exercise.id} --give-up")
-
-
-def _hanging(head: str, text: str, width: int) -> str:
-    """The text behind `head`, its further lines below its first."""
-    import textwrap
-
-    room = max(width - len(head), 20)
-    wrapped = (textwrap.wrap(line, room, break_on_hyphens=False) for line in text.splitlines())
-    return head + f"\n{' ' * len(head)}".join(part for parts in wrapped for part in parts or [""])
-
-
-def show_solution(solution: Solution, console: Console) -> None:
-    """Print notes, reference and diff."""
-    from rich.markdown import Markdown
-    from rich.syntax import Syntax
-
-    console.print(Markdown(solution.notes))
-    for name, text in solution.files.items():
-        console.rule(f"reference: {name}")
-        console.print(
-            Syntax(text, "python", theme="ansi_dark", background_color="default", word_wrap=True)
-        )
-    if solution.diff:
-        console.rule("yours, and what the reference has instead")
-        console.print(
-            Syntax(
-                solution.diff, "diff", theme="ansi_dark", background_color="default", word_wrap=True
-            )
-        )
-    if solution.gave_up:
-        console.print(f"Opened before 100 points; this is recorded for {solution.exercise.id}.")

@@ -1,4 +1,4 @@
-"""What a candidate has done so far: scores, attempts, time, what is weakest, what comes next."""
+"""`archprep progress`: scores, attempts and time, the weakest task, and what to do next."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from archprep.core.model import Exercise
     from archprep.workspace.store import Attempt, Store
 
-# Longer without an attempt, and somebody has been doing something else.
-LONGEST_PAUSE_S = 30 * 60
+LONGEST_PAUSE_S = 30 * 60  # a longer time between two attempts counts as this much work
 
 
 @dataclass(frozen=True, slots=True)
-class Weakness:
-    """A task of an exercise and the share of its points that the best attempt earned."""
+class WeakestTask:
+    """The task whose points the best attempts earned the smallest share of."""
 
     exercise: str
     task: int
@@ -34,8 +33,8 @@ class Weakness:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One exercise; `best` is None before a complete attempt."""
+class ExerciseProgress:
+    """The progress with one exercise; `best` is None before the first complete attempt."""
 
     id: str
     title: str
@@ -49,27 +48,30 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All rows in the catalog's order; the weakest task; the command to go on with."""
+    """All exercises in the catalog's order; the fields are those of the JSON.
 
-    rows: tuple[Row, ...]
-    weakest: Weakness | None
+    `next` is the command to continue with, None when all exercises are solved.
+    """
+
+    rows: tuple[ExerciseProgress, ...]
+    weakest: WeakestTask | None
     next: str | None
 
 
 def collect(store: Store) -> Progress:
-    """Read everything from the store."""
+    """Compute the progress from the stored attempts."""
     exercises = catalog.load_all()
     rows = tuple(_row(exercise, store) for exercise in exercises)
     return Progress(rows, _weakest(exercises, store), _next(rows))
 
 
 def as_json(progress: Progress) -> str:
-    """Return it as a JSON object."""
+    """Return the progress as a JSON object."""
     return json.dumps(asdict(progress), indent=2)
 
 
 def show(progress: Progress, console: Console) -> None:
-    """Print it by section."""
+    """Print the progress by section."""
     from rich.text import Text
 
     for section in dict.fromkeys(row.section for row in progress.rows):
@@ -83,10 +85,10 @@ def show(progress: Progress, console: Console) -> None:
         weak = progress.weakest
         where = f"{weak.exercise} task {weak.task}, {weak.title}"
         console.print(f"Weakest: {where} ({weak.earned}/{weak.points}).")
-    console.print(f"Next:    {progress.next or 'all is solved: hold an interview.'}")
+    console.print(f"Next:    {progress.next or 'All exercises are solved.'}")
 
 
-def _line(row: Row) -> str:
+def _line(row: ExerciseProgress) -> str:
     best = "  -" if row.best is None else f"{row.best:>3}"
     tries = f"{row.attempts} attempts" if row.attempts != 1 else "1 attempt"
     facts = [tries, f"{row.minutes} min", *([f"{row.hints} hints"] if row.hints else [])]
@@ -95,10 +97,10 @@ def _line(row: Row) -> str:
     return f"  {row.id:<4} {row.title:<34.33} {best}  {', '.join(facts) if row.attempts else ''}"
 
 
-def _row(exercise: Exercise, store: Store) -> Row:
+def _row(exercise: Exercise, store: Store) -> ExerciseProgress:
     attempts = store.attempts(exercise.id)
     best = store.best_attempt(exercise.id)
-    return Row(
+    return ExerciseProgress(
         exercise.id,
         exercise.title,
         exercise.section,
@@ -111,27 +113,29 @@ def _row(exercise: Exercise, store: Store) -> Row:
 
 
 def _seconds(instants: Iterable[str]) -> float:
-    """Estimate the time spent from the instants of the attempts: long pauses count as breaks."""
+    """Estimate the working time from the times of the attempts."""
     times = sorted(datetime.fromisoformat(text).timestamp() for text in instants)
     pauses = (later - earlier for earlier, later in pairwise(times))
     return sum(min(pause, LONGEST_PAUSE_S) for pause in pauses)
 
 
-def _weakest(exercises: Sequence[Exercise], store: Store) -> Weakness | None:
-    found = [w for e in exercises if (best := store.best_attempt(e.id)) for w in _open(e, best)]
+def _weakest(exercises: Sequence[Exercise], store: Store) -> WeakestTask | None:
+    found = [
+        w for e in exercises if (best := store.best_attempt(e.id)) for w in _unsolved_tasks(e, best)
+    ]
     return min(found, key=lambda w: w.earned / w.points, default=None)
 
 
-def _open(exercise: Exercise, best: Attempt) -> Iterable[Weakness]:
+def _unsolved_tasks(exercise: Exercise, best: Attempt) -> Iterable[WeakestTask]:
     for task in report.loads(best.scorecard).tasks:
         if task.earned < task.points:
-            yield Weakness(exercise.id, task.number, task.title, task.earned, task.points)
+            yield WeakestTask(exercise.id, task.number, task.title, task.earned, task.points)
 
 
-def _next(rows: Sequence[Row]) -> str | None:
-    """Finish what is begun; then what is new."""
-    begun = [row for row in rows if row.attempts and row.best != 100]
-    if begun:
-        return f"archprep check {begun[0].id}"
+def _next(rows: Sequence[ExerciseProgress]) -> str | None:
+    """Return the command that continues an unsolved exercise, else one that starts a new one."""
+    unsolved = [row for row in rows if row.attempts and row.best != 100]
+    if unsolved:
+        return f"archprep check {unsolved[0].id}"
     new = [row for row in rows if not row.attempts]
     return f"archprep start {new[0].id}" if new else None

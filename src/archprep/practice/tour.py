@@ -1,4 +1,4 @@
-"""The guided main job: start an exercise, be scored 0, be scored 100, hold the report."""
+"""`archprep tour`: starts an exercise, scores 0, scores 100 and writes the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from archprep import report
 from archprep.content import exercise_files
 from archprep.core.errors import ContentError, Exit, UsageError
 from archprep.grading.session import Wanted
-from archprep.practice import commands
+from archprep.practice import locate
+from archprep.practice.check import check
+from archprep.practice.report import render_html
 from archprep.workspace.store import Store
 
 if TYPE_CHECKING:
@@ -23,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def walk(exercise: Exercise, directory: Path | None, console: Console) -> Exit:
-    """Walk through an exercise in a scratch folder; the tour leaves your own attempts alone."""
+    """Walk through an exercise in a folder and a state of their own."""
     folder = directory.resolve() if directory else Path(tempfile.mkdtemp(prefix="archprep-tour-"))
     tour = _Tour(exercise, folder, console)
-    tour.refuse_a_used_folder()
+    tour.require_empty_folder()
     kept = os.environ.get("ARCHPREP_HOME")
     os.environ["ARCHPREP_HOME"] = str(folder / "home")
     try:
@@ -49,35 +51,35 @@ class _Tour:
         self._workspace = folder / exercise.folder
         self._console = console
 
-    def refuse_a_used_folder(self) -> None:
-        """The tour writes a report, and the reference into a workspace: not over what is there."""
+    def require_empty_folder(self) -> None:
+        """Raise UsageError rather than overwrite files."""
         if self._folder.exists() and (self._folder.is_file() or any(self._folder.iterdir())):
             raise UsageError(
-                f"{self._folder} is not an empty folder: the tour would write over what is there.",
-                tip="Name a new folder with --dir, or leave it out: archprep tour",
+                f"{self._folder} is not an empty folder, and the tour would overwrite files in it.",
+                tip="Name a new folder with --dir, or omit --dir to use a temporary one.",
             )
 
     def run(self, store: Store) -> Exit:
-        """Do the four steps; ContentError when the scores are not 0 and 100."""
+        """Run the four steps; ContentError if the scores are not 0 and 100."""
         name = self._exercise.id
         self._step(
             1,
             f"archprep start {name}",
-            "A workspace: the brief, typed starter code, public examples.",
+            "Creates a workspace: the brief, typed starter code, public examples.",
         )
-        commands.begin(self._exercise, self._workspace, store)
+        locate.start(self._exercise, self._workspace, store)
         for path in sorted(self._workspace.iterdir()):
             self._console.print(f"    {path.name}")
         self._step(
             2,
             "archprep check",
-            "The starter is graded in a sandbox: 0 points, each with its reason.",
+            "Grades the starter in a sandbox: 0 points, with a reason for each.",
         )
         self._expect(self._check(store), 0)
         self._step(
             3,
             "archprep check",
-            "Now with the reference in place, as if you had written it: 100 points.",
+            "Grades the reference, as if you had written it: 100 points.",
         )
         for file, text in exercise_files.reference(self._exercise).items():
             (self._workspace / file).write_text(text, encoding="utf-8")
@@ -86,17 +88,17 @@ class _Tour:
         self._step(
             4,
             f"archprep report {name} --html report.html",
-            "The scorecard as a page that prints well.",
+            "Writes the scorecard as a page to read or print.",
         )
         page = self._folder / "report.html"
-        page.write_text(commands.page(card, store), encoding="utf-8")
+        page.write_text(render_html(card, store), encoding="utf-8")
         self._console.print(f"    {page}", soft_wrap=True)
         self._farewell()
         return Exit.PASSED
 
     def _check(self, store: Store) -> Scorecard:
-        where = commands.Place(self._exercise, self._workspace)
-        graded = commands.check(where, store, seed=None, level=None, wanted=Wanted(), progress=None)
+        located = locate.LocatedWorkspace(self._exercise, self._workspace)
+        graded = check(located, store, seed=None, level=None, wanted=Wanted(), progress=None)
         report.print_scorecard(graded.scorecard, self._console)
         return graded.scorecard
 
@@ -104,23 +106,23 @@ class _Tour:
         if card.score != points:
             raise ContentError(
                 f"The tour expected {points} points here and got {card.score}.",
-                tip="`archprep doctor` looks for the cause.",
+                tip="Run `archprep doctor` to look for the cause.",
             )
 
-    def _step(self, number: int, command: str, says: str) -> None:
+    def _step(self, number: int, command: str, explanation: str) -> None:
         from rich.text import Text
 
         self._console.print()
         self._console.print(Text.assemble((f"{number}. ", "bold"), (command, "bold cyan")))
-        self._console.print(Text(f"   {says}", "dim"))
+        self._console.print(Text(f"   {explanation}", "dim"))
         self._console.print()
 
     def _farewell(self) -> None:
         name = self._exercise.id
         self._console.print()
-        self._console.print("That is the whole job. Your turn:")
+        self._console.print("That is all. Your turn:")
         self._console.print(f"    archprep start {name}")
         self._console.print(
-            f"The tour's files are in {shlex.quote(str(self._folder))}; delete them when you like.",
+            f"The files of this tour are in {shlex.quote(str(self._folder))}; you can delete them.",
             soft_wrap=True,
         )

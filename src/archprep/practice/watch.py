@@ -1,7 +1,7 @@
-"""Grades a workspace again each time it is saved, in a sandbox that stays warm.
+"""`archprep watch`: grades a workspace on each save, in a sandbox that stays up.
 
-The judge and the warm parent keep the libraries; the submission is frozen, imported and
-played afresh each time, and nothing of it runs between two gradings.
+The judge and the fork server keep the libraries loaded. The submission is frozen and imported
+anew each time, and none of its code runs between two gradings.
 """
 
 from __future__ import annotations
@@ -16,38 +16,40 @@ from archprep import report
 from archprep.core.errors import ArchprepError, ContentError, UsageError
 from archprep.grading import session
 from archprep.sandbox.processes import ended_by_signals
-from archprep.workspace import submission as intake
+from archprep.workspace.submission import discard, freeze
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from archprep.core.model import Scorecard, Submission
-    from archprep.practice.commands import Place
+    from archprep.practice.locate import LocatedWorkspace
     from archprep.workspace.store import Store
 
-QUIET_MS = 20  # without a change: the editor has finished saving
-PATIENCE_MS = 200  # at most, with an editor that never finishes
+QUIET_MS = 20  # without further changes, a save is complete
+MAX_WAIT_MS = 200  # for a save to be complete
 TICK_MS = 200
 
 
-def watch(where: Place, store: Store, console: Console, *, level: str | None = None) -> None:
-    """Grade at once, and after each save, until interrupted."""
+def watch(
+    located: LocatedWorkspace, store: Store, console: Console, *, level: str | None = None
+) -> None:
+    """Grade immediately and after each save, until interrupted."""
     with tempfile.TemporaryDirectory(prefix="archprep-watch-") as folder, ended_by_signals():
-        Path(folder).chmod(0o755)  # in the sandbox another user may be the one who reads it
-        with _Watch(where, store, console, Path(folder), level) as running:
-            for _ in _saves(where.directory):
+        Path(folder).chmod(0o755)  # the sandbox may run as another user
+        with _Watch(located, store, console, Path(folder), level) as running:
+            for _ in _saves(located.directory):
                 running.grade()
 
 
 def _saves(directory: Path) -> Iterator[None]:
-    """Yield once at the start, and after each change of a file."""
+    """Yield once at the start and after each change of a file."""
     import watchfiles
 
     first = True
-    # It also yields when nothing changes: thus the watch is in place before the first grading,
-    # and no save is missed that falls into it.
+    # It also yields when nothing changes: the watch is in place before the first grading starts,
+    # so that no save during it is missed.
     for changes in watchfiles.watch(
-        directory, step=QUIET_MS, debounce=PATIENCE_MS, rust_timeout=TICK_MS, yield_on_timeout=True
+        directory, step=QUIET_MS, debounce=MAX_WAIT_MS, rust_timeout=TICK_MS, yield_on_timeout=True
     ):
         if first or changes:
             first = False
@@ -55,12 +57,17 @@ def _saves(directory: Path) -> Iterator[None]:
 
 
 class _Watch:
-    """One candidate at work: the open session, what was graded last."""
+    """The open session and what was graded last."""
 
     def __init__(
-        self, where: Place, store: Store, console: Console, stage: Path, level: str | None
+        self,
+        located: LocatedWorkspace,
+        store: Store,
+        console: Console,
+        stage: Path,
+        level: str | None,
     ) -> None:
-        self._where = where
+        self._located = located
         self._store = store
         self._console = console
         self._stage = stage
@@ -77,53 +84,55 @@ class _Watch:
     def __exit__(self, *_: object) -> None:
         self._close()
         if self._last is not None:
-            intake.discard(self._last.root)
+            discard(self._last.root)
 
     def grade(self) -> None:
-        """Grade what is there now, if it differs; whatever is wrong is said, and watched on."""
+        """Grade the current files if they have changed; errors are shown and do not end it."""
         try:
             submission = self._frozen()
             if submission is not None:
                 self._grade(submission)
         except UsageError as e:
-            self._say(e)
+            self._show_error(e)
         except ContentError as e:
             self._close()  # the next save gets a new sandbox
-            self._say(e)
+            self._show_error(e)
 
     def _frozen(self) -> Submission | None:
         self._count += 1
         stage = self._stage / str(self._count)
-        submission = intake.freeze(self._where.directory, self._where.exercise, stage)
+        submission = freeze(self._located.directory, self._located.exercise, stage)
         if self._last is not None and submission.digest == self._last.digest:
-            intake.discard(stage)
+            discard(stage)
             return None
         return submission
 
     def _grade(self, submission: Submission) -> None:
         if self._session is None:
             opened = session.opened(
-                self._where.exercise, submission, level=self._level, stage=self._stage
+                self._located.exercise, submission, level=self._level, stage=self._stage
             )
             self._session = self._stack.enter_context(opened)
         card = self._session.grade(submission, seed=session.draw_seed())
         before, self._card = self._card, card
         if self._last is not None:
-            intake.discard(self._last.root)
+            discard(self._last.root)
         self._last = submission
         self._clear()
         report.print_brief(card, self._console, before=before)
-        self._watching()
+        self._show_watching()
         self._store.add_attempt(card, report.dumps(card))
 
-    def _say(self, error: ArchprepError) -> None:
+    def _show_error(self, error: ArchprepError) -> None:
         self._clear()
         for sentence in filter(None, (error.message, error.tip)):
             self._console.print(sentence)
-        self._watching()
+        self._show_watching()
 
-    def _watching(self) -> None:
-        self._console.print(f"\nWatching {self._where.directory}. Ctrl-C ends it.", style="dim")
+    def _show_watching(self) -> None:
+        self._console.print(
+            f"\nWatching {self._located.directory}. Press Ctrl-C to stop.", style="dim"
+        )
 
     def _clear(self) -> None:
         if self._console.is_terminal:

@@ -1,7 +1,7 @@
-"""The SQLite file under the store: made when first needed, shared by processes, healed if damaged.
+"""The SQLite file behind the store: created when first needed and shared by processes.
 
-Reading never makes a file and needs no right to write. A damaged file is moved aside under a lock,
-together with its journal, and never deleted.
+Reading never creates a file and needs no permission to write. A damaged file is moved aside under
+a lock, together with its journal, and never deleted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     import sqlite3
 
 _T = TypeVar("_T")
-Values = tuple[object, ...]
+_Values = tuple[object, ...]
 
-VERSION = 1
-_APPLICATION_ID = 0x41524350  # "ARCP": tells our file from another program's
+_VERSION = 1
+_APPLICATION_ID = 0x41524350  # "ARCP": distinguishes this file from other programs' databases
 _BUSY_SECONDS = 10.0
-_JOURNALS = ("-wal", "-shm")
-_TABLES = {"workspaces", "submissions", "attempts", "hints", "give_ups"}
+_JOURNALS = ("-journal", "-wal", "-shm")
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE workspaces (
@@ -46,17 +45,17 @@ CREATE TRIGGER attempts_stay BEFORE DELETE ON attempts
 CREATE TRIGGER attempts_are_final BEFORE UPDATE ON attempts
     BEGIN SELECT RAISE(ABORT, 'attempts are append-only'); END;
 PRAGMA application_id = {_APPLICATION_ID};
-PRAGMA user_version = {VERSION};
+PRAGMA user_version = {_VERSION};
 COMMIT;
 """
 
 
 class StoreError(UsageError):
-    """Something could not be saved; what was to be saved is still in the caller's hands."""
+    """Something could not be saved; the caller still has it."""
 
 
 class Database:
-    """Rows in and out. `warnings` has sentences for the user."""
+    """Queries and transactions on one file. `warnings` holds sentences for the user."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,62 +63,66 @@ class Database:
         self._connection: sqlite3.Connection | None = None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def read(self, sql: str, values: Values = ()) -> list[Any]:
-        """Rows; none when nothing was ever saved or the file is closed to us."""
+    def read(self, sql: str, values: _Values = ()) -> list[Any]:
+        """Return the rows; none if nothing was ever saved or the file cannot be read."""
         import sqlite3
 
         try:
-            return self._healed(lambda: self._rows(sql, values))
+            return self._recovering(lambda: self._rows(sql, values))
         except (OSError, sqlite3.Error) as error:
             self._warn(f"archprep cannot read its state in {self.path.parent}: {error}.")
             return []
 
-    def write(self, sql: str, values: Values) -> list[Any]:
-        """One statement as a transaction of its own."""
+    def write(self, sql: str, values: _Values) -> list[Any]:
+        """Run one statement in a transaction of its own; StoreError if it cannot be saved."""
         return self.transaction(lambda db: db.execute(sql, values).fetchall())
 
     def transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Do `work` wholly or not at all; StoreError if it cannot be saved."""
+        """Run `work` in a transaction; StoreError if it cannot be saved."""
         import sqlite3
 
         try:
-            return self._healed(lambda: self._done(work))
+            return self._recovering(lambda: self._commit(work))
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
                 f"archprep cannot save to {self.path.parent}: {error}.",
-                tip="Make room there or make it writable, or set ARCHPREP_HOME to another folder.",
+                tip="Free some space or make the folder writable, "
+                "or set ARCHPREP_HOME to another folder.",
             ) from error
 
-    def _rows(self, sql: str, values: Values) -> list[Any]:
+    def _rows(self, sql: str, values: _Values) -> list[Any]:
         if self._connection is None:
             if not _has_content(self.path):
                 return []
-            self._connection = _open_existing(self.path)
+            self._connection = _open(self.path)
         return self._connection.execute(sql, values).fetchall()
 
-    def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _commit(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         if self._connection is None:
-            self._connection = _open_or_create(self.path)
+            _create_if_missing(self.path)
+            self._connection = _open(self.path)
         with _immediate(self._connection) as db:
             return work(db)
 
-    def _healed(self, work: Callable[[], _T]) -> _T:
-        """Do `work`; if the file turns out damaged, move it aside and do it again."""
+    def _recovering(self, work: Callable[[], _T]) -> _T:
+        """Run `work`; if the file turns out to be damaged, move it aside and run it again."""
         import sqlite3
 
         try:
             return work()
         except sqlite3.DatabaseError as error:
-            if not _tells_damage(error):
+            if not _indicates_damage(error):
                 raise
         self.close()
         if name := _move_aside(self.path):
-            self._warn(f"The state database was damaged. It is kept as {name}; a new one is begun.")
+            self._warn(
+                f"The state database was damaged. It is kept as {name}; archprep starts a new one."
+            )
         return work()
 
     def _warn(self, sentence: str) -> None:
@@ -127,64 +130,21 @@ class Database:
             self.warnings.append(sentence)
 
 
-# ------------------------------------------------------------------ opening
+# -- opening -----------------------------------------------------------------------------------
 
 
-def _open_existing(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
+    """Connect to an existing state database that this version understands."""
     import sqlite3
 
-    try:
-        return _checked(_connect(path, "mode=rw"))
-    except sqlite3.OperationalError as error:
-        if _code(error) not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-        # A read-only folder: SQLite cannot put its journal beside the file, and need not.
-        return _checked(_connect(path, "mode=ro&immutable=1"))
-
-
-def _open_or_create(path: Path) -> sqlite3.Connection:
-    if not _has_content(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # holds people's code
-        with _locked(path):
-            if not _has_content(path):
-                _create(path)
-    return _checked(_connect(path, "mode=rw"))
-
-
-def _create(path: Path) -> None:
-    """Build it beside its place and rename: one that was cut short would look damaged."""
-    new = Path(f"{path}.new")
-    try:
-        new.unlink(missing_ok=True)
-        with contextlib.closing(_connect(new, "mode=rwc")) as db:
-            db.execute("PRAGMA journal_mode = WAL")  # two checks at once: readers never wait
-            db.executescript(_SCHEMA)
-        new.rename(path)
-    finally:
-        for suffix in ("", *_JOURNALS):
-            Path(f"{new}{suffix}").unlink(missing_ok=True)
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    import sqlite3
-
-    # Path.as_uri would do the same, but loads urllib: 3 ms of every command.
-    name = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    uri = f"file:{name}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-
-
-def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
-    """`db`, if it is a database of ours that this version understands."""
-    import sqlite3
-
+    db = _connect(path)
     try:
         kind = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
     except BaseException:
         db.close()
         raise
-    if kind == _APPLICATION_ID and version <= VERSION:
+    if kind == _APPLICATION_ID and version <= _VERSION:
         return db
     db.close()
     if kind != _APPLICATION_ID:
@@ -193,6 +153,26 @@ def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
         "The saved attempts were written by a newer archprep.",
         tip="Upgrade it (pip install --upgrade archprep), or set ARCHPREP_HOME to another folder.",
     )
+
+
+def _create_if_missing(path: Path) -> None:
+    if _has_content(path):
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold people's code
+    with _locked(path):
+        if not _has_content(path):
+            # One transaction: an interruption leaves an empty file, which counts as missing.
+            with contextlib.closing(_connect(path, "rwc")) as db:
+                db.executescript(_SCHEMA)
+
+
+def _connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    import sqlite3
+
+    # Path.as_uri would do the same, but loads urllib: 3 ms of every command.
+    name = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    uri = f"file:{name}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
 
 
 def _has_content(path: Path) -> bool:
@@ -214,26 +194,20 @@ def _immediate(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
-# ------------------------------------------------------------------ damage
+# -- damage ------------------------------------------------------------------------------------
 
 _FOREIGN = "it is not a state database of archprep"
 
 
-def _tells_damage(error: sqlite3.DatabaseError) -> bool:
+def _indicates_damage(error: sqlite3.DatabaseError) -> bool:
     import sqlite3
 
-    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return True
-    return str(error).startswith((_FOREIGN, "no such table", "no such column"))
-
-
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's primary code; errors of our own making have none."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error) == _FOREIGN
 
 
 def _move_aside(path: Path) -> str | None:
-    """Rename a damaged file and its journals; None if another process has replaced it already."""
+    """Rename a damaged file and its journals; None if another process has already replaced it."""
     with _locked(path):
         if not _has_content(path) or _is_sound(path):
             return None
@@ -248,9 +222,8 @@ def _is_sound(path: Path) -> bool:
     import sqlite3
 
     try:
-        with contextlib.closing(_checked(_connect(path, "mode=rw"))) as db:
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-            return tables >= _TABLES and db.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+        with contextlib.closing(_open(path)) as db:
+            return bool(db.execute("PRAGMA quick_check").fetchone()[0] == "ok")
     except sqlite3.DatabaseError:
         return False
 
@@ -263,12 +236,9 @@ def _free_name(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock that makes or replaces the file; two processes must not do so at once."""
+    """Hold the lock for creating or replacing the file: one process at a time."""
     import fcntl
 
     with open(f"{path}.lock", "ab") as lock:  # noqa: PTH123
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-__all__ = ["VERSION", "Database", "StoreError"]

@@ -1,6 +1,6 @@
-"""The folder in which a candidate works: made from the starter, found again, reset, frozen.
+"""The folder in which a candidate works: created from the starter, found again, reset.
 
-A new workspace is built beside its place and renamed into it: one either sees all of it or nothing.
+A new workspace is built under a temporary name and renamed: it appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -15,22 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from archprep.content import catalog
+from archprep.content import exercise_files
 from archprep.core.errors import ContentError, UsageError
+from archprep.core.files import is_litter
 from archprep.core.model import Exercise
 from archprep.core.sanitize import sanitize
-from archprep.workspace.submission import DISCUSSION, SKIPPED, discard, freeze
-
-__all__ = [
-    "Workspace",
-    "discard",
-    "find",
-    "freeze",
-    "is_laid_out_like",
-    "locate",
-    "reset",
-    "start",
-]
+from archprep.workspace.submission import DISCUSSION
 
 MARKER = ".archprep.json"
 README = "README.md"
@@ -40,7 +30,7 @@ _MARKER_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A workspace; `missing` names files of the starter that are no longer there."""
+    """A workspace; `missing` names the starter's files that are gone."""
 
     path: Path
     exercise_id: str
@@ -48,8 +38,8 @@ class Workspace:
     missing: tuple[str, ...] = ()
 
 
-def start(exercise: Exercise, directory: Path) -> Workspace:
-    """Make the workspace in `directory`; if it is there already, leave it untouched."""
+def start_workspace(exercise: Exercise, directory: Path) -> Workspace:
+    """Create the workspace in `directory`; one that already exists is left untouched."""
     directory = _resolved(directory)
     with _explained(directory):
         if _is_occupied(directory):
@@ -60,8 +50,8 @@ def start(exercise: Exercise, directory: Path) -> Workspace:
     return Workspace(directory, exercise.id, resumed=False)
 
 
-def reset(exercise: Exercise, directory: Path) -> Path:
-    """Move what is in the workspace to a dated folder beside it and put the starter there.
+def reset_workspace(exercise: Exercise, directory: Path) -> Path:
+    """Restore the starter and return the dated folder that now holds the previous files.
 
     What archprep never reads (hidden files such as .git, virtual environments) stays in place.
     """
@@ -74,14 +64,8 @@ def reset(exercise: Exercise, directory: Path) -> Path:
     return backup
 
 
-def find(directory: Path) -> str | None:
-    """The id of the exercise in whose workspace `directory` lies."""
-    workspace = locate(directory)
-    return workspace.exercise_id if workspace else None
-
-
-def locate(directory: Path) -> Workspace | None:
-    """The workspace that `directory` is, or lies in."""
+def find_workspace(directory: Path) -> Workspace | None:
+    """Return the workspace that `directory` is, or lies in."""
     directory = _resolved(directory)
     for path in (directory, *directory.parents):
         if exercise_id := _marked(path):
@@ -89,12 +73,12 @@ def locate(directory: Path) -> Workspace | None:
     return None
 
 
-def is_laid_out_like(directory: Path, exercise: Exercise) -> bool:
-    """Whether `directory` has the files that the candidate writes, marker or not."""
+def looks_like_workspace(directory: Path, exercise: Exercise) -> bool:
+    """Whether `directory` has the files that the candidate writes; the marker is not needed."""
     return all((directory / name).is_file() for name in exercise.entry)
 
 
-# ------------------------------------------------------------------ what is there
+# -- what exists -------------------------------------------------------------------------------
 
 
 def _resolved(directory: Path) -> Path:
@@ -111,9 +95,9 @@ def _is_occupied(directory: Path) -> bool:
 
 
 def _marked(directory: Path) -> str | None:
-    """The exercise that the marker names; a candidate may have written anything into it."""
+    """The exercise that the marker names; the candidate may have changed the marker."""
     try:
-        # O_NONBLOCK: a pipe of that name must not make us wait.
+        # O_NONBLOCK: opening a named pipe would wait for its other end.
         descriptor = os.open(directory / MARKER, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:  # noqa: PTH123
             content = json.loads(file.read(_MARKER_BYTES))
@@ -125,7 +109,7 @@ def _marked(directory: Path) -> str | None:
 
 def _resume(exercise: Exercise, directory: Path) -> Workspace:
     _refuse_foreign(exercise, directory)
-    expected = sorted({*catalog.starter_files(exercise), DISCUSSION, README})
+    expected = sorted({*exercise_files.starter_files(exercise), DISCUSSION, README})
     missing = tuple(name for name in expected if not (directory / name).exists())
     return Workspace(directory, exercise.id, resumed=True, missing=missing)
 
@@ -133,27 +117,27 @@ def _resume(exercise: Exercise, directory: Path) -> Workspace:
 def _refuse_foreign(exercise: Exercise, directory: Path) -> None:
     """Only a workspace of this exercise may be resumed or reset."""
     marked = _marked(directory)
-    if marked == exercise.id or (not marked and is_laid_out_like(directory, exercise)):
+    if marked == exercise.id or (not marked and looks_like_workspace(directory, exercise)):
         return
     if not _is_occupied(directory):
         problem = f"There is no workspace at {directory}."
-        tip = f"Make it: archprep start {exercise.id} --dir {directory}"
+        tip = f"Create it: archprep start {exercise.id} --dir {directory}"
     elif marked:
         problem = f"{directory} is the workspace of {marked}, not of {exercise.id}."
         tip = "Name another folder with --dir."
     else:
-        problem = f"{directory} is not empty and is no workspace of {exercise.id}."
-        tip = "Name an empty or a new folder with --dir."
+        problem = f"{directory} is not empty and not a workspace of {exercise.id}."
+        tip = "Name an empty or new folder with --dir."
     raise UsageError(sanitize(problem), tip=sanitize(tip))
 
 
-# ------------------------------------------------------------------ making it
+# -- building ----------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def _built(exercise: Exercise, directory: Path) -> Iterator[Path]:
-    """A complete new workspace in a hidden folder; gone afterwards."""
-    # Inside a folder that exists: that may be a mount, out of which nothing can be renamed.
+    """Build a complete workspace in a hidden folder, which is removed afterwards."""
+    # Inside an existing folder: if that is a mount, nothing can be renamed into it from outside.
     base = directory if directory.is_dir() else directory.parent
     new = base / f".{directory.name}.{secrets.token_hex(4)}.new"
     new.mkdir()
@@ -165,9 +149,10 @@ def _built(exercise: Exercise, directory: Path) -> Iterator[Path]:
 
 
 def _fill(exercise: Exercise, new: Path, directory: Path) -> None:
-    for name, source in catalog.starter_files(exercise).items():
+    for name, source in exercise_files.starter_files(exercise).items():
         (new / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, new / name)  # not its mode: an installed package may be read-only
+        # Without its mode: the installed package may be read-only.
+        shutil.copyfile(source, new / name)
     marker = {
         "format": _FORMAT,
         "exercise": exercise.id,
@@ -176,21 +161,21 @@ def _fill(exercise: Exercise, new: Path, directory: Path) -> None:
     }
     for name, text in (
         (README, _brief(exercise, directory)),
-        (DISCUSSION, catalog.discussion(exercise)),
+        (DISCUSSION, exercise_files.discussion(exercise)),
         (MARKER, json.dumps(marker, indent=2) + "\n"),
     ):
         (new / name).write_text(text, encoding="utf-8")
 
 
 def _brief(exercise: Exercise, directory: Path) -> str:
-    """The brief for this workspace; templates know `exercise` and `workspace`, its path."""
+    """Render the brief; templates know `exercise` and `workspace`, its path."""
     import jinja2
 
-    environment = jinja2.Environment(  # noqa: S701 - Markdown of ours, not HTML
+    environment = jinja2.Environment(  # noqa: S701 - renders Markdown, not HTML
         undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     try:
-        template = environment.from_string(catalog.brief_template(exercise))
+        template = environment.from_string(exercise_files.brief_template(exercise))
         return template.render(exercise=exercise, workspace=directory)
     except jinja2.TemplateError as error:
         line = f":{error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
@@ -198,7 +183,7 @@ def _brief(exercise: Exercise, directory: Path) -> str:
 
 
 def _put_in_place(new: Path, directory: Path) -> None:
-    """Rename; but an empty folder is filled, since somebody's shell may stand in it."""
+    """Rename `new` to `directory`; an existing empty one is filled: a shell may be in it."""
     if directory.exists():
         _move_all(sorted(new.iterdir()), directory)
     else:
@@ -206,31 +191,32 @@ def _put_in_place(new: Path, directory: Path) -> None:
 
 
 def _swap(directory: Path, new: Path, backup: Path) -> None:
-    """Old files out, new files in, by renames only; an interruption takes them back."""
+    """Move the old files out and the new ones in, by renames; an interruption is undone."""
     backup.mkdir()
     try:
-        with _undone(_replaced(directory, new), backup):
+        with _moved(_replaced(directory, new), backup):
             _move_all(sorted(new.iterdir()), directory)
     except BaseException:
         with contextlib.suppress(OSError):
-            backup.rmdir()  # succeeds only when everything is back
+            backup.rmdir()  # succeeds only when everything was moved back
         raise
 
 
 def _replaced(directory: Path, new: Path) -> list[Path]:
-    """What goes into the backup: all that archprep reads or is about to put there."""
+    """What goes into the backup: everything that archprep reads or is about to write."""
     names = {path.name for path in new.iterdir()}
-    return [p for p in sorted(directory.iterdir()) if p.name in names or not _is_apart(p)]
+    return [p for p in sorted(directory.iterdir()) if p.name in names or not _is_ignored(p)]
 
 
-def _is_apart(path: Path) -> bool:
-    """Whether archprep never reads it: hidden, or a virtual environment."""
-    return path.name[0] == "." or path.name in SKIPPED or (path / "pyvenv.cfg").exists()
+def _is_ignored(path: Path) -> bool:
+    """Whether archprep never reads it: hidden, left by a tool, or a virtual environment."""
+    hidden = path.name.startswith(".")
+    return hidden or is_litter(path.name) or (path / "pyvenv.cfg").exists()
 
 
 @contextlib.contextmanager
-def _undone(paths: list[Path], target: Path) -> Iterator[None]:
-    """Move `paths` into `target`; back again if anything fails before the end."""
+def _moved(paths: list[Path], target: Path) -> Iterator[None]:
+    """Move `paths` into `target`, and back again if the block fails."""
     moved: list[Path] = []
     try:
         for path in paths:
@@ -245,7 +231,7 @@ def _undone(paths: list[Path], target: Path) -> Iterator[None]:
 
 
 def _move_all(paths: list[Path], target: Path) -> None:
-    with _undone(paths, target):
+    with _moved(paths, target):
         pass
 
 
@@ -257,11 +243,11 @@ def _free_backup(directory: Path) -> Path:
 
 @contextlib.contextmanager
 def _explained(directory: Path) -> Iterator[None]:
-    """Turn a refusal of the operating system into a sentence."""
+    """Turn an OSError into a UsageError."""
     try:
         yield
     except OSError as error:
         raise UsageError(
             f"{sanitize(str(directory), 300)} cannot be used: {error.strerror or error}.",
-            tip="Make it writable or make room, or name another folder with --dir.",
+            tip="Make it writable, free some space, or name another folder with --dir.",
         ) from error

@@ -1,6 +1,6 @@
 """What archprep remembers: workspaces, attempts, hints taken, solutions opened early.
 
-Attempts are only ever added. Saving raises `StoreError` when it fails; reading never does, so that
+Attempts are only ever added. Saving raises `StoreError` if it fails; reading never raises, so that
 `list` and `check` work where nothing can be written.
 """
 
@@ -12,18 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from archprep.workspace.database import Database, StoreError
+from archprep.workspace.database import Database
 
 if TYPE_CHECKING:
     import sqlite3
 
     from archprep.core.model import Scorecard, Submission
 
-__all__ = ["Attempt", "Store", "StoreError", "cache_dir", "home"]
-
 
 class Attempt(NamedTuple):
-    """One graded submission as it was saved; `scorecard` is JSON text."""
+    """One saved grading of a submission; `scorecard` is JSON text."""
 
     id: int
     exercise: str
@@ -41,7 +39,7 @@ _COLUMNS = ", ".join(Attempt._fields)
 
 
 def home() -> Path:
-    """The folder of archprep's state; it may not exist yet."""
+    """Return the folder of archprep's state; it may not exist yet."""
     if chosen := os.environ.get("ARCHPREP_HOME"):
         return Path(chosen).expanduser().absolute()
     import platformdirs
@@ -50,7 +48,7 @@ def home() -> Path:
 
 
 def cache_dir() -> Path:
-    """The folder of what can be made again; it may not exist yet."""
+    """Return the folder for what can be rebuilt; it may not exist yet."""
     return home() / "cache"
 
 
@@ -69,11 +67,11 @@ class Store:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences for the user: a damaged database was replaced, or cannot be read."""
+        """Sentences for the user: the database was damaged, or cannot be read."""
         return self._db.warnings
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -82,36 +80,36 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -------------------------------------------------------------- workspaces
+    # -- workspaces --------------------------------------------------------------------------
 
     def remember_workspace(self, exercise: str, path: Path) -> None:
-        """Note that `exercise` is worked on in `path`, and was started last."""
+        """Record `path` as the workspace of `exercise`, which becomes the last one started."""
         self._db.write(
             "REPLACE INTO workspaces (exercise, path, started_at) VALUES (?, ?, ?)",
             (exercise, os.fsencode(path.absolute()), _now()),
         )
 
     def workspace_of(self, exercise: str) -> Path | None:
-        """The folder in which `exercise` was last started; it may be gone by now."""
+        """Return the folder in which `exercise` was last started; it may no longer exist."""
         rows = self._db.read("SELECT path FROM workspaces WHERE exercise = ?", (exercise,))
         return Path(os.fsdecode(rows[0][0])) if rows else None
 
     def last_started(self) -> tuple[str, Path] | None:
-        """The exercise that was started or resumed last, and its folder."""
+        """Return the exercise that was started or resumed last, and its folder."""
         rows = self._db.read("SELECT exercise, path FROM workspaces ORDER BY seq DESC LIMIT 1")
         return (rows[0][0], Path(os.fsdecode(rows[0][1]))) if rows else None
 
-    # -------------------------------------------------------------- attempts
+    # -- attempts ----------------------------------------------------------------------------
 
     def add_attempt(self, card: Scorecard, scorecard_json: str) -> int:
-        """Keep an attempt with the bytes of its staged submission; returns its number."""
+        """Save an attempt with the bytes of its staged submission; return its number."""
         row = (
             *(card.exercise, card.started_at, card.score, card.max_score, card.partial),
             *(card.scored, card.submission.digest, card.seed, scorecard_json),
         )
 
         def insert(db: sqlite3.Connection) -> int:
-            # `watch` grades the same files many times: they are kept once.
+            # `watch` may grade the same files many times: they are saved once.
             files = (card.submission.digest, _zipped(card.submission))
             db.execute("INSERT OR IGNORE INTO submissions VALUES (?, ?)", files)
             marks = ", ".join("?" * len(row))
@@ -121,25 +119,28 @@ class Store:
         return self._db.transaction(insert)
 
     def attempts(self, exercise: str) -> list[Attempt]:
-        """All attempts at `exercise`, oldest first."""
+        """Return all attempts at `exercise`, oldest first."""
         return self._attempts(exercise, "ORDER BY id")
 
     def last_attempt(self, exercise: str) -> Attempt | None:
-        """The latest attempt, be it partial or not."""
+        """Return the latest attempt, partial or not."""
         return next(iter(self._attempts(exercise, "ORDER BY id DESC LIMIT 1")), None)
 
     def best_attempt(self, exercise: str) -> Attempt | None:
-        """The best attempt at the whole exercise; of equals, the latest."""
+        """Return the best attempt at the whole exercise; of equals, the latest."""
         best = "AND NOT partial AND scored ORDER BY score DESC, id DESC LIMIT 1"
         return next(iter(self._attempts(exercise, best)), None)
 
     def submission_files(self, digest: str) -> dict[str, bytes]:
-        """The files of a submission that was graded, by path; empty if it is not known."""
+        """Return the files of a graded submission by path; empty if it is unknown."""
         rows = self._db.read("SELECT files FROM submissions WHERE digest = ?", (digest,))
         return _unzipped(rows[0][0]) if rows else {}
 
     def states(self, exercises: Iterable[str] = ()) -> dict[str, str]:
-        """`not started`, `in progress` or `best 73`, for `exercises` and all that were begun."""
+        """Return the state of `exercises`, and of all that were started, by id.
+
+        A state is `not started`, `in progress` or `best 73`.
+        """
         rows = self._db.read(
             "SELECT exercise, max(score) FROM ("
             " SELECT exercise, NULL AS score FROM workspaces UNION ALL"
@@ -154,19 +155,19 @@ class Store:
         rows = self._db.read(sql, (exercise,))
         return [_attempt(row) for row in rows]
 
-    # -------------------------------------------------------------- hints and give-ups
+    # -- hints and give-ups ------------------------------------------------------------------
 
-    def take_hint(self, exercise: str, key: str) -> int:
-        """Count one more hint for a criterion's key; returns how many were taken for it."""
+    def take_hint(self, exercise: str, criterion: str) -> int:
+        """Count one more hint for a criterion; return how many were taken for it."""
         rows = self._db.write(
             "INSERT INTO hints VALUES (?, ?, 1)"
             " ON CONFLICT DO UPDATE SET taken = taken + 1 RETURNING taken",
-            (exercise, key),
+            (exercise, criterion),
         )
         return int(rows[0][0])
 
     def hints_taken(self, exercise: str) -> dict[str, int]:
-        """How many hints were taken, by key."""
+        """Return how many hints were taken, by criterion."""
         sql = "SELECT criterion, taken FROM hints WHERE exercise = ?"
         return dict(self._db.read(sql, (exercise,)))
 
@@ -175,7 +176,7 @@ class Store:
         self._db.write("INSERT OR IGNORE INTO give_ups VALUES (?, ?)", (exercise, _now()))
 
     def gave_up(self, exercise: str) -> str | None:
-        """When the solution was first opened early (ISO 8601, UTC), if it was."""
+        """Return when the solution was first opened early (ISO 8601, UTC), if it was."""
         rows = self._db.read("SELECT at FROM give_ups WHERE exercise = ?", (exercise,))
         return str(rows[0][0]) if rows else None
 

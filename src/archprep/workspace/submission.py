@@ -1,8 +1,8 @@
-"""Freezes a workspace into a submission: a read-only copy by allow-list, hashed.
+"""Freezes a workspace into a submission: a hashed, read-only copy of the files on an allow-list.
 
-What is run, checked and shown later are these bytes and no others. The folder is the candidate's:
+What is run, checked and shown later are exactly these bytes. The folder belongs to the candidate:
 every name is opened relative to its directory's descriptor and without following links, so that
-nothing outside it can be drawn in, not even by someone who swaps files while we read.
+nothing from outside gets in, even if files are swapped while they are read.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from archprep.content import catalog
+from archprep.content import exercise_files
 from archprep.core.errors import UsageError
+from archprep.core.files import is_litter
 from archprep.core.model import Exercise, Submission, SubmittedFile
 from archprep.core.sanitize import sanitize
 
@@ -28,44 +29,46 @@ MAX_TOTAL_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 8
 MAX_ENTRIES = 5000
 MAX_PATH = 200
-SKIPPED = frozenset({"venv", "node_modules", "__pycache__", "site-packages"})
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# O_NONBLOCK: opening a pipe that took the place of a file must not wait for its other end.
+# O_NONBLOCK: opening a named pipe would wait for its other end.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def freeze(directory: Path, exercise: Exercise, stage: Path) -> Submission:
-    """Copy what belongs to a submission from `directory` into `stage`, a new or empty folder."""
+    """Copy what belongs to a submission from `directory` to `stage`, a new or empty folder.
+
+    Raises UsageError for a missing entry file, a link, an unreadable file or too much content.
+    """
     if not directory.is_dir():
         raise UsageError(
             f"There is no folder {sanitize(str(directory), 300)}.",
-            tip=f"Make the workspace with `archprep start {exercise.id}`, or name it with --dir.",
+            tip=f"Create the workspace with `archprep start {exercise.id}`, or name it with --dir.",
         )
     stage.mkdir(parents=True, exist_ok=True)
-    intake = _Intake(directory, _named(exercise), stage)
+    freezer = _Freezer(directory, _named(exercise), stage)
     try:
-        intake.run()
-        _require(exercise.entry, intake.files, directory)
+        freezer.run()
+        _require(exercise.entry, freezer.files, directory)
         _seal(stage)
     except BaseException:
         discard(stage)
         raise
-    files = tuple(sorted(intake.files, key=lambda file: file.path))
+    files = tuple(sorted(freezer.files, key=lambda file: file.path))
     return Submission(stage, digest(files), files)
 
 
 def digest(files: tuple[SubmittedFile, ...]) -> str:
-    """One hash for all files: sha256 over their sorted paths and hashes."""
+    """Return one hash for all files: sha256 of their sorted paths and hashes."""
     lines = sorted(f"{file.path}\0{file.sha256}\n" for file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def discard(stage: Path) -> None:
-    """Remove a staged copy; what cannot be removed is left."""
+    """Remove a staged copy as far as possible."""
     import shutil
 
-    # By descriptor: a path could meanwhile be a link to somebody else's folder.
+    # By descriptor: by now a path could be a link to a folder elsewhere.
     with contextlib.suppress(OSError):
         for _, _, _, descriptor in os.fwalk(stage):
             os.fchmod(descriptor, 0o700)
@@ -73,7 +76,7 @@ def discard(stage: Path) -> None:
 
 
 def _named(exercise: Exercise) -> frozenset[str]:
-    return frozenset({*catalog.starter_files(exercise), *exercise.entry, DISCUSSION})
+    return frozenset({*exercise_files.starter_files(exercise), *exercise.entry, DISCUSSION})
 
 
 def _require(names: tuple[str, ...], files: list[SubmittedFile], directory: Path) -> None:
@@ -82,13 +85,12 @@ def _require(names: tuple[str, ...], files: list[SubmittedFile], directory: Path
         verb = "is" if len(absent) == 1 else "are"
         raise UsageError(
             f"{' and '.join(absent)} {verb} missing from {sanitize(str(directory), 300)}.",
-            tip="Was it renamed or moved? Give it its name back, or name another folder with "
-            "--dir.",
+            tip="If it was renamed or moved, undo that, or name another folder with --dir.",
         )
 
 
 def _seal(stage: Path) -> None:
-    # World-readable: in the sandbox another user may be the one who reads it.
+    # World-readable: the sandbox may run as another user.
     for _, _, names, descriptor in os.fwalk(stage, topdown=False):
         for name in names:
             os.chmod(name, 0o444, dir_fd=descriptor)
@@ -96,8 +98,8 @@ def _seal(stage: Path) -> None:
 
 
 @dataclass
-class _Intake:
-    """One walk through a workspace, with what it has used of its allowances."""
+class _Freezer:
+    """One walk through a workspace, and how much of the limits it has used."""
 
     directory: Path
     named: frozenset[str]
@@ -107,7 +109,7 @@ class _Intake:
     size: int = 0
 
     def run(self) -> None:
-        """Walk from the top."""
+        """Copy everything that belongs to the submission."""
         with self._opened(os.fspath(self.directory), _DIRECTORY, None, "") as descriptor:
             self._walk(descriptor, PurePosixPath())
 
@@ -122,7 +124,7 @@ class _Intake:
                 self._take(descriptor, path)
 
     def _listed(self, descriptor: int, inner: PurePosixPath) -> list[os.DirEntry[str]]:
-        """The entries that count, by name; none of a virtual environment."""
+        """The relevant entries, sorted by name; none in a virtual environment."""
         found = []
         with self._explained(inner), os.scandir(descriptor) as entries:
             for entry in entries:
@@ -132,12 +134,12 @@ class _Intake:
                 found.append(entry)
         if inner.parts and any(entry.name == "pyvenv.cfg" for entry in found):
             return []
-        kept = [e for e in found if not e.name.startswith(".") and e.name not in SKIPPED]
+        kept = [e for e in found if not e.name.startswith(".") and not is_litter(e.name)]
         return sorted(kept, key=lambda entry: entry.name)
 
     def _enter(self, parent: int, path: PurePosixPath) -> None:
         if len(path.parts) > MAX_DEPTH:
-            raise self._refusal(path, f"lies deeper than {MAX_DEPTH} folders", "Move it up.")
+            raise self._refusal(path, f"is nested deeper than {MAX_DEPTH} folders", "Move it up.")
         with self._opened(path.name, _DIRECTORY | os.O_NOFOLLOW, parent, path) as descriptor:
             self._walk(descriptor, path)
 
@@ -159,7 +161,7 @@ class _Intake:
         if name != sanitize(name) or not name.isprintable() or "\\" in name:
             raise self._refusal(path, "has a name with unusual characters", "Rename it.")
         if len(name.encode()) > MAX_PATH:
-            raise self._refusal(path, f"has a path of over {MAX_PATH} bytes", "Shorten it.")
+            raise self._refusal(path, f"has a path longer than {MAX_PATH} bytes", "Shorten it.")
 
     def _read(self, descriptor: int, path: PurePosixPath) -> bytes:
         with self._explained(path), os.fdopen(os.dup(descriptor), "rb") as file:
@@ -178,7 +180,7 @@ class _Intake:
         except OSError as error:
             raise UsageError(
                 f"The submission cannot be copied to {self.stage}: {error.strerror}.",
-                tip="Make room there, or set TMPDIR to another folder.",
+                tip="Free some space there, or set TMPDIR to another folder.",
             ) from error
         self.files.append(SubmittedFile(str(path), hashlib.sha256(data).hexdigest(), len(data)))
 
@@ -195,24 +197,24 @@ class _Intake:
 
     @contextlib.contextmanager
     def _explained(self, path: PurePosixPath | str) -> Iterator[None]:
-        """Turn a refusal of the operating system into a sentence."""
+        """Turn an OSError into a UsageError."""
         try:
             yield
         except PermissionError:
             folder = shlex.quote(sanitize(str(self.directory), 300))
-            tip = f"Give yourself the right to read it: chmod -R u+rX {folder}"
+            tip = f"Give yourself permission to read it: chmod -R u+rX {folder}"
             raise self._refusal(path, "cannot be read", tip) from None
         except FileNotFoundError:
-            raise self._refusal(path, "does not exist", "Is the folder right?") from None
+            raise self._refusal(path, "does not exist", "Check the path of the folder.") from None
         except OSError as error:
             problem = f"cannot be read ({error.strerror})"
-            raise self._refusal(path, problem, "Is it a plain file or folder?") from None
+            raise self._refusal(path, problem, "Replace it by a plain file or folder.") from None
 
     def _refusal(self, path: PurePosixPath | str, problem: str, tip: str) -> UsageError:
         return UsageError(f"{sanitize(str(self.directory / path), 300)} {problem}.", tip=tip)
 
     def _too_much(self, what: str) -> UsageError:
         return UsageError(
-            f"{sanitize(str(self.directory), 300)} holds {what}.",
+            f"{sanitize(str(self.directory), 300)} contains {what}.",
             tip="A submission is a few small files. Move everything else to another folder.",
         )

@@ -263,7 +263,7 @@ def test_the_port_may_be_taken(service: Path, started: Start):
     [
         (["q1"], "q1 has no service and no DAG"),
         (["q3", "--once"], "--once and --date are for a DAG"),
-        (["q3", "--reference", "--dir", "x"], "both choose"),
+        (["q3", "--reference", "--dir", "x"], "cannot be combined"),
     ],
 )
 def test_what_cannot_be_run(service: Path, run: Run, args: list[str], says: str):

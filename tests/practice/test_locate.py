@@ -1,4 +1,4 @@
-"""Which exercise and folder a command is about; hints and solutions."""
+"""Which exercise and workspace a command is about."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from conftest import write_tree
 
 from archprep.content import catalog
 from archprep.core.errors import UsageError
-from archprep.practice import commands
+from archprep.practice import locate
+from archprep.practice.locate import LocatedWorkspace, locate_workspace
 from archprep.workspace.store import Store
 
 
 @pytest.fixture
 def store(content: Path, home: Path):
-    """An empty state, beside a catalog with q1 and q3."""
+    """An empty state, next to a catalog with q1 and q3."""
     assert content.is_dir()
     assert not home.exists()
     with Store.open() as opened:
@@ -23,26 +24,26 @@ def store(content: Path, home: Path):
 
 
 def start(name: str, directory: Path, store: Store) -> Path:
-    made = commands.begin(catalog.get(name), directory, store)
+    made = locate.start(catalog.get(name), directory, store)
     store.remember_workspace(name, made.path)
     return made.path
 
 
-def test_the_folder_one_stands_in_decides(store, tmp_path, monkeypatch):
-    """Also against what was started last, and from below the workspace."""
+def test_the_working_directory_decides(store, tmp_path, monkeypatch):
+    """Even if another exercise was started last, and from a folder inside the workspace."""
     one = start("q1", tmp_path / "one", store)
     start("q3", tmp_path / "three", store)
     (one / "deeper").mkdir()
     monkeypatch.chdir(one / "deeper")
-    assert commands.place(None, None, store) == commands.Place(catalog.get("q1"), one)
+    assert locate_workspace(None, None, store) == LocatedWorkspace(catalog.get("q1"), one)
 
 
 def test_a_named_exercise_is_found_where_it_was_started(store, tmp_path, monkeypatch):
-    """Wherever one stands, even in the workspace of another exercise."""
+    """From anywhere, even from the workspace of another exercise."""
     one = start("q1", tmp_path / "one", store)
     three = start("q3", tmp_path / "three", store)
     monkeypatch.chdir(three)
-    assert commands.place("q1", None, store).directory == one
+    assert locate_workspace("q1", None, store).directory == one
 
 
 def test_the_last_one_started_is_the_default(store, tmp_path, monkeypatch):
@@ -50,30 +51,30 @@ def test_the_last_one_started_is_the_default(store, tmp_path, monkeypatch):
     start("q1", tmp_path / "one", store)
     three = start("q3", tmp_path / "three", store)
     monkeypatch.chdir(tmp_path)
-    assert commands.place(None, None, store).directory == three
+    assert locate_workspace(None, None, store).directory == three
 
 
 def test_a_folder_that_fits_several_exercises_needs_a_name(store, tmp_path):
-    """q1 and q3 here are laid out alike: the sentence says how to name one."""
+    """q1 and q3 have the same files here: the tip says how to name one."""
     write_tree(tmp_path / "mine", {"answer.py": ""})
     with pytest.raises(UsageError) as caught:
-        commands.place(None, tmp_path / "mine", store)
+        locate_workspace(None, tmp_path / "mine", store)
     assert "--dir" in (caught.value.tip or "")
-    assert commands.place("q3", tmp_path / "mine", store).exercise.id == "q3"
+    assert locate_workspace("q3", tmp_path / "mine", store).exercise.id == "q3"
 
 
-def test_a_folder_that_was_deleted_is_told(store, tmp_path, monkeypatch):
-    """A shell may stand in a folder that is gone."""
+def test_a_deleted_working_directory_is_a_usage_error(store, tmp_path, monkeypatch):
+    """A shell can be in a folder that no longer exists."""
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
     with pytest.raises(UsageError, match="deleted"):
-        commands.place(None, None, store)
+        locate_workspace(None, None, store)
 
 
-def test_starting_again_goes_where_it_was_started(store, tmp_path, monkeypatch):
-    """Without --dir an exercise has one workspace, wherever one stands."""
+def test_starting_again_resumes_the_first_workspace(store, tmp_path, monkeypatch):
+    """Without --dir an exercise has one workspace, from anywhere."""
     one = start("q1", tmp_path / "one", store)
     monkeypatch.chdir(tmp_path)
-    assert commands.begin(catalog.get("q1"), None, store).path == one
+    assert locate.start(catalog.get("q1"), None, store).path == one

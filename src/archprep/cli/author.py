@@ -1,0 +1,66 @@
+"""The author's commands: create an exercise, prove that an exercise is sound."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archprep.cli import console
+from archprep.cli.options import complete_exercise
+from archprep.core import terminal
+
+
+def register(app: typer.Typer) -> None:
+    """Add `author` and its commands to `app`."""
+    group = typer.Typer(
+        help="For authors of exercises.",
+        epilog="Example: archprep author check q1",
+        no_args_is_help=True,
+    )
+    group.command(epilog="Example: archprep author new q18 --title 'Feature flags'")(new)
+    group.command(epilog="Example: archprep author check q1 --thorough")(check)
+    app.add_typer(group, name="author")
+
+
+def new(
+    exercise: Annotated[str, typer.Argument(help="An unused id, e.g. q18.", metavar="ID")],
+    title: Annotated[str, typer.Option(help="Its title.")] = "New exercise",
+) -> None:
+    """Create the three folders of a new exercise from the template."""
+    from archprep import author
+
+    for path in author.new(exercise, title=title):
+        print(path)
+    print(f"Next: edit them, then run `archprep author check {exercise}`.")
+
+
+def check(
+    exercises: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The exercises, e.g. q1. Default: all.",
+            metavar="[ID]...",
+            autocompletion=complete_exercise,
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Number of parallel processes. Default: one per core.", metavar="N"),
+    ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Grade every wrong answer with several seeds.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Repeat the inputs of an earlier proof.", metavar="S")
+    ] = None,
+) -> None:
+    """Prove that the graders accept the reference and reject every wrong answer."""
+    from archprep import author
+    from archprep.content import catalog
+
+    chosen = [catalog.get(name) for name in exercises] if exercises else catalog.load_all()
+    with console.Progress() as progress:
+        proof = author.check(chosen, jobs=jobs, thorough=thorough, seed=seed, progress=progress)
+        progress.clear()
+        raise typer.Exit(author.print_proof(proof, terminal.console()))
