@@ -1,0 +1,1 @@
+"""Parts that the graders of several exercises share: see docs/toolkit.md."""

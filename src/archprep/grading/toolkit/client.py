@@ -1,0 +1,188 @@
+"""The judge as client of an app, with a readable history of what was sent and what came back.
+
+Tokens and ids, drawn or received, appear in it as symbols: "<the refresh token of step 3>". So a
+candidate reads who presented what, and not a hundred random letters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from archprep.core.errors import CandidateError
+from archprep.grading.http_client import REQUEST_SECONDS, HttpClient, Reply, Request
+from archprep.grading.toolkit.replies import ReplyCheck
+
+SHOWN = 9  # lines of a history
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+# A received text that is taken for a token or an id: words have no digits, numbers no letters.
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])\S{8,}")
+
+Headers = Sequence[tuple[str, str]]
+
+
+class Symbols:
+    """What random values are called, so that no sentence has to show them."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, value: str, name: str) -> str:
+        """Call `value` by a name from now on; the first name stays. Returns the value."""
+        self._names.setdefault(value, name)
+        return value
+
+    def learn(self, data: Any, where: str) -> None:
+        """Name the tokens and ids in some JSON after their keys."""
+        for key, value in _texts(data):
+            if _RANDOM.fullmatch(value):
+                self.name(value, f"the {key.replace('_', ' ')} of {where}")
+
+    def tell(self, text: str) -> str:
+        """Replace every known value in a text by its name."""
+        for value in sorted(self._names, key=len, reverse=True):
+            text = text.replace(value, f"<{self._names[value]}>")
+        return text
+
+
+def _texts(data: Any, key: str = "value") -> Iterator[tuple[str, str]]:
+    if isinstance(data, str):
+        yield key, data
+    elif isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from _texts(value, str(name))
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts(value, key)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply, and the step of the history that led to it."""
+
+    client: Client
+    step: int
+    reply: Reply
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The JSON object of the body; empty if it is something else."""
+        try:
+            found = self.reply.json()
+        except CandidateError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def text(self, name: str) -> str:
+        """A text of the body by its key; "" if it is missing or not a text."""
+        found = self.body.get(name)
+        return found if isinstance(found, str) else ""
+
+    def check(self, calls: Mapping[str, Sized] | None = None) -> ReplyCheck:
+        """Check the reply; the input that a failure shows is the history until then."""
+        return ReplyCheck(self.reply, self.client.history(until=self.step), calls=calls or {})
+
+
+@dataclass
+class Client:
+    """Sends requests to the apps of a scenario, and remembers them in words.
+
+    `common` are header fields of every request that no sentence shows.
+    """
+
+    web: HttpClient
+    symbols: Symbols = field(default_factory=Symbols)
+    common: Headers = ()
+    _lines: list[tuple[int, str]] = field(default_factory=list)  # the step, or 0, and its words
+    _steps: int = 0
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float = REQUEST_SECONDS,
+        **content: Any,
+    ) -> Answer:
+        """Send a request and wait for its reply; for `content` see `request`."""
+        return self.all([self.request(method, path, **content)], seconds=seconds)[0]
+
+    def all(self, requests: Iterable[Request], *, seconds: float = REQUEST_SECONDS) -> list[Answer]:
+        """Send requests at the same time; return their answers in the same order."""
+        sent = [*requests]
+        replies = self.web.all(sent, seconds=seconds)
+        return [self.received(*pair) for pair in zip(sent, replies, strict=True)]
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: Any = None,
+        form: Mapping[str, str] | None = None,
+        bearer: str | None = None,
+        headers: Headers = (),
+        app: int = 0,
+    ) -> Request:
+        """A request with a JSON body (`data`), a form, or neither."""
+        fields, body = [*self.common, *headers], b""
+        if bearer is not None:
+            fields.append(("Authorization", f"Bearer {bearer}"))
+        if data is not None:
+            fields.append(("Content-Type", JSON))
+            body = json.dumps(data).encode()
+        if form is not None:
+            fields.append(("Content-Type", FORM))
+            body = urlencode(form).encode()
+        return Request(method, path, tuple(fields), body, app=app)
+
+    def received(self, request: Request, reply: Reply) -> Answer:
+        """Note a reply to a request that was sent some other way, say with `web.begin`."""
+        self._steps += 1
+        answer = Answer(self, self._steps, reply)
+        self.symbols.learn(answer.body, f"step {self._steps}")
+        body = _decoded(reply.body)
+        said = f"{self.tell(request)} -> {reply.status}{f' {body}' if body else ''}"
+        self._lines.append((self._steps, said))
+        return answer
+
+    def note(self, line: str) -> None:
+        """Add a line: what happened besides requests."""
+        self._lines.append((0, line))
+
+    def begin_anew(self) -> None:
+        """Forget the history: what comes now does not depend on it. Steps count on."""
+        self._lines.clear()
+
+    def tell(self, request: Request) -> str:
+        """A request in words; where several apps are served, with the number of its process."""
+        fields = (
+            request.headers.items() if isinstance(request.headers, Mapping) else request.headers
+        )
+        hidden = {"Content-Type", *(name for name, _ in self.common)}
+        own = {name: value for name, value in fields if name not in hidden}
+        parts = [f"{request.method} {request.path}", *(f"{k}: {v}" for k, v in own.items())]
+        parts += [_tell_body(request, dict(fields).get("Content-Type", ""))] * bool(request.body)
+        return ", ".join(parts) + f", to process {request.app + 1}" * bool(request.app)
+
+    def history(self, *, until: int | None = None) -> str:
+        """The last lines, or the last ones until a step, with symbols for what they name."""
+        steps = [step for step, _ in self._lines]
+        end = steps.index(until) + 1 if until in steps else len(steps)
+        told = [f"{step}. {line}" if step else line for step, line in self._lines[:end]]
+        return self.symbols.tell("\n".join(told[-SHOWN:]))
+
+
+def _tell_body(request: Request, kind: str) -> str:
+    if kind != FORM:
+        return _decoded(request.body)
+    return " ".join(f"{name}={value}" for name, value in parse_qsl(request.body.decode()))
+
+
+def _decoded(body: bytes) -> str:
+    return body.decode(errors="replace")
