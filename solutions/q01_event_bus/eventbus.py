@@ -12,6 +12,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -83,11 +84,16 @@ class Subscription:
     name: str
     priority: int
     accepts: Filter | None
-    active: bool = True
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def active(self) -> bool:
+        """Whether the handler may still be started."""
+        return not self.cancelled.is_set()
 
     def cancel(self) -> None:
-        """Never start the handler again."""
-        self.active = False
+        """Never start the handler again, and do not wait for its next attempt."""
+        self.cancelled.set()
 
     def matches(self, event_type: str) -> bool:
         """Whether the pattern covers this type."""
@@ -255,7 +261,9 @@ class Bus:
         known = set(self._live)
         self._schedule = _Schedule()
         for event, settled in left:
-            if event.id not in known:
+            if event.id in known:
+                self._live[event.id].succeeded |= settled
+            else:
                 self._enqueue(_Job(_private(event), set(settled)))
         for job in early:
             self._enqueue(job)
@@ -287,13 +295,15 @@ class Bus:
         letter, job = self._buried[index]
         again = self._work_of(letter, job)
         del self._buried[index]
-        job.failed -= 1
         try:
             await again()
         except asyncio.CancelledError:
+            job.failed -= 1
             self._keep(letter, job)
             raise
-        await self._close(job)
+        job.failed -= 1  # only now: another replay must not close the event meanwhile
+        if self._live.get(job.event.id) is not job:  # else _process() closes it
+            await self._close(job)
 
     def _work_of(self, letter: DeadLetter, job: _Job) -> Callable[[], Awaitable[None]]:
         if letter.handler is None:
@@ -355,7 +365,8 @@ class Bus:
 
     async def _process(self, job: _Job) -> None:
         await self._through_middleware(job)
-        await self._close(job)
+        if not _cancelled_from_outside():  # a middleware may have swallowed that
+            await self._close(job)
 
     async def _through_middleware(self, job: _Job) -> None:
         step: Next = partial(self._handle, job)
@@ -372,7 +383,7 @@ class Bus:
         matching = [s for s in self._active() if s.matches(event.type)]
         if not matching:
             error = NoSubscriber(f"no handler for events of type {event.type!r}")
-            self._bury(job, event, "routing", error, attempts=0)
+            self._bury(job, job.event, "routing", error, attempts=0)
         matching.sort(key=_urgency)
         for _, equals in groupby(matching, key=_urgency):
             async with asyncio.TaskGroup() as group:
@@ -384,6 +395,8 @@ class Bus:
     ) -> None:
         name, accepts = subscription.name, subscription.accepts
         if name in job.succeeded or self._memory.knows(job.event.id, name):
+            return
+        if not subscription.active:
             return
         try:
             wanted = not ask or accepts is None or accepts(_private(event))
@@ -405,7 +418,7 @@ class Bus:
             if attempt == self._max_attempts:
                 self._bury(job, event, "handler", error, name, attempt)
             else:
-                await asyncio.sleep(self._backoff(attempt))
+                await _pause(self._backoff(attempt), subscription)
 
     async def _attempt(self, handler: Handler, event: Event) -> BaseException | None:
         """Run a handler once and return what went wrong, at the latest when its time is up."""
@@ -468,6 +481,13 @@ def _urgency(subscription: Subscription) -> int:
 def _private(event: Event, attempt: int = 1) -> Event:
     """A copy that shares nothing that can be changed."""
     return replace(event, payload=deepcopy(event.payload), attempt=attempt)
+
+
+async def _pause(seconds: float, subscription: Subscription) -> None:
+    """Wait before the next attempt; there is none if the subscription is cancelled meanwhile."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await subscription.cancelled.wait()
 
 
 async def _call(middleware: Middleware, rest: Next, event: Event) -> None:
