@@ -7,79 +7,18 @@ now and tells it when that is over. Nothing here knows what is right.
 from __future__ import annotations
 
 import asyncio
-import selectors
-import traceback
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 
+from archprep.worker.plain_data import plain
+from archprep.worker.scripted_errors import is_scripted, scripted_error, summarize
+from archprep.worker.virtual_loop import VirtualLoop
+
 PATIENCE = 600.0  # virtual seconds after the last step until a scenario counts as stuck
-TURNS = 3000  # of the loop within one instant, until it counts as spinning
-FOR_THREADS = 0.05  # real seconds that a thread may take to wake an otherwise idle loop
 FIELDS = ("id", "type", "payload", "key", "priority", "attempt", "occurred_at")
 LETTER = ("stage", "handler", "error_type", "error", "attempts", "at")
 REFUSALS = (ValueError, RuntimeError, IndexError, TimeoutError, asyncio.QueueFull)
-
-_kept: list[object] = []  # collecting a loop with tasks left would print warnings
-
-
-class Stuck(Exception):
-    """Nothing new will ever happen."""
-
-
-class Clock(selectors.DefaultSelector):
-    """Waits for nothing: when no callback is ready, time jumps to the next timer."""
-
-    now = 0.0
-    limit = PATIENCE
-    turns = 0
-
-    def select(self, timeout=None):
-        ready = super().select(0)
-        if ready or timeout == 0:
-            self.turns += 1
-            if self.turns > TURNS:
-                raise Stuck("spins")
-            return ready
-        if timeout is None:
-            if ready := super().select(FOR_THREADS):
-                return ready
-            raise Stuck("waits")
-        self.turns = 0
-        self.now += timeout
-        if self.now > self.limit:
-            raise Stuck("waits")
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self, limit):
-        self.clock = Clock()
-        self.clock.limit = limit
-        self.tasks = []
-        self.errors = []
-        super().__init__(self.clock)
-        self.set_task_factory(self._new_task)
-        self.set_exception_handler(self._report)
-
-    def time(self):
-        return self.clock.now
-
-    def _new_task(self, _, coro, **options):
-        self.tasks.append(asyncio.Task(coro, loop=self, **options))
-        return self.tasks[-1]
-
-    def _report(self, _, context):
-        error = context.get("exception")
-        if not scripted(error):
-            self.errors.append(error)
-            self.default_exception_handler(context)
-
-    def crash(self):
-        """What broke in the background: a scheduler that died says more than a bus that hangs."""
-        ended = [task for task in self.tasks if task.done() and not task.cancelled()]
-        errors = [*self.errors, *(task.exception() for task in ended)]
-        return next(filter(is_crash, errors), None)
 
 
 def play_all(world, plays):
@@ -89,17 +28,13 @@ def play_all(world, plays):
 
 def play(world, number, settings, backoffs, subscriptions, middleware, journal, steps):
     """Build a bus, take the steps at their instants, return what came of each."""
-    loop = VirtualLoop(PATIENCE + max(step["at"] for step in steps))
-    _kept.append(loop)
+    last = max(step["at"] for step in steps)
+    loop = VirtualLoop(PATIENCE + last, expected=is_no_crash)
     stage = Stage(world, number, loop)
-    stuck = ""
-    try:
-        stage.build(settings, backoffs, subscriptions, middleware, journal)
-        loop.run_until_complete(stage.take(steps))
-    except Stuck as e:
-        stuck = str(e)
-        if error := loop.crash():
-            raise error from None
+    stage.build(settings, backoffs, subscriptions, middleware, journal)
+    stuck, crash = loop.play(stage.take(steps)), loop.crash()
+    if stuck and crash:
+        raise crash  # a scheduler that died says more than a bus that hangs
     letters = [
         {"event": plain_event(d.event)} | {f: plain(getattr(d, f)) for f in LETTER}
         for d in stage.bus.dead_letters
@@ -109,7 +44,7 @@ def play(world, number, settings, backoffs, subscriptions, middleware, journal, 
         "letters": letters,
         "dropped": stage.bus.dead_letters_dropped,
         "stuck": stuck,
-        "broke": tell(loop.crash()),
+        "broke": summarize(crash),
     }
 
 
@@ -158,7 +93,7 @@ class Stage:
         except (*REFUSALS, asyncio.CancelledError) as e:
             outcome, text = type(e).__name__, str(e)
         except Exception as e:
-            if not scripted(e):
+            if not is_scripted(e):
                 raise
             outcome, text = type(e).__name__, str(e)
         self.outcomes.append([number, self.loop.time(), outcome, text])
@@ -302,44 +237,9 @@ def mutate(value):
         pass  # frozen: just as good
 
 
-def scripted_error(kind, text):
-    error = type(kind, (Exception,), {})(text)
-    error.scripted = True
-    return error
-
-
-def scripted(error):
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(scripted, error.exceptions))
-    return getattr(error, "scripted", False)
-
-
-def is_crash(error):
-    return error is not None and not scripted(error) and not isinstance(error, TimeoutError)
-
-
-def tell(error):
-    """An error and the last place in the bus that it came through."""
-    if error is None:
-        return ""
-    places = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    where = [
-        f" in {code.co_name}, line {line}"
-        for code, line in places
-        if "eventbus" in code.co_filename
-    ]
-    return f"{type(error).__name__}: {error}{where[-1] if where else ''}"
+def is_no_crash(error):
+    return is_scripted(error) or isinstance(error, TimeoutError)
 
 
 def plain_event(event):
     return {field: plain(getattr(event, field)) for field in FIELDS}
-
-
-def plain(value):
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return repr(value)

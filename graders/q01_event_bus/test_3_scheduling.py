@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from archprep.grading import criterion, scenario
+from functools import partial
 
+from archprep.grading import criterion, scenario
+from archprep.grading.toolkit.draw import Draw
+
+from . import models
 from .models import Load, schedule
 from .words import done, start
 from .world import Play, play_all
@@ -42,17 +46,13 @@ def tell(load):
     return f"{load.event['id']} ({'key ' + key if key else 'no key'}, priority {priority})"
 
 
-def loaded(play, draw, *, says):
-    """Draw until the brief fixes the order of everything; compare all starts with the model."""
+def loaded(play, draw, *wrong, says):
+    """Draw until the brief fixes the order and no wrong rule leads to it; compare all starts."""
     name = play.subscribe(play.type(), play.names(1)[0])
-    places, starts = play.settings["concurrency"], None
-    while starts is None:
-        loads = draw()
-        starts = schedule(loads, places)
-        if any(load.event["key"] for load in loads) and starts == schedule(
-            loads, places, ageless=True
-        ):
-            starts = None  # this draw would let a wrong order of waiting pass
+    places = play.settings["concurrency"]
+    by_rule = [partial(schedule, places=places, rule=rule) for rule in (models.BRIEF, *wrong)]
+    loads = Draw(play.rng).until(draw, *by_rule)
+    starts = schedule(loads, places)
     play.step(0, "start")
     for load in loads:
         play.script(name, load.event, [["sleep", load.seconds]])
@@ -79,6 +79,9 @@ def event_priority(rng):
     return loaded(
         play,
         draw,
+        models.NO_PRIORITY,
+        models.LOW_FIRST,
+        models.NEWEST_FIRST,
         says=(
             "when a place is free, the queued event of the highest priority starts; among equals "
             "the one published first"
@@ -115,7 +118,9 @@ def key_order(rng):
         "no place of the concurrency "
         "while it waits; events of other keys and without a key use the places meanwhile"
     )
-    return loaded(play, draw, says=says)
+    wrong = [models.NO_PRIORITY, models.LOW_FIRST, models.NEWEST_FIRST, models.AGELESS]
+    wrong += [models.NO_KEYS, models.OVERTAKING, models.ONE_PLACE_LESS, models.ONE_PLACE_MORE]
+    return loaded(play, draw, *wrong, says=says)
 
 
 @criterion(
@@ -137,6 +142,9 @@ def concurrency_limit(rng):
     return loaded(
         play,
         draw,
+        models.NEWEST_FIRST,
+        models.ONE_PLACE_LESS,
+        models.ONE_PLACE_MORE,
         says=(
             f"{play.settings['concurrency']} events are in processing at a time, in publish "
             "order; the next starts when one has finished"
