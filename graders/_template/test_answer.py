@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from archprep.grading import Refuse, assert_same, criterion, expect, fake, scenario
+from archprep.grading import Refuse, assert_same, criterion, expect, exposed, fake, scenario
 
 
 @scenario
@@ -41,8 +41,9 @@ class Source:
         self.pages = [[f"{rng.randrange(16**6):06x}" for _ in range(size)] for size in sizes]
         self.asked = []
 
-    def page(self, number):
-        """Public methods can be called from the sandbox, with plain data."""
+    @exposed
+    def page(self, number: int):
+        """The sandbox can call exposed methods; their arguments are checked first."""
         self.asked.append(number)
         if not 0 <= number < len(self.pages):
             raise Refuse(f"there is no page {number}")  # raises in the candidate's code

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
-from archprep.grading import expect, fake
+from archprep.grading import Refuse, expect, exposed, fake
 
 from .records import About, Call, Seen, letter_field
 from .words import Moment, done, start, tell_difference, tell_letters, tell_script, written
@@ -37,6 +37,7 @@ TEXTS = (
     "503 from upstream",
 )
 
+Index = Annotated[int, msgspec.Meta(ge=0)]
 HANGS = {
     "waits": " In the end the scenario hung: nothing was left that could ever run.",
     "spins": " In the end the scenario hung: the loop turned thousands of times in one instant, "
@@ -293,7 +294,7 @@ def perform(candidate: Any, *plays: Play) -> None:
 def _perform(candidate: Any, plays: Sequence[Play]) -> None:
     inputs = [play.inputs() for play in plays]
     everything = candidate.observe(
-        "play_all", world=fake(World(plays), told=("end",)), plays=inputs, returns=list[Seen]
+        "play_all", world=fake(World(plays)), plays=inputs, returns=list[Seen]
     )
     for play, seen in zip(plays, everything, strict=False):  # a forged list may be short
         play.seen = seen
@@ -306,11 +307,12 @@ class World:
         self._plays = plays
         self._ticks = 0
 
+    @exposed
     def begin(
-        self, play: int, kind: str, name: str, event: Any, at: Any
+        self, play: Index, kind: str, name: str, event: About, at: float
     ) -> tuple[int, list[list[Any]]]:
-        call = Call(str(kind), str(name), msgspec.convert(event, About), float(at), self._tick())
-        calls, scripts = self._plays[play].calls, self._plays[play].scripts
+        call = Call(kind, name, event, at, self._tick())
+        calls, scripts = self._play(play).calls, self._play(play).scripts
         earlier = sum(
             c.kind == call.kind and c.name == call.name and c.event.id == call.event.id
             for c in calls
@@ -320,17 +322,27 @@ class World:
         script = scripts.get((key, call.event.id)) or [[]]
         return len(calls) - 1, script[min(earlier, len(script) - 1)]
 
-    def end(self, play: int, number: int, at: Any, outcome: Any) -> None:
-        call = self._plays[play].calls[number]
-        call.end, call.outcome, call.end_order = float(at), str(outcome), self._tick()
+    @exposed(one_way=True)
+    def end(self, play: Index, number: Index, at: float, outcome: str) -> None:
+        calls = self._play(play).calls
+        if number >= len(calls):
+            raise Refuse(f"there is no call {number}")
+        call = calls[number]
+        call.end, call.outcome, call.end_order = at, outcome, self._tick()
 
-    def pending(self, play: int) -> list[tuple[dict[str, Any], list[str]]]:
+    @exposed
+    def pending(self, play: Index) -> list[tuple[dict[str, Any], list[str]]]:
         """What was left by an earlier life, and what has been appended in this one."""
-        now = self._plays[play]
+        now = self._play(play)
         appended = [
             (event, []) for c in now.of("journal") if c.name == "append" and (event := now.drawn(c))
         ]
         return [*now.left, *appended]
+
+    def _play(self, number: int) -> Play:
+        if number >= len(self._plays):
+            raise Refuse(f"there is no play {number}")
+        return self._plays[number]
 
     def _tick(self) -> int:
         self._ticks += 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from archprep.grading import expect
+from msgspec import Meta
+
+from archprep.grading import Refuse, expect, exposed
 
 from .telling import FIELDS, short
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 ADDED = {str([name]) for name in FIELDS}
 
+Index = Annotated[int, Meta(ge=0)]
 Step = list[Any]  # of the app: ["receives", message], ["sends", message], ["raises", name]
 
 
@@ -99,12 +102,14 @@ class Wire:
 
     # -- what happens; called by the probe
 
-    def event(self, number: int, what: Any, message: Any) -> None:
-        self.calls[number].story.append([what, message])
+    @exposed
+    def event(self, number: Index, what: str, message: Any) -> None:
+        self._call(number).story.append([what, message])
 
-    def hit(self, number: int, policies: Any) -> dict[str, Any]:
+    @exposed
+    def hit(self, number: Index, policies: list[tuple[str, Any, Any, Any]]) -> dict[str, Any]:
         """Allow HTTP requests, and nothing else."""
-        call = self.calls[number]
+        call = self._call(number)
         call.hits += 1
         names = [name for name, *_ in policies]
         return {
@@ -113,6 +118,11 @@ class Wire:
             "reset_s": dict.fromkeys(names, 1.5),
             "retry_after": 0,
         }
+
+    def _call(self, number: int) -> Call:
+        if number >= len(self.calls):
+            raise Refuse(f"there is no call {number}")
+        return self.calls[number]
 
     # -- drawing
 

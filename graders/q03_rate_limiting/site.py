@@ -13,7 +13,7 @@ from typing import Any
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
-from archprep.grading import HeldReply, Request, fake
+from archprep.grading import HeldReply, Refuse, Request, exposed, fake
 
 from .telling import tell_request
 
@@ -83,7 +83,7 @@ class Case:
 class World:
     """The judge's half of a site. Finds the case of a call by what only its request leads to.
 
-    The sandbox can call its public methods, so that what steers it stands outside.
+    The sandbox can call the exposed methods alone.
     """
 
     def __init__(self) -> None:
@@ -94,20 +94,23 @@ class World:
         self.hold_visits: set[str] = set()
         self.changed = threading.Condition()
 
-    def hit(self, ident: Any, policies: Any, cost: Any) -> Any:
+    @exposed
+    def hit(self, ident: Any, policies: list[list[Any]], cost: Any) -> Any:
         """The limiter decides."""
-        case = self._case(lambda c: [c.policies[0][0]] == [p[0] for p in policies][:1])
+        case = self._case(lambda c: [c.policies[0][0]] == [p[0] for p in policies if p][:1])
         case.hits.append(Hit(ident, policies, cost))
         case.decided.append(decide(case, policies))
         return self._reply(case, case.decided[-1], self.hold_hits)
 
-    def visit(self, path: Any, method: Any, length: Any, digest: Any) -> Any:
+    @exposed
+    def visit(self, path: str, method: str, length: int, digest: str) -> Any:
         """The app answers."""
         case = self._case(lambda c: c.request.path == path)
         case.visits.append([method, path, length, digest])
         return self._reply(case, case.answer, self.hold_visits)
 
-    def broke(self, path: Any, text: Any) -> None:
+    @exposed
+    def broke(self, path: str, text: str) -> None:
         """The middleware has raised: only for the words of a failure."""
         self._case(lambda c: c.request.path == path).broke = str(text)
 
@@ -115,6 +118,8 @@ class World:
         if self.now is not None:
             return self.now
         found = [case for case in self.at_once if belongs(case)]
+        if not found:
+            raise Refuse("no request of the judge's leads to this call")
         return found[0]
 
     def _reply(self, case: Case, value: Any, held_kinds: set[str]) -> Any:

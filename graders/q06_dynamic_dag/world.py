@@ -8,12 +8,16 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import Annotated
 
-from archprep.grading import Refuse
+from msgspec import Meta
+
+from archprep.grading import Refuse, exposed
 
 from .rows import Row, token
 
+Instant = Annotated[datetime, Meta(tz=True)]
+Turn = Annotated[int, Meta(ge=0, le=20)]  # the number of a run
 Key = tuple[str, datetime]  # a tenant and the beginning of an interval
 
 SAYS = {
@@ -91,66 +95,78 @@ class Platform:
 
     # -- the turns of a scenario
 
-    def begin_run(self, number: int) -> None:
+    @exposed
+    def begin_run(self, number: Turn) -> None:
+        if number in self.records:
+            raise Refuse(f"run {number} has begun already")
         self._now = self.records[number] = Record(before=deepcopy(self.partitions))
 
-    def end_run(self, number: int) -> None:
-        record = self.records[number]
+    @exposed
+    def end_run(self, number: Turn) -> None:
+        record = self.records.get(number)
+        if record is None or record.ended:
+            raise Refuse(f"run {number} is not under way")
         record.after, record.left = deepcopy(self.partitions), list(self.staging)
         record.ended = True
 
+    @exposed
     def has_been_called(self) -> bool:
         return bool(self._now.calls)
 
     # -- what tasks call
 
-    def fetch(self, tenant: str, start: str, end: str) -> list[Row]:
-        since, until = _instant(start), _instant(end)
+    @exposed
+    def fetch(self, tenant: str, start: Instant, end: Instant) -> list[Row]:
+        since, until = start, end
         rows = [
             row
-            for row in self.sources.get(_text(tenant), [])
+            for row in self.sources.get(tenant, [])
             if since <= _instant(row["updated_at"]) < until
         ]
         self._meet("fetch", tenant, since, until, rows)
         return rows
 
-    def stage(self, tenant: str, start: str, rows: list[Row]) -> str:
-        self._meet("stage", _text(tenant), _instant(start), None, _rows(rows))
+    @exposed
+    def stage(self, tenant: str, start: Instant, rows: list[Row]) -> str:
+        self._meet("stage", tenant, start, None, rows)
         ref = self._staged(tenant, rows)
         self._now.staged.append(ref)
         return ref
 
+    @exposed
     def read(self, ref: str) -> list[Row]:
-        if _text(ref) not in self.staging:
+        if ref not in self.staging:
             raise Refuse(f"nothing is staged under the ref {ref!r}")
         tenant, rows = self.staging[ref]
         self._meet("read", tenant, None, None, rows)
         return rows
 
-    def begin_partition(self, tenant: str, start: str) -> None:
-        since = _instant(start)
-        self._meet("begin_partition", _text(tenant), since, None, [])
-        self.partitions[tenant, since] = []
+    @exposed
+    def begin_partition(self, tenant: str, start: Instant) -> None:
+        self._meet("begin_partition", tenant, start, None, [])
+        self.partitions[tenant, start] = []
 
-    def write(self, tenant: str, start: str, end: str, rows: list[Row]) -> None:
-        since, until = _instant(start), _instant(end)
-        partition = self.partitions.setdefault((_text(tenant), since), [])
+    @exposed
+    def write(self, tenant: str, start: Instant, end: Instant, rows: list[Row]) -> None:
+        partition = self.partitions.setdefault((tenant, start), [])
         try:
-            self._meet("write", tenant, since, until, _rows(rows))
+            self._meet("write", tenant, start, end, rows)
         except Refuse:
             partition += rows[: len(rows) // 2]
             raise
         partition += rows
 
+    @exposed
     def release(self, ref: str) -> None:
-        self.staging.pop(_text(ref), None)
+        self.staging.pop(ref, None)
 
+    @exposed
     def staged(self) -> list[str]:
         return list(self.staging)
 
-    def alert(self, run_key: str, tenants: list[str]) -> None:
-        _text(run_key)
-        self._now.alerts.append([_text(tenant) for tenant in tenants])
+    @exposed
+    def alert(self, run_key: str, tenants: list[str]) -> None:  # noqa: ARG002 - part of the API
+        self._now.alerts.append(tenants)
 
     def _meet(
         self,
@@ -178,15 +194,3 @@ class Platform:
 
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.80} is no text")
-    return value
-
-
-def _rows(value: Any) -> list[Row]:
-    if not all(isinstance(row, dict) for row in value):
-        raise TypeError("rows are dicts")
-    return list(value)

@@ -1,7 +1,7 @@
 """The judge's half of a site: who there is, with which keys and settings.
 
 The directory, the hasher and the limiter live here: what they were asked is a fact. The sandbox can
-call their public methods, so that what steers them stands outside, in their attributes.
+call their exposed methods alone.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from msgspec import Meta
 
-from archprep.grading import HeldReply
+from archprep.grading import HeldReply, exposed
 
 NAMES = (
     "ada ben cleo dora emil finn greta hugo iris jonas kira lena milo nora oscar pia quinn rosa "
@@ -160,19 +161,23 @@ class Directory:
         self.barrier = Barrier()  # of by_id
         self.passwords_set: list[tuple[str, str]] = []
 
+    @exposed
     def by_name(self, username: str) -> dict[str, Any] | None:
         found = [p for p in self.people.values() if p.username == username]
         return found[0].wire() if found else None
 
+    @exposed
     def by_id(self, user_id: str) -> Any:
         found = self.people.get(user_id)
         return self.barrier.pass_or_hold(found.wire() if found else None)
 
+    @exposed
     def set_password(self, user_id: str, password_hash: str) -> None:
         self.passwords_set.append((str(user_id), str(password_hash)))
         if user_id in self.people:
             self.people[user_id].password_hash = str(password_hash)
 
+    @exposed
     def delete(self, user_id: str) -> bool:
         return self.people.pop(user_id, None) is not None
 
@@ -187,6 +192,7 @@ class Hasher:
         self.barrier = Barrier()
         self._rng = random.Random(rng.random())
 
+    @exposed
     def hash(self, password: str) -> Any:
         made = self.known(str(password))
         self.of_app[made] = str(password)
@@ -201,6 +207,7 @@ class Hasher:
         self.made[made] = password
         return made
 
+    @exposed
     def verify(self, password: str, password_hash: str) -> Any:
         self.asked.append((str(password), str(password_hash)))
         return self.barrier.pass_or_hold(self.made.get(password_hash) == password)
@@ -222,10 +229,12 @@ class Limiter:
         self.now = 0.0
         self.hits: dict[str, list[float]] = defaultdict(list)
 
-    def hit(self, key: str, window_s: int) -> int:
+    @exposed
+    def hit(self, key: str, window_s: Annotated[int, Meta(ge=0, le=10**9)]) -> int:
         self.hits[key].append(self.now)
         return sum(at > self.now - window_s for at in self.hits[key])
 
+    @exposed
     def forget(self, key: str) -> None:
         self.hits.pop(key, None)
 
@@ -236,6 +245,7 @@ class News:
     def __init__(self) -> None:
         self.count = 0
 
+    @exposed
     def answered(self) -> None:
         self.count += 1
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archprep.grading import assert_same, expect, fake
+from archprep.core.errors import ContentError
+from archprep.grading import assert_same, expect, exposed, fake
 from archprep.grading.api import Tally, Unmet, difference, random_for
 
 
@@ -145,7 +146,37 @@ def test_randomness_repeats_for_a_seed_and_a_name_and_for_nothing_else():
     assert drawn(1, "1/x") != drawn(11, "/x")
 
 
+class Ledger:
+    @exposed
+    def get(self, key: str) -> int:
+        return len(key)
+
+    @exposed(one_way=True)
+    def note(self, key: str) -> None:
+        """Keep it."""
+
+
 def test_a_fake_wraps_its_target():
-    target = object()
+    """The probe's stub has the exposed methods; those marked one_way are not answered."""
+    target = Ledger()
     assert fake(target).target is target
-    assert fake(target, told=("note",)).told == ("note",)
+    assert set(fake(target).methods) == {"get", "note"}
+    assert fake(target).one_way == ("note",)
+
+
+def test_a_fake_must_expose_something():
+    """An author who forgets the decorator learns it at once."""
+    with pytest.raises(ContentError, match="no method marked @exposed"):
+        fake(object())
+
+
+def test_an_exposed_method_must_be_annotated():
+    """Arguments that are not declared cannot be checked."""
+
+    class Loose:
+        @exposed
+        def get(self, key):
+            return key
+
+    with pytest.raises(ContentError, match="annotate the parameter `key`"):
+        fake(Loose())

@@ -20,12 +20,13 @@ import pytest
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Exercise, Limits, Reason, Submission
-from archprep.grading import expect, fake
+from archprep.grading import expect, exposed, fake
 from archprep.grading.api import Unmet
 from archprep.grading.candidate import Candidate
-from archprep.grading.http_client import MOST_BYTES, MOST_HEADERS, Request
+from archprep.grading.http_client import MAX_BYTES, MAX_HEADERS, Request
 from archprep.sandbox import isolation, processes, seccomp
-from archprep.sandbox.sandbox import BootConfig, Sandbox
+from archprep.sandbox.fork_server import BootConfig
+from archprep.sandbox.sandbox import Sandbox
 from archprep.sandbox.scenario_channel import HeldReply
 from archprep.sandbox.sockets import Endpoint, listeners, silent_endpoint
 
@@ -209,6 +210,7 @@ class Oracle:
         self.asked: list[str] = []
         self.more = threading.Condition()
 
+    @exposed
     def ask(self, what: str) -> Any:
         with self.more:
             self.asked.append(what)
@@ -371,17 +373,17 @@ OK = "HTTP/1.1 200 OK\r\n"
             "had not finished answering GET / after 1 s",
         ),
         ({"chunks": [OK + "\r\n", "x" * 60000], "endless": True}, Reason.OUTPUT, "than 2 MB"),
-        ({"chunks": [OK, "X: y\r\n" * 1000], "endless": True}, Reason.PROTOCOL, "no valid HTTP"),
+        ({"chunks": [OK, "X: y\r\n" * 1000], "endless": True}, Reason.PROTOCOL, "invalid HTTP"),
         (
             {"chunks": ["HTTP/1.1 103 Early Hints\r\n\r\n" * 1000], "endless": True},
             Reason.OUTPUT,
             "than 100 interim",
         ),
-        ({"chunks": ["SSH-2.0-OpenSSH\r\n"]}, Reason.PROTOCOL, "no valid HTTP"),
-        ({"chunks": [OK + "Content-Length: 9\r\n\r\nx"]}, Reason.PROTOCOL, "no valid HTTP"),
-        ({"chunks": [OK]}, Reason.PROTOCOL, "no valid HTTP"),
+        ({"chunks": ["SSH-2.0-OpenSSH\r\n"]}, Reason.PROTOCOL, "invalid HTTP"),
+        ({"chunks": [OK + "Content-Length: 9\r\n\r\nx"]}, Reason.PROTOCOL, "invalid HTTP"),
+        ({"chunks": [OK]}, Reason.PROTOCOL, "invalid HTTP"),
         ({"chunks": [""]}, Reason.PROTOCOL, "closed the connection"),
-        ({"chunks": ["\x1b[2J\r\n\r\n"]}, Reason.PROTOCOL, "no valid HTTP"),
+        ({"chunks": ["\x1b[2J\r\n\r\n"]}, Reason.PROTOCOL, "invalid HTTP"),
     ],
     ids="slow-headers slow-body endless-body endless-headers endless-hints other-protocol "
     "cut-off-body cut-off-headers nothing garbage".split(),
@@ -410,10 +412,10 @@ def test_compressed_reply_stays_as_it_is(candidate: Candidate) -> None:
 
 def test_more_than_the_cap_in_one_piece(candidate: Candidate) -> None:
     """The cap counts the whole reply."""
-    head = OK + f"Content-Length: {MOST_BYTES}\r\n\r\n"
+    head = OK + f"Content-Length: {MAX_BYTES}\r\n\r\n"
     with (
         pytest.raises(CandidateError, match="than 2 MB"),
-        candidate.serve("raw", chunks=[head, "x" * 65536], times=MOST_BYTES // 65536) as web,
+        candidate.serve("raw", chunks=[head, "x" * 65536], times=MAX_BYTES // 65536) as web,
     ):
         web.get("/")
 
@@ -427,7 +429,7 @@ def test_body_that_is_no_json(candidate: Candidate, body: str) -> None:
     head = OK + f"Content-Length: {len(body)}\r\n\r\n"
     with candidate.serve("raw", chunks=[head + body]) as web:
         reply = web.get("/")
-    with pytest.raises(CandidateError, match="no JSON"):
+    with pytest.raises(CandidateError, match="not valid JSON"):
         reply.json()
 
 
@@ -459,7 +461,7 @@ def test_names_of_sockets_are_no_paths(candidate: Candidate) -> None:
 
 def test_more_than_all_replies_may_have(candidate: Candidate) -> None:
     """The replies of one scenario have a cap, too: there may be many at the same time."""
-    size = MOST_BYTES - 1024
+    size = MAX_BYTES - 1024
     head, piece = OK + f"Content-Length: {size}\r\n\r\n", "x" * (size // 8)
     with candidate.serve("raw", chunks=[head, piece], times=8) as web:
         assert [len(reply.body) for reply in web.all([Request("GET", "/")] * 4)] == [size] * 4
@@ -468,12 +470,12 @@ def test_more_than_all_replies_may_have(candidate: Candidate) -> None:
     assert error.value.reason is Reason.OUTPUT
 
 
-@pytest.mark.parametrize("count", [MOST_HEADERS, MOST_HEADERS + 1])
+@pytest.mark.parametrize("count", [MAX_HEADERS, MAX_HEADERS + 1])
 def test_header_fields_are_counted(candidate: Candidate, count: int) -> None:
     """As many as an honest app may send; one more is refused."""
     head = OK + "a: b\r\n" * (count - 1) + "Content-Length: 0\r\n\r\n"
     with suppress(CandidateError), candidate.serve("raw", chunks=[head]) as web:
-        assert len(web.get("/").headers) == count == MOST_HEADERS
+        assert len(web.get("/").headers) == count == MAX_HEADERS
 
 
 def test_small_pieces_on_many_connections(candidate: Candidate) -> None:
@@ -554,7 +556,7 @@ def test_import_that_hangs(
     submission: Submission, patience: float, reason: Reason, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 40: it is told as such, once for all scenarios; unless nobody has waited for it."""
-    monkeypatch.setattr("archprep.sandbox.sandbox.IMPORT_SECONDS", patience)
+    monkeypatch.setattr("archprep.sandbox.scenario.SERVER_IMPORT_SECONDS", patience)
     (submission.root / "sleeps.py").write_text("import time\ntime.sleep(60)\n")
     boot = BootConfig(PROBES, ("sleeps",), ("uvicorn",))
     with Sandbox(isolation.plain(), boot, submission, b"") as box:

@@ -31,7 +31,9 @@ def call(name, args):
     return getattr(answer, name)(*args)
 """
 HEAD = """
-from archprep.grading import Refuse, assert_same, criterion, expect, fake, scenario
+from typing import Annotated
+from msgspec import Meta
+from archprep.grading import Refuse, assert_same, criterion, expect, exposed, fake, scenario
 """
 GRADER = """
 @scenario
@@ -301,20 +303,20 @@ def test_a_criterion_without_a_record_is_not_scored(grade, monkeypatch):
     assert (card.score, card.max_score, card.scored) == (40, 100, False)
 
 
-def test_what_a_fake_does_wrong_is_the_candidates_only_for_its_arguments(grade, graders):
-    """A fault of the fake itself is ours; nonsense in the arguments comes back to the caller."""
+def test_a_candidate_pays_for_unusable_arguments_only(grade, graders):
+    """A fault of the fake itself is ours; unusable arguments are refused before it runs."""
     (graders / "probes.py").write_text("def call(fake, n):\n    return fake.take(n)\n")
     body = """
         class Fake:
-            def take(self, n):
-                if n is None:
-                    raise OSError("the author's")
+            @exposed
+            def take(self, n: Annotated[int, Meta(ge=0)]):
                 return 1 / n
         assert_same(candidate.observe("call", fake=fake(Fake()), n={n}), 1.0, says="one")
     """
     assert one(grade(grader=with_body(body.format(n=1))), "odd").state is State.PASSED
-    assert one(grade(grader=with_body(body.format(n=0))), "odd").reason == "crash"
-    assert one(grade(grader=with_body(body.format(n=None))), "odd").state is State.GRADER_ERROR
+    assert one(grade(grader=with_body(body.format(n=-1))), "odd").reason == "crash"
+    assert one(grade(grader=with_body(body.format(n="1.5"))), "odd").reason == "crash"
+    assert one(grade(grader=with_body(body.format(n=0))), "odd").state is State.GRADER_ERROR
 
 
 @pytest.mark.parametrize(
@@ -464,7 +466,7 @@ def test_a_module_of_the_working_directory_does_not_reach_the_judge(surroundings
 MEET_AT_ONCE = """
 import dataclasses, sys, threading
 from archprep.grading.candidate import _typed
-from archprep.sandbox.sandbox import Observation
+from archprep.sandbox.scenario import Observation
 
 sys.setswitchinterval(1e-6)
 names = [f"a{n}" for n in range(12)]

@@ -23,16 +23,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from msgspec import Meta
 
 from archprep.core.errors import CandidateError, ContentError
 from archprep.core.model import Limits, Reason, Submission, SubmittedFile
-from archprep.sandbox import isolation, processes, sandbox, seccomp
+from archprep.sandbox import isolation, processes, scenario_channel, seccomp
+from archprep.sandbox.fakes import Refuse, exposed, fake
+from archprep.sandbox.fork_server import BootConfig
 from archprep.sandbox.isolation import Profile
-from archprep.sandbox.sandbox import BootConfig, Observation, Refuse, Sandbox, Scenario
-from archprep.sandbox.scenario_channel import MOST_BYTES
+from archprep.sandbox.sandbox import SHOWN_OUTPUT, Sandbox
+from archprep.sandbox.scenario import Observation, Scenario
+from archprep.sandbox.scenario_channel import MAX_BYTES
 from archprep.worker import protocol
 from archprep.worker.protocol import MAX_FRAME
 
@@ -325,33 +329,55 @@ class Oracle:
 
     said: list[Any] = field(default_factory=list)
 
+    @exposed
     def double(self, number: int) -> int:
         self.said.append(number)
         return 2 * number
 
+    @exposed
     def keep(self, *values: Any) -> None:
         self.said.append(values)
 
+    @exposed
     def echo(self, value: Any) -> Any:
         return value
 
-    def repeat(self, text: str, times: int) -> str:
+    @exposed
+    def repeat(self, text: str, times: Annotated[int, Meta(ge=0, le=9)]) -> str:
         return text * times
 
+    @exposed
     def refuse(self) -> None:
         raise Refuse("closed on Sundays")
 
+    @exposed
     def overflow(self, digits: int) -> float:
         return float(10**digits)
 
+    @exposed
     def recurse(self) -> None:
         self.recurse()
 
+    @exposed
+    def misspelt(self) -> None:
+        self.sayd.append(1)  # type: ignore[attr-defined]
+
+    @exposed
     def late(self) -> None:
         raise TimeoutError
 
+    @exposed
     def nap(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    @exposed
+    def work(self, seconds: float) -> None:
+        until = time.thread_time() + seconds
+        while time.thread_time() < until:
+            pass
+
+    def steer(self) -> str:
+        return "a control of the grader"
 
     def _private(self) -> str:
         return "secret"
@@ -396,7 +422,8 @@ def play(box: Sandbox, probe: str, limits: Limits = LIMITS, **inputs: Any) -> An
     """Play a probe and return what it returned; an Oracle among the inputs stays here."""
     fakes = {k: v for k, v in inputs.items() if isinstance(v, Oracle)}
     plain = {k: v for k, v in inputs.items() if k not in fakes}
-    return box.run(Scenario(probe, plain, fakes, limits)).value
+    wrapped = {name: fake(oracle) for name, oracle in fakes.items()}
+    return box.run(Scenario(probe, plain, wrapped, limits)).value
 
 
 def failed(box: Sandbox, probe: str, limits: Limits = LIMITS, **inputs: Any) -> CandidateError:
@@ -564,8 +591,11 @@ def test_a_fake_answers_from_this_side_and_keeps_the_log(any_box):
         ("refuse", [], "closed on Sundays"),
         ("double", [], "unusable arguments"),
         ("double", [None], "unusable arguments"),
-        ("overflow", [400], "unusable arguments"),
-        ("recurse", [], "unusable arguments"),
+        ("double", ["2"], "unusable arguments"),
+        ("double", [True], "unusable arguments"),
+        ("double", [1, 2], "unusable arguments"),
+        ("repeat", ["x", 10**9], "unusable arguments"),
+        ("repeat", ["x", -1], "unusable arguments"),
         ("repeat", ["x" * (MAX_FRAME // 2), 3], "cannot be sent"),
     ],
 )
@@ -575,17 +605,46 @@ def test_a_call_that_the_judge_cannot_answer_fails_in_the_worker(box, method, ar
     assert (kind, said in text) == ("FakeError", True)
 
 
-def test_a_fakes_own_time_out_is_not_the_scenarios(box):
-    """TimeoutError is a name that a fake may use as well: this one is the author's fault."""
-    with pytest.raises(TimeoutError):
-        play(box, "asks", oracle=Oracle(), method="late")
+@pytest.mark.parametrize(
+    ("method", "args", "error"),
+    [
+        ("misspelt", [], AttributeError),
+        ("overflow", [400], OverflowError),
+        ("recurse", [], RecursionError),
+        ("late", [], TimeoutError),
+    ],
+)
+def test_what_a_fake_raises_is_a_fault_of_the_grader(box, method, args, error):
+    """A typo in a fake must not cost a candidate points, and the next scenario runs."""
+    with pytest.raises(error):
+        play(box, "asks", oracle=Oracle(), method=method, args=args)
     assert play(box, "give", value=1) == 1
 
 
-def test_a_slow_fake_counts_into_the_deadline(box):
-    """The clock is the judge's; a fake that takes its time takes the scenario's."""
-    error = failed(box, "asks", oracle=Oracle(), method="nap", args=[1.2])
-    assert error.reason is Reason.TIMEOUT
+@pytest.mark.parametrize("method", ["steer", "_private", "said", "__class__", "nothing"])
+def test_only_exposed_methods_can_be_called(box, method):
+    """The grader's own controls, attributes and private methods cannot be reached."""
+    call = {"call": 1, "fake": "oracle", "method": method, "args": [], "kwargs": {}}
+    error = failed(box, "raw_frame", oracle=Oracle(), text=json.dumps(call))
+    assert (error.reason, "does not exist" in error.message) == (Reason.PROTOCOL, True)
+
+
+def test_time_in_a_fake_is_not_the_scenarios(box):
+    """A call that takes the judge longer than the scenario may run does not time out."""
+    assert play(box, "asks", oracle=Oracle(), method="nap", args=[1.2]) is None
+
+
+def test_the_judges_work_for_one_scenario_is_bounded(box):
+    """Calls that keep the judge busy for longer than the scenario may run end it."""
+    error = failed(box, "asks", oracle=Oracle(), method="work", args=[1.2])
+    assert (error.reason, "kept the judge busy" in error.message) == (Reason.OUTPUT, True)
+
+
+def test_the_number_of_calls_is_bounded(box, monkeypatch):
+    """A scenario that calls without end is ended, however cheap its calls are."""
+    monkeypatch.setattr(scenario_channel, "MAX_CALLS", 50)
+    error = failed(box, "asks_from_threads", oracle=Oracle(), threads=2, each=30)
+    assert (error.reason, "more than 50 calls" in error.message) == (Reason.OUTPUT, True)
 
 
 def test_threads_call_fakes_at_the_same_time(any_box):
@@ -616,7 +675,7 @@ def test_what_a_fake_keeps_is_bounded(box):
     patient = Limits(seconds=60, memory_mb=300)  # on a busy machine it takes its time
     error = failed(box, "floods_and_reads", patient, oracle=oracle, text=json.dumps(call))
     assert error.reason is Reason.OUTPUT
-    assert 0 < len(oracle.said) <= MOST_BYTES // 300_000
+    assert 0 < len(oracle.said) <= MAX_BYTES // 300_000
 
 
 # -- time -------------------------------------------------------------------------------------
@@ -687,7 +746,7 @@ def test_an_import_has_no_more_time_in_a_long_scenario(tmp_path, monkeypatch):
 def test_prints_beyond_the_limit_end_the_scenario(any_box):
     error = failed(any_box, "prints", text="x" * 1000, times=1000)
     assert error.reason is Reason.OUTPUT
-    assert len(error.output) < sandbox.SHOWN_OUTPUT + 100
+    assert len(error.output) < SHOWN_OUTPUT + 100
 
 
 @level_a
@@ -719,7 +778,7 @@ def test_memory_of_one_scenario_does_not_end_another(submission):
     """Where two play at the same time, each is looked at for itself."""
     limits = Limits(seconds=8, memory_mb=300, processes=16)
     profile, boot = profile_of("A"), BootConfig(PROBES, ())
-    box = Sandbox(profile, boot, submission, seccomp.program(), at_once=2)
+    box = Sandbox(profile, boot, submission, seccomp.program(), side_by_side=2)
     with box, ThreadPoolExecutor(1) as thread:
         other = thread.submit(play, box, "sleeps", limits, seconds=3)
         assert failed(box, "hoards", limits).reason is Reason.MEMORY
@@ -823,18 +882,21 @@ def test_a_sandbox_that_closes_leaves_no_process(submission):
 JUDGE = """
 import sys
 from pathlib import Path
-from archprep.sandbox import isolation, sandbox, seccomp
+from archprep.sandbox import isolation, seccomp
+from archprep.sandbox.fork_server import BootConfig
+from archprep.sandbox.sandbox import Sandbox
+from archprep.sandbox.scenario import Scenario
 from archprep.core.model import Limits, Submission
 probes = "import time\\ndef sleeps(): print('x'); time.sleep(60)"
 root = Path(sys.argv[1])
-box = sandbox.Sandbox(
+box = Sandbox(
     isolation.contained("A")[0],
-    sandbox.BootConfig(probes, ()),
+    BootConfig(probes, ()),
     Submission(root, "", ()),
     seccomp.program(),
 )
 print("playing", flush=True)
-box.run(sandbox.Scenario("sleeps", {}, {}, Limits(seconds=60)))
+box.run(Scenario("sleeps", {}, {}, Limits(seconds=60)))
 """
 
 
@@ -915,6 +977,7 @@ def test_interruptions_end_the_scenario(box):
     """Ctrl-C while a fake answers: the scenario is killed, the sandbox stays usable."""
 
     class Interrupting(Oracle):
+        @exposed
         def double(self, number: int) -> int:
             raise KeyboardInterrupt
 

@@ -18,7 +18,8 @@ from conftest import ORDINARY_UID, as_ordinary, python_for_all
 from archprep.core.errors import UsageError
 from archprep.core.model import Limits, Submission
 from archprep.sandbox import isolation, processes, seccomp, selftest
-from archprep.sandbox.sandbox import BootConfig, Sandbox
+from archprep.sandbox.fork_server import BootConfig
+from archprep.sandbox.sandbox import Sandbox
 from archprep.sandbox.selftest import BLOCKED, NOT_TESTED
 
 pytestmark = [

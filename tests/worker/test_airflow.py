@@ -20,7 +20,8 @@ import pytest
 from archprep.core.model import Limits, Submission
 from archprep.sandbox import selftest
 from archprep.sandbox.fork_server import BootConfig, Stack
-from archprep.sandbox.sandbox import Sandbox, Scenario
+from archprep.sandbox.sandbox import Sandbox
+from archprep.sandbox.scenario import Scenario
 from archprep.sandbox.services import airflow_home
 
 pytestmark = pytest.mark.skipif(bool(airflow_home.problems()), reason="Airflow is not installed")

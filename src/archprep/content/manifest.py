@@ -15,7 +15,7 @@ FOLDER = re.compile(r"q(\d\d+)_([a-z0-9]+(?:_[a-z0-9]+)*)")
 REQUIRED_KEYS = {
     "id", "title", "section", "difficulty", "minutes", "version", "summary", "entry", "tasks",
 }  # fmt: skip
-OPTIONAL_KEYS = {"packages", "preload", "limits", "run", "stack", "at_once"}
+OPTIONAL_KEYS = {"packages", "preload", "limits", "run", "stack", "side_by_side"}
 DIFFICULTIES = ("easy", "medium", "hard")
 STACKS = ("airflow",)
 
@@ -74,7 +74,7 @@ def _exercise(
         limits=_limits(reader),
         run=_run(reader),
         stack=_stack(reader),
-        at_once=reader.positive_int("at_once") if "at_once" in reader.data else 1,
+        side_by_side=reader.positive_int("side_by_side") if "side_by_side" in reader.data else 1,
         folder=brief_dir.name,
         brief_dir=brief_dir,
         solution_dir=solution_dir,

@@ -80,7 +80,7 @@ class Exercise:
     limits: Limits
     run: Runnable | None  # None: there is nothing to try it on but the examples
     stack: str | None  # libraries that need more than an import: "airflow"
-    at_once: int  # scenarios that may play at the same time
+    side_by_side: int  # scenarios that may run at the same time
     folder: str  # e.g. q01_event_bus
     brief_dir: Path = field(repr=False)
     solution_dir: Path = field(repr=False)
@@ -150,6 +150,7 @@ class CriterionResult:
     evidence: Evidence = Evidence()
     hint: str | None = None  # where to look: the first hint
     duration_s: float = 0.0
+    programs: int = 0  # random programs played, if the criterion is a sweep
 
 
 @dataclass(frozen=True, slots=True)

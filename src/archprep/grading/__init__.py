@@ -13,12 +13,11 @@ if TYPE_CHECKING:
         assert_same,
         criterion,
         expect,
-        fake,
         redis_server,
         scenario,
     )
     from archprep.grading.http_client import Request
-    from archprep.sandbox.scenario_channel import HeldReply, Refuse
+    from archprep.sandbox.fakes import HeldReply, Refuse, exposed, fake
     from archprep.sandbox.sockets import silent_endpoint
 
 __all__ = [
@@ -28,6 +27,7 @@ __all__ = [
     "assert_same",
     "criterion",
     "expect",
+    "exposed",
     "fake",
     "redis_server",
     "scenario",
@@ -35,9 +35,11 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
-    "HeldReply": "archprep.sandbox.scenario_channel",
-    "Refuse": "archprep.sandbox.scenario_channel",
+    "HeldReply": "archprep.sandbox.fakes",
+    "Refuse": "archprep.sandbox.fakes",
     "Request": "archprep.grading.http_client",
+    "exposed": "archprep.sandbox.fakes",
+    "fake": "archprep.sandbox.fakes",
     "silent_endpoint": "archprep.sandbox.sockets",
 }
 

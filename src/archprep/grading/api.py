@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from archprep.grading.candidate import Candidate
+    from archprep.grading.reference import Reference
+    from archprep.grading.toolkit.sweep import SweepRun
     from archprep.sandbox.services.redis_server import RedisServer
 
 
@@ -70,14 +72,6 @@ class Declared:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fake:
-    """Marks an input of a probe that lives in the judge: see design rule 3."""
-
-    target: Any
-    told: tuple[str, ...] = ()
-
-
 class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not an error
     """The behaviour differs from what the brief asks for."""
 
@@ -107,6 +101,7 @@ SECONDS: dict[tuple[str, str], float] = {}  # that a scenario has played
 
 class _Tally(threading.local):
     made = 0
+    programs = 0  # random programs that a sweep has played
 
 
 # Counts the comparisons of the running criterion: one that compares nothing proves nothing.
@@ -165,6 +160,27 @@ def candidate(request: pytest.FixtureRequest) -> Any:
     return request.config.archprep_candidate  # type: ignore[attr-defined]
 
 
+@pytest.fixture(scope="session")
+def reference(request: pytest.FixtureRequest) -> Reference:
+    """Return the reference solution, observed like `candidate` in a sandbox of its own."""
+    return request.config.archprep_reference  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture
+def sweep(request: pytest.FixtureRequest, candidate: Any, reference: Reference) -> SweepRun:
+    """Return what compares both on random programs of this criterion's task."""
+    from archprep.grading.toolkit.sweep import SweepRun
+
+    config, task = request.config, request.function.criterion.task
+    return SweepRun(
+        candidate,
+        reference,
+        config.archprep_seed,  # type: ignore[attr-defined]
+        task,
+        config.archprep_sweep_factor,  # type: ignore[attr-defined]
+    )
+
+
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> random.Random:
     """Return the randomness of this criterion."""
@@ -174,15 +190,6 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
 def random_for(seed: int, name: str) -> random.Random:
     """Return the source of randomness of one criterion or scenario."""
     return random.Random(f"{seed}/{name}")  # noqa: S311 - repeatable on purpose; the seed is the secret
-
-
-def fake(target: Any, *, told: tuple[str, ...] = ()) -> Fake:
-    """Keep `target` in the judge; the probe gets a stub whose method calls are frames.
-
-    Calls of the methods in `told` inform the judge, in order, but are not answered, and arrive
-    with the next call that is: for what needs no reply and no instant of the judge's clock.
-    """
-    return Fake(target, told)
 
 
 def expect(condition: bool, *, expected: str, observed: str, given: str | None = None) -> None:  # noqa: FBT001

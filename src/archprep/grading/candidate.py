@@ -12,18 +12,18 @@ from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
 from archprep.core.sanitize import sanitize
 from archprep.sandbox import processes
-from archprep.sandbox.sandbox import Observation, Scenario
+from archprep.sandbox.scenario import Observation, Scenario
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Sequence
 
     from archprep.core.model import Exercise
-    from archprep.grading.http_client import Fate, HttpClient
+    from archprep.grading.http_client import HttpClient
     from archprep.grading.scenario_runner import ScenarioRunner, ServingScenario
     from archprep.sandbox.isolation import Profile
 
-    ClientFactory = Callable[[Sequence[Path], Fate], HttpClient]
+    ClientFactory = Callable[[Sequence[Path], ServingScenario], HttpClient]
 
 
 class Candidate:
@@ -106,20 +106,20 @@ class Candidate:
             paths = [Path(listener.getsockname()) for listener in sockets]
             scenario = self._scenario(probe, inputs, seconds, sockets)
             with (
-                self._runner.playing(scenario) as playing,
-                closing((self._http_client or HttpClient)(paths, playing.fate)) as web,
+                self._runner.running(scenario) as running,
+                closing((self._http_client or HttpClient)(paths, running)) as web,
             ):
                 try:
                     yield web
                 except Exception as e:
-                    self._explain(e, playing)
+                    self._explain(e, running)
                     raise
-                self._keep_prints(playing.result())
+                self._keep_prints(running.result())
 
-    def _explain(self, error: Exception, playing: ServingScenario) -> None:
+    def _explain(self, error: Exception, running: ServingScenario) -> None:
         """End a scenario whose client has ended with an error, for its prints."""
         with suppress(CandidateError):
-            seen = playing.result()
+            seen = running.result()
             if isinstance(error, CandidateError):
                 error.output = error.output or seen.output
             self._keep_prints(seen)
@@ -131,7 +131,7 @@ class Candidate:
         seconds: float | None,
         sockets: Sequence[socket.socket] = (),
     ) -> Scenario:
-        from archprep.grading.api import Fake
+        from archprep.sandbox.fakes import Fake
         from archprep.sandbox.sockets import Endpoint
 
         limits = self._exercise.limits
@@ -141,7 +141,7 @@ class Candidate:
         for name, value in inputs.items():
             match value:
                 case Fake():
-                    scenario.fakes[name], scenario.told[name] = value.target, value.told
+                    scenario.fakes[name] = value
                 case Endpoint() if processes.is_linux():
                     scenario.endpoints[name] = value
                 case Endpoint():

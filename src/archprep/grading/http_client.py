@@ -1,7 +1,8 @@
-"""The judge as HTTP client of a server that nobody may trust.
+"""The judge as HTTP client of an untrusted server.
 
-Each request has a connection of its own, a total deadline by this side's clock and a cap on what
-comes back. Nothing is followed, kept, decompressed or guessed; h11 refuses what breaks RFC 9112.
+Each request has its own connection, a total deadline and a cap on the size of its reply.
+Redirects are not followed, cookies not kept, bodies not decompressed; h11 refuses what breaks
+RFC 9112. Deadlines count the time for which the server could have run (`sandbox.deadline`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
 
@@ -22,20 +23,23 @@ from archprep.core.model import Reason
 from archprep.core.sanitize import sanitize
 from archprep.worker import protocol
 
+if TYPE_CHECKING:
+    from archprep.grading.scenario_runner import ServingScenario
+
 REQUEST_SECONDS = 5.0
-MOST_BYTES = 2 << 20  # of one reply, with all its headers
-MOST_BYTES_IN_ALL = 8 << 20  # of the replies of one scenario: parsed, they take 25 times as much
-MOST_HEADER_BYTES = 64 << 10
-MOST_HEADERS = 100  # as in http.client
-MOST_HINTS = 100  # responses 1xx: each is quick to send and slow to read
+SEND_SECONDS = 5.0  # of wall time, for connecting and sending: the backlog takes both at once
+WAIT_SECONDS = 0.02  # between two looks at the clock
+MAX_BYTES = 2 << 20  # of one reply, with all its headers
+MAX_TOTAL_BYTES = 8 << 20  # of the replies of one scenario: parsed, they take 25 times as much
+MAX_HEADER_BYTES = 64 << 10
+MAX_HEADERS = 100  # as in http.client
+MAX_INTERIM = 100  # responses 1xx: each is quick to send and slow to read
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
-# What became of the scenario, waiting for it at most so many seconds.
-Fate = Callable[[float], CandidateError | None]
 
-LOOK_EVERY = 0.002
-LAST_WORDS = 1.0  # seconds for a scenario that has hung up to be known as ended
-READING = 0.5  # seconds beyond a deadline for what has come before it
+POLL_SECONDS = 0.002
+EXIT_GRACE_SECONDS = 1.0  # for a scenario that has closed its connection to be known as ended
+READING_SECONDS = 0.5  # beyond a deadline, for what has arrived before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,13 @@ class Request:
 
     @property
     def name(self) -> str:
-        """How a sentence calls it."""
+        """Its name in a sentence."""
         return f"{self.method} {sanitize(self.path, 120)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. `seconds` passed by the judge's clock from the first byte sent."""
+    """A reply. `seconds` from the first byte sent, as far as the server could have run."""
 
     status: int
     headers: list[tuple[str, str]]  # names in lower case
@@ -64,27 +68,27 @@ class Reply:
     seconds: float
 
     def header(self, name: str) -> str | None:
-        """The value of a field, several lines joined as RFC 9110 section 5.3 says."""
+        """The value of a field; several lines are joined as in RFC 9110, section 5.3."""
         values = [value for key, value in self.headers if key == name.lower()]
         return ", ".join(values) if values else None
 
     def json(self) -> Any:
-        """The body as JSON, parsed as strictly as a frame; CandidateError when it is none."""
+        """The body as JSON, parsed as strictly as a frame; CandidateError if it is invalid."""
         try:
             (value,) = protocol.decode(b'{"body":' + self.body + b"}").values()
         except (protocol.ProtocolError, ValueError) as e:
             shown = sanitize(self.body[:200], 200)
-            text = f"answered with a body that is no JSON ({sanitize(str(e), 100)}): {shown}"
+            text = f"answered with a body that is not valid JSON ({sanitize(str(e), 100)}): {shown}"
             raise CandidateError(Reason.PROTOCOL, text) from None
         return value
 
 
 class HttpClient:
-    """The apps of one scenario. Whatever goes wrong is a CandidateError."""
+    """Sends requests to the apps of one scenario. Whatever goes wrong is a CandidateError."""
 
-    def __init__(self, paths: Sequence[Path], fate: Fate) -> None:
+    def __init__(self, paths: Sequence[Path], scenario: ServingScenario) -> None:
         self._paths = paths
-        self._fate = fate
+        self._scenario = scenario
         self._received = 0
         self._begun: list[_Call] = []
 
@@ -93,7 +97,7 @@ class HttpClient:
         return self.all([Request("GET", path, headers, app=app)])[0]
 
     def send(self, request: Request, *, seconds: float = REQUEST_SECONDS) -> Reply:
-        """Send a request and wait for its reply, at most so many seconds."""
+        """Send a request and wait at most `seconds` for its reply."""
         return self.all([request], seconds=seconds)[0]
 
     def all(self, requests: Iterable[Request], *, seconds: float = REQUEST_SECONDS) -> list[Reply]:
@@ -101,11 +105,11 @@ class HttpClient:
         return self.begin(requests, seconds=seconds).replies()
 
     def begin(self, requests: Iterable[Request], *, seconds: float = REQUEST_SECONDS) -> Calls:
-        """Send requests and do not wait for the replies."""
+        """Send requests without waiting for their replies."""
         calls: list[_Call] = []
         try:
             for request in requests:
-                calls.append(_Call(request, time.monotonic() + seconds, seconds, self._count))
+                calls.append(_Call(request, self._scenario.elapsed, seconds, self._count))
                 calls[-1].begin(self._paths[request.app])
         except (CandidateError, OSError) as e:
             raise self._blame(calls, calls[-1], e) from None
@@ -113,29 +117,29 @@ class HttpClient:
         return Calls(calls, self._blame)
 
     def close(self) -> None:
-        """Hang up on whatever has not been waited for."""
+        """Close the connections of replies that were not awaited."""
         for call in self._begun:
             call.close()
 
     def wait_until(
         self, condition: Callable[[], bool], *, seconds: float = REQUEST_SECONDS
     ) -> bool:
-        """Wait for what the app's calls bring about in the judge; False when it does not come.
+        """Wait until the app's calls of fakes make `condition` true; False if they do not in time.
 
-        CandidateError as soon as the scenario has ended: nothing will come any more.
+        CandidateError as soon as the scenario has ended, since no more calls can come.
         """
-        until = time.monotonic() + seconds
+        until = self._scenario.elapsed() + seconds
         while not condition():
-            if found := self._fate(LOOK_EVERY):
+            if found := self._scenario.failure(POLL_SECONDS):
                 raise found
-            if time.monotonic() > until:
+            if self._scenario.elapsed() > until:
                 return False
         return True
 
     def _count(self, size: int) -> None:
         self._received += size
-        if self._received > MOST_BYTES_IN_ALL:
-            text = f"answered with more than {MOST_BYTES_IN_ALL >> 20} MB in one scenario"
+        if self._received > MAX_TOTAL_BYTES:
+            text = f"answered with more than {MAX_TOTAL_BYTES >> 20} MB in one scenario"
             raise CandidateError(Reason.OUTPUT, text)
 
     def _blame(
@@ -143,9 +147,9 @@ class HttpClient:
     ) -> CandidateError:
         for call in calls:
             call.close()
-        # What has ended an app that hung up says more than that it did.
+        # Why the scenario ended says more than that its connection was closed.
         over = broken.hung_up or isinstance(error, OSError)
-        if found := self._fate(LAST_WORDS if over else 0.0):
+        if found := self._scenario.failure(EXIT_GRACE_SECONDS if over else 0.0):
             return found
         if isinstance(error, CandidateError):
             return error
@@ -154,7 +158,7 @@ class HttpClient:
 
 
 class Calls:
-    """Requests under way."""
+    """Requests that have been sent."""
 
     def __init__(
         self,
@@ -165,7 +169,7 @@ class Calls:
         self._blame = blame
 
     def replies(self) -> list[Reply]:
-        """Wait for every reply; they come in the order of the requests."""
+        """Wait for all replies and return them in the order of the requests."""
         with selectors.DefaultSelector() as selector:
             for call in self._calls:
                 selector.register(call.link, selectors.EVENT_READ, call)
@@ -175,11 +179,12 @@ class Calls:
 
     def _advance(self, selector: selectors.BaseSelector) -> None:
         waiting: list[_Call] = [key.data for key in selector.get_map().values()]
-        first = min(waiting, key=lambda call: call.deadline)
+        first = min(waiting, key=lambda call: call.seconds_left())
         call = first
         try:
-            ready = selector.select(max(0.0, first.deadline - time.monotonic()))
-            until = max(first.deadline, time.monotonic()) + READING
+            left = max(0.0, first.seconds_left())
+            ready = selector.select(min(left, WAIT_SECONDS))
+            until = time.monotonic() + left + READING_SECONDS
             for key, _ in ready:
                 call = key.data
                 call.read()
@@ -188,7 +193,7 @@ class Calls:
                     call.close()
                 if time.monotonic() > until:
                     break  # many small pieces on many connections take long to read
-            if first.reply is None and time.monotonic() > first.deadline:
+            if first.reply is None and first.seconds_left() <= 0:
                 call = first
                 raise first.too_late()
         except (CandidateError, OSError) as e:
@@ -197,50 +202,54 @@ class Calls:
 
 @dataclass(slots=True)
 class _Call:
-    """One request on a connection of its own."""
+    """One request on its own connection; `clock` counts the seconds of its deadline."""
 
     request: Request
-    deadline: float
+    clock: Callable[[], float]
     seconds: float
-    count: Callable[[int], None]  # what comes in
+    count: Callable[[int], None]  # is given the size of each piece received
     reply: Reply | None = None
     hung_up: bool = False
     link: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_UNIX))
     _http: h11.Connection = field(
-        default_factory=lambda: h11.Connection(h11.CLIENT, MOST_HEADER_BYTES)
+        default_factory=lambda: h11.Connection(h11.CLIENT, MAX_HEADER_BYTES)
     )
     _response: h11.Response | None = None
     _body: bytearray = field(default_factory=bytearray)
     _received: int = 0
-    _hints: int = 0
+    _interim: int = 0
+    _began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
 
     def begin(self, path: Path) -> None:
         """Connect and send."""
         try:
-            self.link.settimeout(self._left())
+            self.link.settimeout(SEND_SECONDS)
             self.link.connect(str(path))
-            self.link.settimeout(self._left())
+            self.link.settimeout(SEND_SECONDS)
             self.link.sendall(self._encoded())
         except BlockingIOError:
-            text = f"your app accepts no more connections, so {self.request.name} was not sent"
+            text = f"your app accepts no more connections: {self.request.name} was not sent"
             raise CandidateError(Reason.TIMEOUT, text) from None
         except TimeoutError:
             raise self.too_late() from None
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it may have answered before it read all; reading will tell
+            pass  # it may have answered before reading everything; reading will tell
         self.link.setblocking(False)
 
     def read(self) -> None:
-        """Read what has come, and never wait; sets `reply` when it is complete."""
+        """Read what has arrived, without waiting; sets `reply` when it is complete."""
         try:
             data = self.link.recv(65536)
         except BlockingIOError:
-            return  # one byte sent out of band announces what never comes
+            return  # a byte sent out of band announces data that never comes
         self.hung_up = not data
         self._received += len(data)
         self.count(len(data))
-        if self._received > MOST_BYTES:
-            text = f"answered {self.request.name} with more than {MOST_BYTES >> 20} MB"
+        if self._received > MAX_BYTES:
+            text = f"answered {self.request.name} with more than {MAX_BYTES >> 20} MB"
             raise CandidateError(Reason.OUTPUT, text)
         try:
             self._http.receive_data(data)
@@ -252,23 +261,24 @@ class _Call:
             raise ConnectionResetError
 
     def too_late(self) -> CandidateError:
-        """The deadline is over."""
+        """The deadline has passed."""
         begun = "finished answering" if self._received else "answered"
         text = f"your app had not {begun} {self.request.name} after {self.seconds:g} s"
         return CandidateError(Reason.TIMEOUT, text)
 
-    def _left(self) -> float:
-        return max(0.001, self.deadline - time.monotonic())
+    def seconds_left(self) -> float:
+        """The seconds until the deadline, negative after it."""
+        return self._began + self.seconds - self.clock()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         with suppress(OSError):
             self.link.close()
 
     def _encoded(self) -> bytes:
         given = self.request.headers
         pairs = list(given.items() if isinstance(given, Mapping) else given)
-        # Neutral: an app must not learn from a header who asks, or what for.
+        # Neutral: an app must not learn from a header who is asking, or why.
         always = [("Host", "service"), ("Accept-Encoding", "identity"), ("Connection", "close")]
         if self.request.body:
             always.append(("Content-Length", str(len(self.request.body))))
@@ -279,7 +289,7 @@ class _Call:
         return b"".join(self._http.send(event) or b"" for event in events)
 
     def _act(self, event: Any) -> bool:
-        """Take one event; False when there is nothing more to take now."""
+        """Handle one event; False if there is no other one yet."""
         match event:
             case h11.Response():
                 self._begin_reply(event)
@@ -289,21 +299,21 @@ class _Call:
                 self._finish()
                 return False
             case h11.InformationalResponse():
-                self._hint()
+                self._count_interim()
             case _:
                 return False
         return True
 
     def _begin_reply(self, response: h11.Response) -> None:
-        if len(response.headers) > MOST_HEADERS:
-            text = f"answered {self.request.name} with more than {MOST_HEADERS} header fields"
+        if len(response.headers) > MAX_HEADERS:
+            text = f"answered {self.request.name} with more than {MAX_HEADERS} header fields"
             raise CandidateError(Reason.OUTPUT, text)
         self._response = response
 
-    def _hint(self) -> None:
-        self._hints += 1
-        if self._hints > MOST_HINTS:
-            text = f"answered {self.request.name} with more than {MOST_HINTS} interim responses"
+    def _count_interim(self) -> None:
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            text = f"answered {self.request.name} with more than {MAX_INTERIM} interim responses"
             raise CandidateError(Reason.OUTPUT, text)
 
     def _finish(self) -> None:
@@ -313,7 +323,7 @@ class _Call:
             (name.decode("latin-1").lower(), value.decode("latin-1"))
             for name, value in self._response.headers
         ]
-        taken = time.monotonic() - (self.deadline - self.seconds)
+        taken = self.clock() - self._began
         self.reply = Reply(self._response.status_code, headers, bytes(self._body), taken)
 
     def _broken(self, error: Exception) -> CandidateError | OSError:
@@ -321,5 +331,5 @@ class _Call:
             return ConnectionResetError()
         said = sanitize(str(error), 200)
         return CandidateError(
-            Reason.PROTOCOL, f"answered {self.request.name} with no valid HTTP ({said})"
+            Reason.PROTOCOL, f"answered {self.request.name} with invalid HTTP ({said})"
         )

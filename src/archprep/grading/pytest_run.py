@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from archprep.grading.api import Declared
     from archprep.grading.candidate import Candidate
+    from archprep.grading.reference import Reference
 
 TOTAL = 100
 # Criteria done, criteria in all, and what has just been found out, in words.
@@ -64,8 +65,12 @@ class Run:
         candidate: Candidate,
         wanted: Wanted,
         progress: Progress | None,
+        reference: Reference,
+        sweep_factor: int = 1,
     ) -> None:
         self._exercise = exercise
+        self._reference = reference
+        self._sweep_factor = sweep_factor
         self._seed = seed
         self._candidate = candidate
         self._wanted = wanted
@@ -91,7 +96,7 @@ class Run:
         # root: a workspace that holds the virtual environment is such a place.
         args += ["--noconftest", "--assert=plain"]
         args += [a for name in _PLUGINS_NOT_NEEDED for a in ("-p", f"no:{name}")]
-        with _quiet_pytest(), _forgotten_modules(folder), self._several_at_once():
+        with _quiet_pytest(), _forgotten_modules(folder), self._running_side_by_side():
             code = pytest.main([*args, str(folder)], plugins=[self, api])
         if code == pytest.ExitCode.INTERRUPTED and not self._broken:
             raise KeyboardInterrupt
@@ -116,6 +121,8 @@ class Run:
         """Give the fixtures of `grading` what they hand out."""
         config.archprep_seed = self._seed  # type: ignore[attr-defined]
         config.archprep_candidate = self._candidate  # type: ignore[attr-defined]
+        config.archprep_reference = self._reference  # type: ignore[attr-defined]
+        config.archprep_sweep_factor = self._sweep_factor  # type: ignore[attr-defined]
         config.archprep_ahead = self._ahead  # type: ignore[attr-defined]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -171,11 +178,11 @@ class Run:
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when)
 
     @contextmanager
-    def _several_at_once(self) -> Iterator[None]:
-        if self._exercise.at_once == 1:
+    def _running_side_by_side(self) -> Iterator[None]:
+        if self._exercise.side_by_side == 1:
             yield
             return
-        self._pool = ThreadPoolExecutor(self._exercise.at_once)
+        self._pool = ThreadPoolExecutor(self._exercise.side_by_side)
         try:
             yield
         finally:
@@ -185,7 +192,8 @@ class Run:
         from archprep.grading.api import Tally
 
         name = _id(item)
-        blank = replace(self._blank(name), duration_s=round(duration + _played(item), 4))
+        took = round(duration + _played(item), 4)
+        blank = replace(self._blank(name), duration_s=took, programs=Tally.programs)
         compared = Tally.made > 0
         result = verdicts.of(blank, error, compared=compared, prints=self._prints_of(item))
         self._results[name] = result
@@ -197,6 +205,7 @@ class Run:
         """Begin a criterion."""
         from archprep.grading.api import Tally
 
+        Tally.programs = 0
         Tally.made = 0  # what a scenario compared does not prove this criterion
         self._candidate.playing = item.name
 

@@ -9,14 +9,17 @@ if TYPE_CHECKING:
 
     from archprep.core.errors import CandidateError
     from archprep.sandbox.isolation import Profile
-    from archprep.sandbox.sandbox import Observation, Scenario
+    from archprep.sandbox.scenario import Observation, Scenario
 
 
 class ServingScenario(Protocol):
     """A scenario under way that serves apps to the judge's HTTP client."""
 
-    def fate(self, patience: float) -> CandidateError | None:
-        """Return the error that ended the scenario, waiting up to `patience` seconds for one."""
+    def elapsed(self) -> float:
+        """Return the seconds for which the scenario could have run: see `sandbox.deadline`."""
+
+    def failure(self, seconds: float) -> CandidateError | None:
+        """Return the error that ended the scenario, waiting up to `seconds` for one."""
 
     def result(self) -> Observation:
         """End the scenario and return what was observed; CandidateError if it failed."""
@@ -32,5 +35,5 @@ class ScenarioRunner(Protocol):
     def run(self, scenario: Scenario) -> Observation:
         """Run a scenario to its end; CandidateError if the candidate's code fails."""
 
-    def playing(self, scenario: Scenario) -> AbstractContextManager[ServingScenario]:
+    def running(self, scenario: Scenario) -> AbstractContextManager[ServingScenario]:
         """Run a scenario in the background for as long as the block lasts."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ from archprep.core.model import Exercise, Scorecard, Submission
 from archprep.grading import requirements, verdicts
 from archprep.grading.candidate import Candidate
 from archprep.grading.pytest_run import ALL, Progress, Run, Wanted
+from archprep.grading.reference import Reference
 from archprep.sandbox import selftest
-from archprep.sandbox.sandbox import BootConfig, Sandbox
+from archprep.sandbox.fork_server import BootConfig
+from archprep.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,16 @@ if TYPE_CHECKING:
     from archprep.core.model import Isolation
     from archprep.sandbox.fork_server import Stack
 
-__all__ = ["Progress", "Session", "Wanted", "draw_seed", "grade", "opened", "run_graders"]
+__all__ = [
+    "Progress",
+    "Session",
+    "Wanted",
+    "boot_config",
+    "draw_seed",
+    "grade",
+    "opened",
+    "run_graders",
+]
 
 
 def draw_seed() -> int:
@@ -57,22 +68,36 @@ def opened(
     level: str | None = None,
     stage: Path | None = None,
     progress: Progress | None = None,
+    sweep_factor: int = 1,
 ) -> Iterator[Session]:
     """Open a sandbox for `first` and, where `stage` holds them, the same candidate's next ones.
 
+    Sweeps play `sweep_factor` times the programs that the graders ask for.
     UsageError when packages that the exercise needs are not installed.
     """
     requirements.require(exercise)
-    boot = _boot(exercise, progress)
-    with selftest.sandbox(exercise, first, level, boot, stage) as (sandbox, isolation):
-        yield Session(exercise, sandbox, isolation)
+    boot = boot_config(exercise, progress)
+    with (
+        selftest.sandbox(exercise, first, level, boot, stage) as (sandbox, isolation),
+        Reference(exercise, level) as reference,
+    ):
+        yield Session(exercise, sandbox, isolation, reference, sweep_factor)
 
 
 class Session:
     """Grades submissions of one candidate in one sandbox, one after another."""
 
-    def __init__(self, exercise: Exercise, sandbox: Sandbox, isolation: Isolation) -> None:
+    def __init__(
+        self,
+        exercise: Exercise,
+        sandbox: Sandbox,
+        isolation: Isolation,
+        reference: Reference,
+        sweep_factor: int = 1,
+    ) -> None:
         self._exercise = exercise
+        self._reference = reference
+        self._sweep_factor = sweep_factor
         self.sandbox = sandbox
         self.isolation = isolation
 
@@ -96,6 +121,8 @@ class Session:
             seed=seed,
             wanted=wanted,
             progress=progress,
+            reference=self._reference,
+            sweep_factor=self._sweep_factor,
         )
         self.sandbox.rest()
         return card
@@ -110,11 +137,17 @@ def run_graders(
     seed: int,
     wanted: Wanted = ALL,
     progress: Progress | None = None,
+    reference: Reference | None = None,
+    sweep_factor: int = 1,
 ) -> Scorecard:
-    """Run the graders against `candidate` and return the scorecard."""
+    """Run the graders against `candidate` and return the scorecard.
+
+    Without `reference` one is opened for this run if a grader asks for it.
+    """
     started, clock = datetime.now(UTC), time.monotonic()
-    run = Run(exercise, seed, candidate, wanted, progress)
-    run.execute()
+    with nullcontext(reference) if reference else Reference(exercise) as ours:
+        run = Run(exercise, seed, candidate, wanted, progress, ours, sweep_factor)
+        run.execute()
     criteria = verdicts.block(exercise, run.results())
     return Scorecard(
         exercise=exercise.id,
@@ -150,7 +183,8 @@ def _stack(exercise: Exercise, progress: Progress | None) -> Stack | None:
     )
 
 
-def _boot(exercise: Exercise, progress: Progress | None) -> BootConfig:
+def boot_config(exercise: Exercise, progress: Progress | None = None) -> BootConfig:
+    """Return what a sandbox of this exercise starts with."""
     probes = (exercise.grader_dir / "probes.py").read_text()
     modules = tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry)
     secret = selftest.secret_folders()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archprep.core.errors import CandidateError
+from archprep.core.errors import CandidateError, GraderFault
 from archprep.core.model import CriterionResult, Evidence, Exercise, Reason, State, TaskResult
 from archprep.core.sanitize import sanitize
 
@@ -57,6 +57,8 @@ def _with_prints(result: CriterionResult, prints: str) -> CriterionResult:
 
 def _blame(error: BaseException) -> str:
     """Name the place in the grader for its author; the message could tell an expected value."""
+    if isinstance(error, GraderFault):
+        return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
 

@@ -272,7 +272,7 @@ def _timed_out(graded: Graded) -> bool:
 
 def _is_late(result: CriterionResult) -> bool:
     message = result.evidence.message or ""
-    imports = result.reason == Reason.IMPORT and failures.IMPORT_LATE in message
+    imports = result.reason == Reason.IMPORT and failures.IMPORT_TIMEOUT in message
     return imports or result.reason == Reason.TIMEOUT
 
 

@@ -1,6 +1,6 @@
-"""What became of a scenario that gave no answer, told from what it said and how it ended.
+"""Explains a scenario that gave no answer, from what it sent and how it ended.
 
-All that it said is a claim: texts are cleaned, and a frame counts only if it points into the
+What it sent is a claim: texts are sanitized, and a stack frame counts only if it points into the
 frozen files, from which its source line is read.
 """
 
@@ -14,36 +14,35 @@ from archprep.core.errors import CandidateError
 from archprep.core.model import Frame, Reason, Submission
 from archprep.core.sanitize import sanitize
 
-MOST_FRAMES = 12
-STUCK = b"Timeout (0:"  # faulthandler writes it in the worker just before the time is up
+MAX_FRAMES = 12
+_DUMP = b"Timeout (0:"  # how a stack dump of the worker's faulthandler begins
 
 _IMPORTED_FROM = re.compile(r" \(/\S+\.py\)$")
+_DUMPS = re.compile(rb"Timeout \(0:.*\n(?:(?:Thread |  File |  \.\.\.|\n).*\n?)*")
 _DUMPED = re.compile(r'^  File "(.+)", line ([0-9]{1,7}) in (.+)$', re.MULTILINE)
 
-# In a message that says that an import was still going on: it may be the machine that is slow.
-IMPORT_LATE = "(time-out)"
+# In the message about an import that did not finish: the machine may be slow.
+IMPORT_TIMEOUT = "(time-out)"
 
 
 def raised(claim: dict[str, Any], submission: Submission) -> CandidateError:
-    """The exception that the scenario reports."""
+    """The exception that the scenario reported."""
     try:
         return _described(claim, submission)
     except (KeyError, TypeError, ValueError, AttributeError):
-        return CandidateError(
-            Reason.PROTOCOL, "reported an exception in a form that makes no sense"
-        )
+        return CandidateError(Reason.PROTOCOL, "reported an exception in an invalid form")
 
 
-def too_long(seconds: float, *, imported: bool) -> CandidateError:
-    """It was still at work when its time was up."""
+def timed_out(seconds: float, *, imported: bool) -> CandidateError:
+    """Its time was up before it had finished."""
     if not imported:
-        text = f"importing the module had not finished after {seconds:g} s {IMPORT_LATE}"
+        text = f"importing the module had not finished after {seconds:g} s {IMPORT_TIMEOUT}"
         return CandidateError(Reason.IMPORT, text)
     return CandidateError(Reason.TIMEOUT, f"the scenario had not finished after {seconds:g} s")
 
 
 def ended_early(status: int | None, *, imported: bool) -> CandidateError:
-    """It ended, or hung up (`status` None), without an answer."""
+    """It ended, or closed its channel (`status` None), without an answer."""
     where = "before it answered" if imported else "while the module was imported"
     if status is None:
         text = f"the process closed its connection to the judge {where}"
@@ -55,15 +54,20 @@ def ended_early(status: int | None, *, imported: bool) -> CandidateError:
 
 
 def stuck_at(log: bytes, root: str, submission: Submission) -> tuple[Frame, ...]:
-    """Where the code was shortly before its time was up, from its own dump on the log."""
-    _, found, dump = log.rpartition(STUCK)
+    """Where the code was shortly before its time was up, from the last stack dump in its log."""
+    _, found, dump = log.rpartition(_DUMP)
     lines = _DUMPED.findall(dump.decode(errors="replace")) if found else []
     inside = [
         (file.removeprefix(f"{root}/"), int(line), function)
         for file, line, function in lines
         if file.startswith(root)
     ]
-    return _frames(list(reversed(inside[:MOST_FRAMES])), submission)
+    return _frames(list(reversed(inside[:MAX_FRAMES])), submission)
+
+
+def without_dumps(log: bytes) -> bytes:
+    """What the candidate's code printed, without the stack dumps in between."""
+    return _DUMPS.sub(b"", log)
 
 
 def _signal_name(status: int) -> str | None:
@@ -77,14 +81,14 @@ def _signal_name(status: int) -> str | None:
 def _described(claim: dict[str, Any], submission: Submission) -> CandidateError:
     kind, message = sanitize(claim["type"], 100), sanitize(claim["message"], 2000)
     located = [*claim["frames"], *([[*claim["syntax"], ""]] if "syntax" in claim else [])]
-    frames = _frames(located[-MOST_FRAMES:], submission)
+    frames = _frames(located[-MAX_FRAMES:], submission)
     reason = Reason.IMPORT if claim["phase"] == "import" else Reason.CRASH
     if kind == "MemoryError":
         reason = Reason.MEMORY
     if kind == "ImportError":
-        message = _IMPORTED_FROM.sub("", message)  # a path in the sandbox, which is nobody's
+        message = _IMPORTED_FROM.sub("", message)  # a path in the sandbox means nothing outside
     if kind == "EOFError" and message.startswith("EOF when reading a line"):
-        message += " (nobody answers input() while your code is graded)"
+        message += " (input() is not available while your code is graded)"
     text = f"{kind}: {message}" if message else kind
     return CandidateError(reason, text, exception=kind, frames=frames)
 
@@ -101,7 +105,7 @@ def _frame(
     if file not in known or not isinstance(line, int):
         return None
     lines = (submission.root / file).read_text(errors="replace").splitlines()
-    if not 0 <= line <= len(lines) + 1:  # a syntax error may lie behind the last line
+    if not 0 <= line <= len(lines) + 1:  # a syntax error may be reported after the last line
         return None
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     return Frame(file, line, sanitize(function, 80), sanitize(text.strip(), 160))

@@ -1,4 +1,4 @@
-"""The warm parent, from this side: started, branched, replaced when it is gone."""
+"""The fork server, seen from the judge: started, warmed up, replaced when it is gone."""
 
 from __future__ import annotations
 
@@ -26,27 +26,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Libraries that need more than an import: a home, files, and a first use."""
+    """Libraries that need more than an import: a home folder, files, and a first use.
 
-    environment: Callable[[str], dict[str, str]]  # by the folder that is theirs
-    files: Mapping[str, Path]  # read-only in the sandbox; where, says the variable of that name
-    warm_up: str  # a module whose warm_up() uses them once
+    `environment` makes the variables from the home folder. `files` are mapped to read-only copies
+    in the sandbox, whose places the variables of these names hold. `warm_up` names a module whose
+    `warm_up()` uses the libraries once.
+    """
+
+    environment: Callable[[str], dict[str, str]]
+    files: Mapping[str, Path]
+    warm_up: str
     preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BootConfig:
-    """What the warm parent needs before it can fork scenarios."""
+    """What the fork server needs before it can fork scenarios."""
 
     probes: str
     entry: tuple[str, ...]  # modules of the candidate, imported first
     preload: tuple[str, ...] = ()
-    secret: tuple[Path, ...] = ()  # folders that stay invisible
+    secret: tuple[Path, ...] = ()  # folders that must not be visible
     stack: Stack | None = None
 
 
 class ForkServer:
-    """One process in the sandbox that forks others on demand; it starts again when it has to."""
+    """One process in the sandbox that forks scenarios on demand; restarted when it has ended."""
 
     def __init__(
         self, profile: isolation.Profile, boot: BootConfig, stage: Path, seccomp: bytes
@@ -56,14 +61,14 @@ class ForkServer:
         self._stage = stage
         self._seccomp = seccomp
         self._process: subprocess.Popen[bytes] | None = None
-        self._trunk: ControlChannel | None = None
-        self._branch: ControlChannel | None = None
+        self._server: ControlChannel | None = None
+        self._warmed: ControlChannel | None = None
         self._lock = threading.RLock()
         self._scratch = tempfile.mkdtemp(prefix="archprep-")
 
     @property
     def pid(self) -> int | None:
-        """The process to look under for all that runs in the sandbox."""
+        """The process above everything that runs in the sandbox."""
         return self._process.pid if self._process else None
 
     def inside(self, submission: Submission) -> str:
@@ -73,53 +78,52 @@ class ForkServer:
         return str(isolation.SANDBOX_SUBMISSION / submission.root.relative_to(self._stage))
 
     def start(self) -> None:
-        """Start it and do not wait: it boots while the judge imports."""
+        """Start it without waiting: it boots while the judge imports."""
         processes.adopt_orphans()
         ours, theirs = socket.socketpair()
-        self._trunk = ControlChannel(ours)
+        self._server = ControlChannel(ours)
         with theirs:
             self._process = self._launch(theirs.fileno())
-        self._trunk.boot(self._boot_message())
+        self._server.boot(self._boot_message())
         if self._boot.stack is not None:
             ours, theirs = socket.socketpair()
-            self._branch = ControlChannel(ours)
+            self._warmed = ControlChannel(ours)
             with theirs:
-                self._trunk.branch(theirs)
+                self._server.fork_warmed(theirs)
 
-    def make_ready(self, *, warmed: bool = False) -> None:
-        """Start it where it is not there (any more), and wait; ForkServerError when it cannot be.
+    def ensure_ready(self, *, warmed: bool = False) -> None:
+        """Start it if it is not running, and wait; ForkServerError if it cannot be started.
 
-        `warmed`: until the stack's libraries have been used, too.
+        `warmed`: wait until the stack's libraries have been used.
         """
         with self._lock:
-            if any(line.has_ended() for line in (self._trunk, self._branch) if line):
-                self.stop()  # killed between two scenarios: that is nobody's fault
-            if self._trunk is None:
+            if any(server.has_ended() for server in (self._server, self._warmed) if server):
+                self.stop()  # killed between two scenarios: no scenario is to blame
+            if self._server is None:
                 self.start()
-            line = self._line(warmed=warmed)
-        line.await_ready()
+            server = self._channel(warmed=warmed)
+        server.await_ready()
 
-    def order(
+    def spawn(
         self, limits: Limits, submission: Submission, *, warmed: bool = False
     ) -> ScenarioProcess:
-        """Ask for a process that imports the submission; it is confirmed later, in order."""
-        line = self._line(warmed=warmed)
-        return line.order(limits, self.inside(submission), self._scratch)
+        """Request a process that imports the submission; it is confirmed later, in order."""
+        return self._channel(warmed=warmed).spawn(limits, self.inside(submission), self._scratch)
 
-    def end(self, worker: ScenarioProcess, patience: float = 0.0) -> int | None:
-        """Kill a scenario's processes, all of them, and wait until they are gone.
+    def end(self, process: ScenarioProcess, grace: float = 0.0) -> int | None:
+        """Kill all processes of a scenario and wait until they are gone.
 
-        Returns the exit status of one that ended by itself within `patience` seconds. A warm
-        parent that a scenario has stopped or killed is replaced: the rest goes on.
+        Returns the exit status if the scenario ends by itself within `grace` seconds. A fork
+        server that a scenario has stopped or killed is replaced before the next one.
         """
         try:
-            return worker.line.end(worker, patience)
+            return process.server.end(process, grace)
         except ForkServerError:
             self.stop()
             return None
 
     def failure(self, why: str) -> ContentError:
-        """Stop, and say what bubblewrap or the process itself has said last."""
+        """Stop; return an error with the last output of bubblewrap or of the process itself."""
         said = b""
         if self._process is not None and self._process.stderr is not None:
             stderr = self._process.stderr.fileno()
@@ -138,19 +142,19 @@ class ForkServer:
                 if self._process.stderr is not None:
                     self._process.stderr.close()
                 self._process = None
-            for line in filter(None, (self._trunk, self._branch)):
-                line.hang_up()
-            self._trunk = self._branch = None
+            for server in filter(None, (self._server, self._warmed)):
+                server.close()
+            self._server = self._warmed = None
 
     def close(self) -> None:
-        """Stop, and forget what was written."""
+        """Stop, and delete the scratch files."""
         self.stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _line(self, *, warmed: bool) -> ControlChannel:
-        line = self._branch if warmed else self._trunk
-        assert line is not None, "only an exercise with a stack has scenarios that are warmed"
-        return line
+    def _channel(self, *, warmed: bool) -> ControlChannel:
+        channel = self._warmed if warmed else self._server
+        assert channel is not None, "warmed scenarios need an exercise with a stack"
+        return channel
 
     def _launch(self, control_fd: int) -> subprocess.Popen[bytes]:
         try:
@@ -184,7 +188,7 @@ class ForkServer:
         }
 
     def _files(self) -> dict[Path, str]:
-        """Where the stack's files are in the sandbox."""
+        """The paths of the stack's files in the sandbox."""
         stack = self._boot.stack
         files = stack.files.values() if stack else ()
         return {path: f"{isolation.SANDBOX_FILES}/{path.name}" for path in files}

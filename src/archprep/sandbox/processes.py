@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from archprep.core.errors import Exit
 
@@ -58,6 +58,28 @@ def numbered(number: int | None, pids: Iterable[int]) -> list[int]:
 def living(pids: Iterable[int]) -> list[int]:
     """Those that still run; a zombie does not."""
     return [pid for pid in pids if _state(pid) not in {"", "Z", "X"}]
+
+
+class RunTime(NamedTuple):
+    """The seconds that a thread has run, and has waited for a processor."""
+
+    ran: float
+    waited: float
+
+
+def run_times(pids: Iterable[int]) -> dict[int, RunTime]:
+    """The run times of these processes' threads, by thread id; empty where Linux' /proc is not.
+
+    Source: Documentation/scheduler/sched-stats.rst of the kernel.
+    """
+    found = {}
+    for pid in pids:
+        with suppress(OSError):  # it ended meanwhile
+            for tid in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - read many times a second
+                with open(f"/proc/{pid}/task/{tid}/schedstat") as file:  # noqa: PTH123
+                    ran, waited, _ = file.read().split()
+                found[int(tid)] = RunTime(int(ran) / 1e9, int(waited) / 1e9)
+    return found
 
 
 def memory(pids: Iterable[int], limit: int) -> int:

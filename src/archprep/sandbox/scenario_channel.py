@@ -1,7 +1,7 @@
-"""The judge's end of a scenario's channel: reads frames strictly, answers calls of its objects.
+"""The judge's end of a scenario's channel: reads frames strictly and answers calls of fakes.
 
-Whatever breaks the rules is a CandidateError. Nothing that comes in, and nothing that the
-scenario fails to read, may hold the judge up or fill its memory.
+Whatever breaks the rules is a CandidateError. Nothing that a scenario sends, or fails to read,
+may block the judge or fill its memory.
 """
 
 from __future__ import annotations
@@ -11,88 +11,65 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
 from archprep.core.sanitize import sanitize
+from archprep.sandbox.deadline import SAMPLE_SECONDS, Deadline
+from archprep.sandbox.fakes import ArgumentsError, Fake, HeldReply, Method, Refuse
 from archprep.worker import protocol
 
-WATCH_EVERY = 0.02
-TOLD = 0  # the number of a call that wants no answer
-MOST_BYTES = 8 << 20  # of frames in one scenario: parsed, they take the judge 25 times as much
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-
-class Refuse(Exception):  # noqa: N818 - reads as what a fake does
-    """Raised by a judge-side fake: the call fails in the worker with this text."""
-
-
-class HeldReply:
-    """A reply that the judge holds back: a fake's method returns one, whoever may releases it.
-
-    This makes a barrier without a clock. One that is never released is never answered.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._send: Callable[[Any], None] | None = None
-        self._released: list[Any] = []
-
-    def release(self, value: Any = None) -> None:
-        """Answer the call with `value`; only the first time counts."""
-        with self._lock:
-            self._released.append(value)
-            if self._send is not None and len(self._released) == 1:
-                self._send(value)
-
-    def answer_with(self, send: Callable[[Any], None]) -> None:
-        """Say how the value goes out: at once, if it has been released meanwhile."""
-        with self._lock:
-            self._send = send
-            if self._released:
-                send(self._released[0])
+ONE_WAY = 0  # the number of a call that is not answered
+MAX_BYTES = 8 << 20  # of a scenario's frames: parsed, they take 25 times as much memory
+MAX_CALLS = 100_000  # of fakes in one scenario
 
 
 class DeadlineError(Exception):
-    """The deadline is over. No TimeoutError: a judge's object may raise that one itself."""
+    """The deadline has passed. Not a TimeoutError: a fake may raise that one itself."""
 
 
 class ScenarioChannel:
-    """One scenario's frames. `imported` and `answer` are what it has said so far."""
+    """One scenario's frames. `imported` and `answer` are what it has sent so far."""
 
     def __init__(
         self,
         channel: socket.socket,
-        fakes: dict[str, Any],
-        deadline: float,
-        watch: Callable[[], None],
+        fakes: Mapping[str, Fake],
+        deadline: Deadline,
+        look: Callable[[], None],
     ) -> None:
         channel.setblocking(False)
         self._channel = channel
         self._fakes = fakes
         self.deadline = deadline
-        self._watch = watch
+        self._look = look
         self._buffer = bytearray()
         self._received = 0
-        self._sending = threading.Lock()  # whoever releases a held reply sends it, too
+        self._calls = 0
+        self._worked = 0.0  # processor seconds that calls of fakes have taken
+        self._sending = threading.Lock()  # a held reply may be released from another thread
         self.imported = False
         self.stopped = False
         self.answer: dict[str, Any] | None = None
 
     def send(self, frame: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send a frame; DeadlineError when the scenario does not read it before its deadline."""
+        """Send a frame; DeadlineError if the scenario does not read it before its deadline."""
         with self._sending, suppress(BrokenPipeError, ConnectionResetError):  # reading will tell
             left = memoryview(frame)
             while left:
-                left = left[self._patiently(partial(self._channel.send, left)) :]
+                left = left[self._send_when_writable(partial(self._channel.send, left)) :]
             if descriptors:
-                self._patiently(partial(socket.send_fds, self._channel, [b"F"], descriptors))
+                send_fds = partial(socket.send_fds, self._channel, [b"F"], descriptors)
+                self._send_when_writable(send_fds)
 
-    def _patiently(self, send: Callable[[], int]) -> int:
-        """Send when the scenario has read enough. Until then somebody has to watch it."""
+    def _send_when_writable(self, send: Callable[[], int]) -> int:
         while True:
             try:
                 return send()
@@ -100,25 +77,33 @@ class ScenarioChannel:
                 self._wait_to_send()
 
     def _wait_to_send(self) -> None:
+        """Wait until the scenario has read something; it must be watched meanwhile."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_WRITE)
-            selector.select(WATCH_EVERY)
+            selector.select(SAMPLE_SECONDS)
         if self.stopped:
             raise BrokenPipeError
-        if time.monotonic() > self.deadline:
+        self.watch()
+
+    def watch(self) -> None:
+        """Check the scenario's limits; DeadlineError if its time is up."""
+        self._look()
+        if self.deadline.has_passed():
             raise DeadlineError
-        self._watch()
 
     def stop(self) -> None:
-        """End the scenario from another thread: whoever reads sees that it has hung up."""
+        """End the scenario from another thread: the reader sees the channel closed."""
         self.stopped = True
         with suppress(OSError):
             self._channel.shutdown(socket.SHUT_RD)
 
     def read(self) -> bool:
-        """Read what has come and act on each whole frame; False when the scenario has hung up."""
+        """Read what has arrived and act on each whole frame; False if the channel is closed.
+
+        What a fake raises, except `Refuse`, is raised here: it is a fault of the grader.
+        """
         try:
-            # Not recv(): it would wait, for one byte sent out of band announces what never comes.
+            # Not recv(): a byte sent out of band would announce data that never comes.
             data = os.read(self._channel.fileno(), 65536)
         except BlockingIOError:
             return True
@@ -126,16 +111,18 @@ class ScenarioChannel:
             data = b""
         self._buffer += data
         self._received += len(data)
-        if self._received > MOST_BYTES:
+        if self._received > MAX_BYTES:
             raise CandidateError(
-                Reason.OUTPUT, f"sent more than {MOST_BYTES >> 20} MB to the judge in one scenario"
+                Reason.OUTPUT, f"sent more than {MAX_BYTES >> 20} MB to the judge in one scenario"
             )
         while self.answer is None and (message := self._next_frame()) is not None:
             self._act(message)
+            if self.deadline.has_passed():
+                raise DeadlineError
         return bool(data)
 
     def finish(self) -> None:
-        """Refuse what follows the answer. The process is dead, so what it sent is all here."""
+        """Refuse what follows the answer. The process has ended, so everything has arrived."""
         if self.stopped:
             return
         self._channel.setblocking(False)
@@ -143,9 +130,9 @@ class ScenarioChannel:
         with suppress(OSError):
             more = self._channel.recv(1)
         if self.answer is not None and (self._buffer or more):
-            raise _broken("wrote more to the judge's channel after its answer")
+            raise _protocol_error("wrote more to the judge's channel after its answer")
         if self.answer is None and self._buffer:
-            raise _broken("broke off in the middle of a frame")
+            raise _protocol_error("broke off in the middle of a frame")
 
     def _next_frame(self) -> dict[str, Any] | None:
         size, buffer = protocol.HEADER.size, self._buffer
@@ -157,7 +144,9 @@ class ScenarioChannel:
                 return None
             message = protocol.decode(bytes(buffer[size:stop]))
         except protocol.ProtocolError as e:
-            raise _broken(f"wrote to the judge's channel: {sanitize(str(e), 200)}") from None
+            raise _protocol_error(
+                f"wrote to the judge's channel: {sanitize(str(e), 200)}"
+            ) from None
         del buffer[:stop]
         return message
 
@@ -173,66 +162,61 @@ class ScenarioChannel:
                 "kwargs": dict(kwargs),
                 **rest,
             } if not rest:
-                outcome = self._called(fake, method, args, kwargs)
-                if number != TOLD:
-                    self._reply(number, outcome)
+                with self._counted(f"{fake}.{method}"):
+                    self._answer(number, self._method(fake, method), fake, args, kwargs)
             case {"result": _, **rest} | {"raised": dict(), **rest} if not rest:
                 self.answer = message
             case _:
-                raise _broken("wrote to the judge's channel: a frame of no known kind")
+                raise _protocol_error("wrote to the judge's channel: a frame of unknown kind")
+
+    @contextmanager
+    def _counted(self, call: str) -> Iterator[None]:
+        """Keep the judge's work for one scenario within bounds; it is not the scenario's time."""
+        self._calls += 1
+        if self._calls > MAX_CALLS:
+            raise _too_much(f"made more than {MAX_CALLS:,} calls in one scenario, the last", call)
+        began = time.thread_time()
+        with self.deadline.paused():
+            yield
+        self._worked += time.thread_time() - began
+        if self._worked > self.deadline.seconds:
+            most = f"{self.deadline.seconds:g} s"
+            raise _too_much(f"kept the judge busy for more than {most} with calls, the last", call)
+
+    def _method(self, fake: str, name: str) -> Method:
+        found = self._fakes.get(fake)
+        method = found.methods.get(name) if found else None
+        if method is None:
+            what = f"{sanitize(fake, 40)}.{sanitize(name, 40)}"
+            raise _protocol_error(f"called {what}, which does not exist")
+        return method
+
+    def _answer(
+        self, number: int, method: Method, fake: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        try:
+            value = method.call(self._fakes[fake].target, args, kwargs)
+        except Refuse as e:
+            self._reply(number, {"error": str(e)})
+        except ArgumentsError as e:
+            said = f"{fake}.{method.function.__name__} was called with unusable arguments"
+            self._reply(number, {"error": f"{said}: {sanitize(str(e), 200)}"})
+        else:
+            self._reply(number, {"value": value})
 
     def _reply(self, number: int, outcome: dict[str, Any]) -> None:
+        if number == ONE_WAY:
+            return
         held = outcome.get("value")
         if not isinstance(held, HeldReply):
             self.send(_encoded(number, outcome))
             return
 
         def send(value: Any) -> None:
-            with suppress(DeadlineError, OSError):  # the scenario may be over by now
+            with suppress(DeadlineError, OSError):  # the scenario may have ended
                 self.send(_encoded(number, {"value": value}))
 
-        held.answer_with(send)
-
-    def _called(
-        self, fake: str, method: str, args: list[Any], kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Call the judge's object; only public methods of declared fakes can be reached."""
-        target = self._fakes.get(fake)
-        function = None if target is None else _public_method(type(target), method)
-        if function is None:
-            raise _broken(
-                f"called {sanitize(fake, 40)}.{sanitize(method, 40)}, which does not exist"
-            )
-        try:
-            return {"value": function(target, *args, **kwargs)}
-        except Refuse as e:
-            return {"error": str(e)}
-        except _UNUSABLE as e:
-            # The arguments came through the candidate's code: malformed ones are its doing. The
-            # reference makes the same calls: a fault of the fake itself shows in `author check`.
-            said = sanitize(str(e), 200)
-            return {"error": f"{fake}.{method} was called with unusable arguments: {said}"}
-
-
-# What a fake raises when it is given nonsense: numbers too large, texts that are no such thing.
-_UNUSABLE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-
-
-def _public_method(kind: type, name: str) -> Any:
-    """Look a method up in the class itself: getattr would also find those of its metaclass."""
-    if name.startswith("_"):
-        return None
-    found = next((vars(k)[name] for k in kind.__mro__ if name in vars(k)), None)
-    return found if callable(found) else None
+        held.send_with(send)
 
 
 def _encoded(number: int, outcome: dict[str, Any]) -> bytes:
@@ -242,5 +226,9 @@ def _encoded(number: int, outcome: dict[str, Any]) -> bytes:
         return protocol.encode({"id": number, "error": f"the answer cannot be sent: {e}"})
 
 
-def _broken(what: str) -> CandidateError:
+def _too_much(what: str, call: str) -> CandidateError:
+    return CandidateError(Reason.OUTPUT, f"{what} of {sanitize(call, 80)}")
+
+
+def _protocol_error(what: str) -> CandidateError:
     return CandidateError(Reason.PROTOCOL, what)

@@ -25,7 +25,9 @@ from archprep.core.errors import CandidateError, ContentError, UsageError
 from archprep.core.files import PACKAGE
 from archprep.core.model import Exercise, Isolation, Limits, Submission
 from archprep.sandbox import isolation, processes
-from archprep.sandbox.sandbox import BootConfig, Sandbox, Scenario
+from archprep.sandbox.fork_server import BootConfig
+from archprep.sandbox.sandbox import Sandbox
+from archprep.sandbox.scenario import Scenario
 from archprep.workspace import store
 
 BLOCKED, NOT_BLOCKED, NOT_TESTED = "blocked", "NOT blocked", "not tested"
@@ -63,8 +65,8 @@ def sandbox(
 ) -> Iterator[tuple[Sandbox, Isolation]]:
     """Give a sandbox for a submission under a tested profile, and the isolation in force."""
     tested = inspect(level)
-    at_once = exercise.at_once
-    with Sandbox(tested.profile, boot, submission, tested.seccomp, stage, at_once) as running:
+    side_by_side = exercise.side_by_side
+    with Sandbox(tested.profile, boot, submission, tested.seccomp, stage, side_by_side) as running:
         yield running, describe(tested, exercise.limits)
 
 

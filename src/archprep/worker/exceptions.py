@@ -1,4 +1,4 @@
-"""What is told of an exception: its type, its message, and the candidate's own frames."""
+"""Describes an exception as plain data: type, message, the candidate's own stack frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_FRAMES = 12
 
 
 def describe(error: BaseException, submission: str) -> dict[str, Any]:
-    """Tell an exception as plain data; files are named relative to `submission`."""
+    """Describe an exception as plain data; file names are relative to `submission`."""
     described: dict[str, Any] = {
         "type": type(error).__name__[:MAX_NAME],
         "message": text(error),

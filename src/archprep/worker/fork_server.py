@@ -1,18 +1,18 @@
-"""The warm parent: imports the heavy libraries once and forks a process per scenario.
+"""The fork server: imports the heavy libraries once and forks a process for each scenario.
 
-It runs trusted code only and is made unreadable to its children before the first of them
-exists. A child that kills it costs that scenario; the judge starts another one.
+It runs trusted code only and becomes unreadable to its children before the first of them
+exists. A child that kills it loses its own scenario; the judge starts another fork server.
 
-    warm parent ── fork ── steps into new namespaces, forks and leaves
-                              └── init of them: private mounts, no privileges, waits
+    fork server ── fork ── enters new namespaces, forks and exits
+                              └── their init: private mounts, no privileges, waits
                                     └── the scenario: the candidate's code
 
 Killing init kills all of the scenario's processes at once, whatever they have done.
-Level D has no namespaces: the scenario is the parent's child, in a session of its own.
+Level D has no namespaces: the scenario is the server's child, in a session of its own.
 
 Some libraries are slow at their first use as well as at import. For these the judge asks for a
-branch: a fork of the warm parent that uses them once and then forks scenarios, too. Meanwhile
-the trunk serves scenarios that do not need that.
+second, warmed fork server: a fork of the first one that uses them once. Meanwhile the first
+one serves scenarios that do not need that.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from typing import Any
 
 from . import confine, protocol, scenario
 
-MOST_GENERATIONS = 100  # of processes that fork faster than they are killed
+MAX_ROUNDS = 100  # of killing processes that fork faster than they are killed
 
 
 def main(control_fd: int) -> None:
-    """Boot, then serve the judge until it hangs up."""
+    """Boot, then serve the judge until it closes the channel."""
     control = socket.socket(fileno=control_fd)
     boot = (protocol.receive(control) or {})["boot"]
     if sys.platform.startswith("linux"):
@@ -85,8 +85,8 @@ def _serve(
         _kill(request["kill"], boot)
         return True
     _, fds, _, _ = socket.recv_fds(control, 1, 2)
-    if "branch" in request:
-        leaders.add(_branch(boot, probes, fds[0]))
+    if "warm_up" in request:
+        leaders.add(_fork_warmed(boot, probes, fds[0]))
         return True
     try:
         pid = _spawn(boot | request["spawn"], probes, fds)
@@ -100,16 +100,16 @@ def _serve(
     return True
 
 
-def _branch(boot: dict[str, Any], probes: ModuleType, control_fd: int) -> int:
-    """Fork a second warm parent, which listens to the judge on a channel of its own."""
+def _fork_warmed(boot: dict[str, Any], probes: ModuleType, control_fd: int) -> int:
+    """Fork a second fork server, which serves the judge on a channel of its own."""
     pid = os.fork()
     if pid == 0:
-        _run(lambda: _be_branch(boot, probes, control_fd))
+        _run(lambda: _serve_warmed(boot, probes, control_fd))
     os.close(control_fd)
     return pid
 
 
-def _be_branch(boot: dict[str, Any], probes: ModuleType, control_fd: int) -> None:
+def _serve_warmed(boot: dict[str, Any], probes: ModuleType, control_fd: int) -> None:
     signal.set_wakeup_fd(-1)
     if sys.platform.startswith("linux"):
         confine.harden_parent()
@@ -130,8 +130,8 @@ def _report_exits(control: socket.socket, boot: dict[str, Any], leaders: set[int
 
 
 def _end_orphans(leaders: set[int]) -> None:
-    """Kill what a scenario without namespaces has left: it has become this process's child."""
-    for _ in range(MOST_GENERATIONS):
+    """Kill what a scenario without namespaces has left: this process has adopted it."""
+    for _ in range(MAX_ROUNDS):
         with suppress(OSError):
             with open(f"/proc/self/task/{os.getpid()}/children") as file:
                 left = {int(pid) for pid in file.read().split()} - leaders
@@ -160,7 +160,7 @@ def _spawn(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> int:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _run(lambda: _step_into_namespaces(plan, probes, fds, writer))
+        _run(lambda: _enter_namespaces(plan, probes, fds, writer))
     os.close(writer)
     with open(reader, "rb") as pipe:
         answer = pipe.read()
@@ -169,15 +169,15 @@ def _spawn(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> int:
     return int(answer)
 
 
-def _step_into_namespaces(
+def _enter_namespaces(
     plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int
 ) -> None:
-    """Fork init inside new namespaces and leave it to the warm parent, its subreaper.
+    """Fork init inside new namespaces and exit; the fork server, its subreaper, adopts it.
 
-    The parent reads `writer` to its end: digits alone mean that all went well.
+    The server reads `writer` to its end: digits alone mean success.
     """
-    signal.set_wakeup_fd(-1)  # the warm parent's; init waits, it needs no waking
-    for number in (signal.SIGCHLD, signal.SIGINT):  # with a handler of its own, init would hear it
+    signal.set_wakeup_fd(-1)  # the fork server's; init only waits
+    for number in (signal.SIGCHLD, signal.SIGINT):  # with a handler, init would receive it
         signal.signal(number, signal.SIG_DFL)
     try:
         confine.enter_namespaces(new_user=plan["confinement"] == "new-user")
@@ -190,8 +190,8 @@ def _step_into_namespaces(
 
 
 def _init(plan: dict[str, Any], probes: ModuleType, fds: list[int], writer: int) -> None:
-    """Be the first process of the new namespaces: when it ends, the kernel ends all others."""
-    os.setsid()  # a signal to one's own group would reach the warm parent's
+    """Be the first process of the new namespaces: when it ends, the kernel kills the others."""
+    os.setsid()  # a signal to the process group would reach the fork server
     confine.mount_private(plan["limits"]["files_mb"])
     if plan["confinement"] == "capability":
         confine.mount_proc()
@@ -227,7 +227,7 @@ def _scenario(plan: dict[str, Any], probes: ModuleType, fds: list[int]) -> None:
 
 
 def _own_descriptors(channel: int, log: int) -> None:
-    """Leave four: nothing on stdin, the log twice, the channel as 3."""
+    """Keep four: nothing as 0, the log as 1 and 2, the channel as 3."""
     signal.set_wakeup_fd(-1)
     channel, log = os.dup(channel), os.dup(log)
     while channel < 4:  # the numbers 0-3 are about to be replaced

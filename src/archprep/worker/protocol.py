@@ -1,16 +1,16 @@
-"""Frames: the only language between the judge and the sandbox.
+"""Frames: the only format between the judge and the sandbox.
 
-A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON holding one object.
-A scenario imports the candidate's modules, says so, and then waits to be asked. Whatever breaks
-the format ends the scenario (fail closed). Never pickle, marshal or YAML: a frame is data, not
-instructions.
+A frame is a 4-byte big-endian length, then that many bytes of UTF-8 JSON: one object.
+A scenario imports the candidate's modules, reports that, and waits for its request. Whatever
+breaks the format ends the scenario (fail closed). Never pickle, marshal or YAML: a frame is data,
+not instructions.
 
-Judge -> warm parent   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid},
-                       {"branch": true} followed by one, on which another warm parent listens
-Warm parent -> judge   {"ready": …}, {"spawned": pid} or {"refused": text},
+Judge -> fork server   {"boot": …}, {"spawn": …} followed by two descriptors, {"kill": pid},
+                       {"warm_up": true} followed by one, for a second, warmed fork server
+Fork server -> judge   {"ready": …}, {"spawned": pid} or {"refused": text},
                        {"exited": pid, "status": n}
-Judge -> scenario      {"probe": …, "inputs": …, "fakes": […], "listeners": n, "endpoints": […]},
-                       followed by the descriptors of these, if any;
+Judge -> scenario      {"probe": …, "inputs": …, "fakes": {name: [one-way methods]},
+                        "listeners": n, "endpoints": […]}, followed by their descriptors;
                        {"id": n, "value": …} or {"id": n, "error": text}
 Scenario -> judge      {"imported": true}, {"call": n, …}, {"result": …} or {"raised": …}
 """
@@ -37,11 +37,11 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class ProtocolError(Exception):
-    """The other side did not speak the protocol."""
+    """The other side broke the protocol."""
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """Turn a message into a frame; ProtocolError when it is not plain data or too large."""
+    """Encode a message as a frame; ProtocolError if it is not plain data or too large."""
     try:
         body = _ENCODER.encode(message).encode()
     except (TypeError, ValueError, RecursionError, UnicodeError) as e:
@@ -72,7 +72,7 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def body_length(header: bytes) -> int:
-    """Read a header; ProtocolError when it announces more than the cap."""
+    """Read a header; ProtocolError if it announces more than `MAX_FRAME`."""
     length: int = HEADER.unpack(header)[0]
     if length > MAX_FRAME:
         raise ProtocolError(f"a frame of {length:,} bytes; at most {MAX_FRAME:,} are allowed")

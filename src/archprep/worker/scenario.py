@@ -1,7 +1,7 @@
-"""One scenario, in a process of its own: import the candidate's modules, run one probe, answer.
+"""One scenario in a process of its own: imports the candidate's modules, runs one probe, answers.
 
-Everything here can be read and rewritten by the candidate, which is why it knows nothing:
-no expected value, no weight, no name of a criterion.
+The candidate can read and rewrite everything here, so there is nothing to find: no expected
+value, no points, no name of a criterion.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import exceptions as raised
-from . import protocol
+from . import exceptions, protocol
 from .stubs import Channel, Stub
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-# This process is one scenario's: a folder of the candidate's files, a channel to the judge.
+# This process belongs to one scenario: the candidate's folder, a channel to the judge.
 root = ""
 channel: Channel
 
@@ -29,12 +28,12 @@ channel: Channel
 def play(
     sock: socket.socket, probes: ModuleType, submission: str, entry: list[str], seconds: float
 ) -> None:
-    """Import the candidate's modules, serve the one request on this channel; never raises."""
+    """Import the candidate's modules and serve the one request on this channel; never raises."""
     global root, channel
     root, channel = submission, Channel(sock)
     phase = "import"
     try:
-        _say_where_it_hangs(min(seconds, protocol.IMPORT_SECONDS))
+        _dump_stack_before(min(seconds, protocol.IMPORT_SECONDS))
         # Last on the path: a candidate's random.py must not replace the library's.
         sys.path.append(submission)
         for module in entry:
@@ -43,9 +42,9 @@ def play(
         phase = "probe"
         faulthandler.cancel_dump_traceback_later()
         request = protocol.receive(sock) or {}
-        _say_where_it_hangs(seconds)
+        _dump_stack_before(seconds)
         inputs = request["inputs"] | _sockets(sock, request)
-        inputs |= {name: Stub(channel, name, told) for name, told in request["fakes"].items()}
+        inputs |= {name: Stub(channel, name, one_way) for name, one_way in request["fakes"].items()}
         result = getattr(probes, request["probe"])(**inputs)
         _flush()
         channel.send({"result": result})
@@ -56,18 +55,18 @@ def play(
 def report(error: BaseException, phase: str = "probe") -> None:
     """End the scenario with this exception, from whichever process of it."""
     _flush()
-    channel.send({"raised": {"phase": phase} | raised.describe(error, root)})
+    channel.send({"raised": {"phase": phase} | exceptions.describe(error, root)})
 
 
 def _import(module: str, submission: str) -> None:
-    """Import a module of the candidate's; what lies beside it can be imported, too."""
+    """Import a module of the candidate's; files in its folder can be imported as well."""
     if folder := module.rpartition(".")[0]:
         sys.path.append(os.path.join(submission, folder.replace(".", "/")))
     importlib.import_module(module)
 
 
 def _sockets(sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
-    """Take what the judge has made: sockets that listen, and files of sockets to connect to."""
+    """Receive the judge's sockets: listening ones, and paths of ones to connect to."""
     count, endpoints = request["listeners"], request["endpoints"]
     if not count and not endpoints:
         return {}
@@ -79,10 +78,10 @@ def _sockets(sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
     return inputs
 
 
-def _say_where_it_hangs(seconds: float) -> None:
-    """Have the stack written on the log just before the judge ends an endless scenario."""
-    with suppress(RuntimeError):  # no thread can be had for it: it is only a help
-        faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
+def _dump_stack_before(seconds: float) -> None:
+    """Write the stack to the log shortly before the time is up, and again on a slow machine."""
+    with suppress(RuntimeError):  # no thread left for it: the dump is only a help
+        faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), repeat=True, file=2)
 
 
 def _flush() -> None:

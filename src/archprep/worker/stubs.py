@@ -1,6 +1,6 @@
-"""Stubs for judge-side fakes: each call is a frame, the judge answers from secret data.
+"""Stubs of judge-side fakes: each call is a frame that the judge answers.
 
-A stub holds no state, so there is nothing in it to read or to forge: to forge a call is to make it.
+A stub holds no state, so there is nothing in it to read or forge: to forge a call is to make it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class FakeError(Exception):
-    """The judge's object refused the call; the text is the judge's."""
+    """The fake refused the call, for the reason given."""
 
 
 class Channel:
-    """Calls over one socket, from any number of threads: whoever waits first reads for all."""
+    """Calls over one socket from any number of threads; the first one waiting reads for all."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -28,17 +28,17 @@ class Channel:
         self._replies: dict[int, dict[str, Any]] = {}
         self._reading = False
         self._last = 0
-        self._told = b""
+        self._unsent = b""
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send one frame, after those that wait."""
+        """Send one frame, after the one-way calls that wait for it."""
         frame = protocol.encode(message)
         with self._changed:
-            frames, self._told = self._told + frame, b""
+            frames, self._unsent = self._unsent + frame, b""
             self._sock.sendall(frames)
 
     def call(self, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call the judge's object and wait for its answer."""
+        """Call a fake and wait for its answer."""
         with self._changed:
             self._last = number = self._last + 1
         self.send(_call(number, fake, method, args, kwargs))
@@ -47,14 +47,16 @@ class Channel:
             raise FakeError(reply["error"])
         return reply["value"]
 
-    def tell(self, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Call the judge's object and do not wait: there is no answer.
+    def call_one_way(
+        self, fake: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Call a fake without waiting: there is no answer.
 
-        The frame goes out with the next one that has to: the judge is woken once for both.
+        The frame is sent with the next one, so that the judge wakes up once for both.
         """
         frame = protocol.encode(_call(0, fake, method, args, kwargs))
         with self._changed:
-            self._told += frame
+            self._unsent += frame
 
     def _wait_for(self, number: int) -> dict[str, Any]:
         with self._changed:
@@ -86,21 +88,20 @@ def _call(
 
 
 class Stub:
-    """Stands for one judge-side object: every method of it is a call to the judge.
+    """Stands for one fake: every method call is a call to the judge.
 
-    The methods named in `told` are not waited for: they inform the judge, in order, and
-    return None at once.
+    Those of the methods in `one_way` return None at once; the judge receives them in order.
     """
 
-    def __init__(self, channel: Channel, name: str, told: list[str]) -> None:
+    def __init__(self, channel: Channel, name: str, one_way: list[str]) -> None:
         self.__channel = channel
         self.__name = name
-        self.__told = told
+        self.__one_way = one_way
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if method.startswith("_"):
             raise AttributeError(method)
-        send = self.__channel.tell if method in self.__told else self.__channel.call
+        send = self.__channel.call_one_way if method in self.__one_way else self.__channel.call
 
         def call(*args: Any, **kwargs: Any) -> Any:
             return send(self.__name, method, args, kwargs)

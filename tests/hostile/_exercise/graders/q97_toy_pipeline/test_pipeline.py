@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from archprep.grading import Refuse, assert_same, criterion, fake, scenario
+from archprep.grading import Refuse, assert_same, criterion, exposed, fake, scenario
 
 CANARY = os.environ.get("ARCHPREP_TEST_CANARY", "canary-in-the-judge")
 
@@ -28,16 +28,19 @@ class Vault:
         self._fails = fails
         self._master = CANARY
 
+    @exposed
     def numbers(self):
         self.asked.append("vault")
         if len(self.asked) <= self._fails:
             raise Refuse("not this time")
         return self.secret
 
-    def put(self, values):
+    @exposed
+    def put(self, values: list[int]):
         self.given.append(values)
 
-    def notice(self, what):
+    @exposed
+    def notice(self, what: str):
         self.asked.append(what)
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 
-from archprep.grading import Request, assert_same, criterion, fake, scenario
+from archprep.grading import Refuse, Request, assert_same, criterion, exposed, fake, scenario
 
 CANARY = os.environ.get("ARCHPREP_TEST_CANARY", "canary-in-the-judge")
 READY = 5.0  # seconds for the first reply: on a busy machine a server takes its time to start
@@ -18,7 +18,10 @@ class Vault:
         self.values = {f"key{n}": rng.randrange(10**9) for n in range(8)}
         self._master = CANARY
 
-    def get(self, key):
+    @exposed
+    def get(self, key: str):
+        if key not in self.values:
+            raise Refuse(f"there is no {key}")
         return self.values[key]
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from archprep.grading import assert_same, criterion, fake, scenario
+from archprep.grading import Refuse, assert_same, criterion, exposed, fake, scenario
 
 CANARY = os.environ.get("ARCHPREP_TEST_CANARY", "canary-in-the-judge")
 BATCHES = 24
@@ -16,7 +16,10 @@ class Vault:
         self.asked = []
         self._master = CANARY
 
-    def get(self, key):
+    @exposed
+    def get(self, key: str):
+        if key not in self.values:
+            raise Refuse(f"there is no {key}")
         self.asked.append(key)
         return self.values[key]
 
