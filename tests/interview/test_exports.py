@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from interview.test_statistics import card, criterion, received, result
+from report.samples import BLOCKED, CRASH, OURS, PRIORITY, ROUTING, SAMPLES, scorecard
 from report.test_html import ATTACKS
-from report.test_samples import BLOCKED, CRASH, OURS, PRIORITY, ROUTING, SAMPLES, scorecard
 
 from archprep.core.model import Evidence, Frame
 from archprep.interview import exports

@@ -19,8 +19,7 @@ import pytest
 from conftest import write_tree
 from interview.test_exports import hostile
 from interview.test_statistics import BATCH, card, criterion, received, result
-from report.test_html import ATTACKS, _Reader
-from report.test_samples import (
+from report.samples import (
     CRASH,
     CRASH_TOO,
     LEVEL_A,
@@ -30,6 +29,7 @@ from report.test_samples import (
     SUBMISSION,
     scorecard,
 )
+from report.test_html import ATTACKS, _Reader
 
 from archprep.core.model import Evidence, State, SubmittedFile
 from archprep.interview import pages, statistics

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report.test_samples import LEVEL_A, SAMPLES
+from report.samples import LEVEL_A, SAMPLES
 
 from archprep.core.errors import UsageError
 from archprep.interview import results

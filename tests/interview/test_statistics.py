@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report.test_samples import LEVEL_A, SUBMISSION
+from report.samples import LEVEL_A, SUBMISSION
 
 from archprep.core.model import CriterionResult, Scorecard, State, TaskResult
 from archprep.interview import statistics

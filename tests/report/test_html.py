@@ -1,4 +1,4 @@
-"""The HTML report: one file, no scripts, nothing of the candidate's acts in it."""
+"""The HTML report: one file without scripts, in which the candidate's text is inert."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from report.test_samples import CRASH, PRIORITY, ROUTING, SAMPLES, SUBMISSION, scorecard
+from report.samples import CRASH, PRIORITY, ROUTING, SAMPLES, SUBMISSION, scorecard
 from report.test_terminal import HOSTILE
 
 from archprep.core.model import Evidence, Frame, SubmittedFile
@@ -70,7 +70,7 @@ def _hostile(text: str) -> str:
 
 @pytest.mark.parametrize("text", ATTACKS)
 def test_hostile_text_is_inert(text: str) -> None:
-    """Whatever the candidate wrote stays text: no element, attribute, style or expression."""
+    """Text of the candidate stays text: no element, attribute, style or expression."""
     document = _hostile(text)
     harmless = _Reader(_hostile("harmless"))
     read = _Reader(document)
@@ -82,8 +82,8 @@ def test_hostile_text_is_inert(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_document_needs_nothing_and_runs_nothing(name: str) -> None:
-    """Self-contained: no scripts, no style attributes, no links that leave the page."""
+def test_the_document_is_self_contained_and_runs_nothing(name: str) -> None:
+    """No scripts, no style attributes and no links that leave the page."""
     read = _Reader(to_html(SAMPLES[name], source={"eventbus.py": "x = 1\n" * 50}))
     assert read.open == []
     assert not {"script", "link", "img", "iframe", "object", "form", "base"} & set(read.tags)
@@ -93,7 +93,7 @@ def test_the_document_needs_nothing_and_runs_nothing(name: str) -> None:
 
 
 def test_the_policy_allows_our_style_sheet_only() -> None:
-    """The hash is that of the style element's text, as a browser computes it."""
+    """The policy holds the hash of the style element's text, as a browser computes it."""
     document = to_html(SAMPLES["mixed"])
     style = re.search(r"<style>(.*?)</style>", document, re.DOTALL)
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', document)
@@ -103,8 +103,8 @@ def test_the_policy_allows_our_style_sheet_only() -> None:
     assert policy[1].startswith(f"default-src 'none'; style-src 'sha256-{digest}'")
 
 
-def test_links_lead_somewhere() -> None:
-    """Each link names an id that exists, and each id exists once."""
+def test_links_point_to_existing_ids() -> None:
+    """Each link points to an id that exists, and ids are unique."""
     source = {"eventbus.py": "\n".join(f"line {n}" for n in range(1, 60))}
     read = _Reader(to_html(SAMPLES["mixed"], source=source))
     ids = read.values("id")
@@ -114,14 +114,14 @@ def test_links_lead_somewhere() -> None:
     assert set(links) <= set(ids)
 
 
-def test_a_frame_beyond_the_source_is_no_link() -> None:
-    """A line number is the worker's claim."""
+def test_a_frame_beyond_the_source_is_not_a_link() -> None:
+    """A line number is a claim of the worker and may be wrong."""
     read = _Reader(to_html(scorecard(CRASH), source={"eventbus.py": "short\n"}))
     assert "#f0-41" not in read.values("href")
 
 
-def test_it_can_be_read_without_eyes_for_colour_or_layout() -> None:
-    """A language, a title, headings in order, table headers, words beside the marks."""
+def test_the_report_is_accessible() -> None:
+    """It has a language, ordered headings and table headers, and marks come with words."""
     document = to_html(SAMPLES["mixed"], source={"a.py": "1"}, discussion="text")
     read = _Reader(document)
     assert 'lang="en"' in document
@@ -134,22 +134,22 @@ def test_it_can_be_read_without_eyes_for_colour_or_layout() -> None:
 
 
 def test_one_cause_is_one_article_with_all_its_criteria() -> None:
-    """The grouping of the terminal holds here, with the titles of what was lost."""
+    """Causes are grouped as on the terminal."""
     document = to_html(SAMPLES["starter"])
     assert document.count("<article") == 1
     assert "7 criteria · 100 points" in document
 
 
-def test_the_whole_evidence_is_kept() -> None:
-    """What the terminal shortens is here in full."""
+def test_the_evidence_is_shown_in_full() -> None:
+    """Nothing is shortened as on the terminal."""
     many = "\n".join(f"line {n}" for n in range(500))
     document = to_html(scorecard(replace(PRIORITY, evidence=Evidence(given=many, output=many))))
     assert document.count("line 499") == 2
     assert document.count("line 250") == 2
 
 
-def test_submission_and_self_test_are_told() -> None:
-    """The report says what was graded, and what the isolation withstood."""
+def test_submission_and_self_test_are_shown() -> None:
+    """The report shows what was graded and how the isolation self-test went."""
     document = to_html(SAMPLES["unimportable"])
     assert SUBMISSION.digest in document
     assert SUBMISSION.files[0].sha256 in document
@@ -157,7 +157,7 @@ def test_submission_and_self_test_are_told() -> None:
     assert "not tested" in document
 
 
-def test_source_and_discussion_only_when_given() -> None:
+def test_source_and_discussion_are_optional() -> None:
     """A candidate's own report does not repeat the code."""
     bare = to_html(SAMPLES["mixed"])
     full = to_html(SAMPLES["mixed"], source={"eventbus.py": "a = 1\n"}, discussion="My answer")

@@ -1,4 +1,4 @@
-"""The JSON contract: tests/golden pins it, docs/result-format.md explains it."""
+"""The JSON format: tests/golden pins it, docs/result-format.md documents it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report.test_samples import CRASH, SAMPLES, scorecard
+from report.samples import CRASH, SAMPLES, scorecard
 
 from archprep.core.errors import Exit, UsageError
 from archprep.core.model import FORMAT
@@ -23,7 +23,7 @@ DOCUMENTATION = Path(__file__).parents[2] / "docs" / "result-format.md"
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_document_is_the_golden_file(name: str) -> None:
-    """A change of the format is a decision: ARCHPREP_WRITE_GOLDEN=1 writes the files anew."""
+    """The format changes deliberately only: ARCHPREP_WRITE_GOLDEN=1 rewrites the files."""
     path = GOLDEN / f"{name}.json"
     if os.environ.get("ARCHPREP_WRITE_GOLDEN"):
         path.write_text(dumps(SAMPLES[name]))
@@ -31,14 +31,14 @@ def test_the_document_is_the_golden_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_reading_gives_the_scorecard_back(name: str) -> None:
-    """What is kept of an attempt is the whole of it."""
+def test_reading_returns_the_scorecard(name: str) -> None:
+    """Nothing of a scorecard is lost in JSON."""
     assert loads((GOLDEN / f"{name}.json").read_text()) == SAMPLES[name]
     assert from_json(to_json(SAMPLES[name])) == SAMPLES[name]
 
 
-def test_the_contract_of_the_issue() -> None:
-    """Programs rely on these names; a name may be added, never taken away."""
+def test_no_name_is_ever_removed() -> None:
+    """Programs rely on these names; names may be added, but not removed."""
     data = to_json(SAMPLES["mixed"])
     assert data["format"] == FORMAT
     assert set(data) >= {
@@ -58,8 +58,8 @@ def test_the_contract_of_the_issue() -> None:
         assert set(criterion["evidence"]) >= {"given", "difference", "message", "frames", "output"}
 
 
-def test_the_staged_copys_path_stays_here() -> None:
-    """A result that is handed on names no folder of this machine."""
+def test_the_path_of_the_staged_copy_is_left_out() -> None:
+    """A shared result does not reveal folders of this machine."""
     assert "root" not in to_json(SAMPLES["mixed"])["submission"]
 
 
@@ -72,7 +72,7 @@ def test_the_text_is_ascii() -> None:
 
 
 def test_a_newer_format_asks_for_an_upgrade() -> None:
-    """A result of a later archprep is not half understood."""
+    """The result of a newer archprep is refused, not misread."""
     with pytest.raises(UsageError) as caught:
         from_json({**to_json(SAMPLES["mixed"]), "format": FORMAT + 1})
     assert "format 2" in caught.value.message
@@ -112,8 +112,8 @@ def _edited(*path: str | int, value: Any) -> str:
         _edited("criteria", 1, value={}),
     ],
 )
-def test_a_damaged_document_is_a_sentence(text: str) -> None:
-    """Whatever is wrong with a file, the user reads what to do, and nothing of it acts."""
+def test_a_damaged_document_is_a_usage_error(text: str) -> None:
+    """The user reads what to do, and no text of the file reaches the terminal unsanitized."""
     with pytest.raises(UsageError) as caught:
         loads(text)
     assert caught.value.exit_code is Exit.USAGE
@@ -122,7 +122,7 @@ def test_a_damaged_document_is_a_sentence(text: str) -> None:
 
 
 def test_every_field_is_documented() -> None:
-    """docs/result-format.md lists each name that the document holds."""
+    """docs/result-format.md lists every name in the document."""
     documented = set(re.findall(r"`(\w+)`", DOCUMENTATION.read_text()))
     data = to_json(SAMPLES["mixed"])
     criterion = data["criteria"][3]
@@ -133,7 +133,7 @@ def test_every_field_is_documented() -> None:
 
 
 def test_importing_the_report_loads_nothing_heavy() -> None:
-    """Commands that print no report do not pay for it."""
+    """Commands that print no report start as fast without these packages."""
     heavy = ["rich", "jinja2", "msgspec", "pytest", "yaml", "importlib.resources", "asyncio"]
     code = f"import sys, archprep.report; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The scorecard on a terminal: fits, calm without colour, nothing hidden, nothing hostile."""
+"""The scorecard on a terminal fits, needs no colour, hides nothing and cannot be hijacked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from report.test_samples import (
+from report.samples import (
     CRASH,
     CRASH_TOO,
     OURS,
@@ -56,14 +56,14 @@ def _hostile(text: str) -> str:
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 @pytest.mark.parametrize("verbose", [False, True])
 def test_no_line_is_wider_than_the_window(name: str, width: int, verbose: bool) -> None:
-    """80 columns are enough; narrow windows work and wide ones are not filled."""
+    """80 columns suffice; narrow windows work, and wide ones are not filled."""
     text = terminal(SAMPLES[name], width=width, verbose=verbose, public=(3, 3))
     assert max(cell_len(line) for line in text.splitlines()) <= min(width, 88)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_inert(text: str) -> None:
-    """No control character, no markup, no reversed order reaches the terminal; lines still fit."""
+    """No control character, markup or bidi override reaches the terminal; lines still fit."""
     shown = _hostile(text)
     assert all(char == "\n" or char.isprintable() for char in shown)
     assert max(cell_len(line) for line in shown.splitlines()) <= 80
@@ -71,21 +71,21 @@ def test_hostile_text_is_inert(text: str) -> None:
 
 
 def test_markup_is_shown_as_it_is() -> None:
-    """A candidate's brackets are text: they neither vanish nor raise."""
+    """Square brackets are text: they neither disappear nor raise."""
     shown = _hostile("[bold]PASS[/] [/nope] :boom:")
     assert "[bold]PASS[/] [/nope] :boom:" in shown
 
 
 def test_a_difference_is_never_cut() -> None:
-    """However long, all of it is shown, wrapped."""
+    """A difference is wrapped, however long it is."""
     difference = "expected " + "a" * 3000 + "\nobserved " + "a" * 2999 + "b"
     card = scorecard(replace(PRIORITY, evidence=Evidence(difference=difference)))
     shown = "".join(terminal(card).split())
     assert "".join(difference.split()) in shown
 
 
-def test_long_inputs_and_prints_are_cut_between_lines_with_a_note() -> None:
-    """The end of the prints and the start of the input stay, and where to read all of it."""
+def test_long_input_and_output_is_shortened_with_a_note() -> None:
+    """The start of the input and the end of the output stay, with the command that shows all."""
     many = "\n".join(f"line {n}" for n in range(200))
     card = scorecard(replace(PRIORITY, evidence=Evidence(given=many, output=many)))
     shown = terminal(card)
@@ -96,15 +96,15 @@ def test_long_inputs_and_prints_are_cut_between_lines_with_a_note() -> None:
     assert terminal(card, verbose=True).count("line ") == 400
 
 
-def test_a_line_that_a_loop_printed_stands_once() -> None:
-    """A thousand equal prints do not push the reason off the screen."""
+def test_equal_output_lines_are_collapsed() -> None:
+    """A thousand equal lines do not push the reason off the screen."""
     shown = terminal(scorecard(replace(PRIORITY, evidence=Evidence(output="tick\n" * 1000))))
     assert shown.count("tick") == 1
     assert "(999 more lines like this)" in shown
 
 
-def test_one_cause_is_shown_once_with_all_that_it_costs() -> None:
-    """The same line that raised the same exception is one block, whatever the drawn values."""
+def test_one_cause_is_shown_once_with_all_its_criteria() -> None:
+    """The same exception on the same line is one cause, whatever the drawn values."""
     shown = terminal(scorecard(CRASH, CRASH_TOO))
     assert shown.count("eventbus.py:41") == 1
     assert "2 criteria, 30 points" in shown
@@ -114,8 +114,8 @@ def test_one_cause_is_shown_once_with_all_that_it_costs() -> None:
     assert "Look at" not in shown  # a hint is about one behaviour
 
 
-def test_the_starter_is_one_block() -> None:
-    """What is not written yet is said once, with each place that waits to be written."""
+def test_the_starter_is_one_cause() -> None:
+    """Unwritten code is one cause that lists every place to write."""
     shown = terminal(SAMPLES["starter"])
     assert shown.count("Not written yet") == 1
     assert "7 criteria, 100 points" in shown
@@ -123,7 +123,7 @@ def test_the_starter_is_one_block() -> None:
     assert "in publish" in shown
 
 
-def test_a_file_that_cannot_be_imported_is_one_block() -> None:
+def test_a_failing_import_is_one_cause() -> None:
     """A syntax error is shown once, with its line."""
     shown = terminal(SAMPLES["unimportable"])
     assert shown.count("SyntaxError") == 1
@@ -132,8 +132,8 @@ def test_a_file_that_cannot_be_imported_is_one_block() -> None:
     assert "Look at" not in shown
 
 
-def test_failures_of_their_own_are_never_merged() -> None:
-    """Another line, another exception or another behaviour is another block."""
+def test_different_failures_are_never_merged() -> None:
+    """Another line, exception or behaviour is another cause."""
     elsewhere = replace(CRASH.evidence.frames[0], line=50)
     crashes = [
         CRASH,
@@ -144,8 +144,8 @@ def test_failures_of_their_own_are_never_merged() -> None:
     assert shown.count("Repeat") == 6
 
 
-def test_blocked_criteria_are_one_line_a_task() -> None:
-    """What waits for another task does not look like more failures."""
+def test_blocked_criteria_are_one_line_per_task() -> None:
+    """Criteria that depend on another task do not look like more failures."""
     waits = [
         replace(OURS, id=f"w{n}", state=State.BLOCKED, reason="needs task 2") for n in range(5)
     ]
@@ -156,20 +156,20 @@ def test_blocked_criteria_are_one_line_a_task() -> None:
 
 
 def test_a_long_command_stays_on_one_line() -> None:
-    """What is to be copied is not broken where it fits a line of its own."""
+    """A command is not wrapped if it fits on a line of its own."""
     shown = terminal(scorecard(replace(PRIORITY, id="a-name-of-thirty-characters-1")))
     again = "archprep check q1 --seed 471123 --criterion a-name-of-thirty-characters-1"
     assert f"  Repeat\n    {again}\n" in shown
 
 
-def test_each_next_step_is_another_command() -> None:
-    """A part that cannot be imported is not followed by the same command twice."""
+def test_next_steps_are_different_commands() -> None:
+    """After a failing import the same command is not suggested twice."""
     shown = terminal(scorecard(unimportable(PRIORITY), partial=True))
-    assert shown.count("archprep check q1 ") == 2  # to repeat, and once it can be imported
+    assert shown.count("archprep check q1 ") == 2  # to repeat, and once the import works
 
 
-def test_repeat_is_the_callers_command() -> None:
-    """The command carries the seed, and what the caller needs (a folder, another program)."""
+def test_the_caller_chooses_the_repeat_command() -> None:
+    """It contains the seed, and whatever the caller adds (a folder, another program)."""
     card = scorecard(PRIORITY)
     assert "archprep check q1 --seed 471123 --criterion handler-priority" in terminal(card)
     prefixed = terminal(card, repeat="archprep check --dir w")
@@ -188,20 +188,20 @@ def test_repeat_is_the_callers_command() -> None:
     ],
 )
 def test_the_next_step_fits_the_result(card: object, step: str) -> None:
-    """The last lines say what to do now."""
+    """The last lines suggest what to do next."""
     shown = terminal(card)  # type: ignore[arg-type]
     assert step in shown[shown.index("  Next ") :]
 
 
 def test_a_part_does_not_look_like_the_whole() -> None:
-    """100 % of one criterion is not a passed exercise."""
+    """Full points in one criterion are not a passed exercise."""
     shown = terminal(scorecard(passed(PRIORITY), partial=True))
     assert "Score 10/10" in shown
-    assert "Only a part of the exercise was checked." in shown
+    assert "Only part of the exercise was checked." in shown
 
 
 def test_an_ascii_terminal_gets_ascii() -> None:
-    """Marks have a plain form, and candidates' characters are escaped, not raised on."""
+    """Marks have an ASCII form, and other characters are escaped."""
     card = scorecard(ROUTING, replace(PRIORITY, observed="naïve → 漢字"))
     shown = terminal(card, encoding="ascii")
     assert "+ passed" in shown
@@ -213,7 +213,7 @@ def test_an_ascii_terminal_gets_ascii() -> None:
 def test_no_color_is_respected(
     monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool
 ) -> None:
-    """NO_COLOR takes the colours; a word always stands beside the colour."""
+    """NO_COLOR removes the colours; every colour comes with a word."""
     monkeypatch.setenv("NO_COLOR", no_color)
     file = io.StringIO()
     console = Console(file=file, width=80, force_terminal=True, color_system="standard")
@@ -222,7 +222,7 @@ def test_no_color_is_respected(
     assert "passed" in file.getvalue()
 
 
-def test_the_hint_of_the_first_unwritten_part_is_kept() -> None:
-    """On the starter the reader is led to where to begin."""
+def test_unwritten_code_points_to_the_brief() -> None:
+    """With the starter the report says where to begin."""
     shown = terminal(scorecard(unwritten(PRIORITY, "publish")))
     assert "Look at" in shown

@@ -15,7 +15,7 @@ from archprep.core.model import CriterionResult, Scorecard, State
 from archprep.core.sanitize import sanitize
 from archprep.interview.model import Graded, Result
 from archprep.interview.statistics import exercises
-from archprep.report import causes, view
+from archprep.report import causes, wording
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element as Tree
@@ -218,7 +218,7 @@ def _case(suite: Tree, card: Scorecard, result: CriterionResult) -> None:
     if result.state is State.PASSED:
         return
     if result.state is State.BLOCKED:
-        _add(case, "skipped", message=_xml(result.reason or view.word(result)))
+        _add(case, "skipped", message=_xml(result.reason or wording.state_label(result)))
         return
     kind = "error" if result.state in _ERRORS else "failure"
     why = _add(case, kind, type=_type(result), message=_message(result))
@@ -234,7 +234,7 @@ def _message(result: CriterionResult) -> str:
     # A grader's own failure may quote the grader; its reason does not.
     if result.state is State.GRADER_ERROR:
         return "not scored, by a fault of the grader"
-    return _xml(result.observed or result.evidence.message or view.word(result), 500)
+    return _xml(result.observed or result.evidence.message or wording.state_label(result), 500)
 
 
 def _broken(suite: Tree, name: str, problem: str) -> None:
@@ -271,22 +271,22 @@ def scorecards(result: Result) -> list[Scorecard]:
     return [graded.scorecard for graded in result.graded if graded.scorecard]
 
 
-def evidence(card: Scorecard, result: CriterionResult) -> list[causes.Part]:
+def evidence(card: Scorecard, result: CriterionResult) -> list[causes.Detail]:
     """The evidence on one criterion, without the advice that is meant for the candidate."""
-    blocks = causes.blocks(replace(card, criteria=(result,)))
-    return [part for block in blocks for part in block.parts if part.label not in ADVICE]
+    found = causes.find_causes(replace(card, criteria=(result,)))
+    return [d for cause in found for d in cause.details if d.label not in ADVICE]
 
 
 def told(card: Scorecard, result: CriterionResult) -> str:
     """The verdict and the evidence as plain text."""
-    parts = (f"{part.label}:{_plain(part)}" for part in evidence(card, result))
+    details = (f"{d.label}:{_plain(d)}" for d in evidence(card, result))
     why = f" ({sanitize(result.reason)})" if result.state is State.BLOCKED and result.reason else ""
-    return sanitize("\n".join([view.word(result) + why, *parts]), WHOLE)
+    return sanitize("\n".join([wording.state_label(result) + why, *details]), WHOLE)
 
 
-def _plain(part: causes.Part) -> str:
+def _plain(detail: causes.Detail) -> str:
     frames = [
-        f"{f.file}:{f.line} in {f.function or 'the module'}\n    {f.text}" for f in part.frames
+        f"{f.file}:{f.line} in {f.function or 'the module'}\n    {f.text}" for f in detail.frames
     ]
-    text = "\n".join(frames) or part.text
-    return f"\n{text}" if "\n" in text or part.kind == "plain" else f" {text}"
+    text = "\n".join(frames) or detail.text
+    return f"\n{text}" if "\n" in text or detail.kind == "plain" else f" {text}"

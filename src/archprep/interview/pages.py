@@ -15,7 +15,7 @@ from archprep.core.sanitize import sanitize
 from archprep.interview import exports, sections
 from archprep.interview.model import Batch, Received, Result
 from archprep.interview.statistics import FEWEST, Spread, Statistics, share
-from archprep.report import html, view
+from archprep.report import html, wording
 
 if TYPE_CHECKING:
     from archprep.core.model import Scorecard
@@ -73,7 +73,7 @@ def about(batch: Batch) -> dict[str, Any]:
     return {
         "batch": batch,
         "created_at": when(batch.created_at),
-        "weak": view.weak(batch.isolation),
+        "weak": wording.is_weak(batch.isolation),
         "attempts": len(results),
         "withstood": results.count("blocked"),
     }

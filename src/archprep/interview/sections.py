@@ -18,12 +18,12 @@ from archprep.core.errors import ArchprepError
 from archprep.core.sanitize import sanitize
 from archprep.interview import exports
 from archprep.interview.model import Batch, Graded, Result
-from archprep.report import causes, html, view
+from archprep.report import causes, html, wording
 from archprep.workspace.submission import DISCUSSION
 
 if TYPE_CHECKING:
     from archprep.core.model import CriterionResult, Exercise, Scorecard
-    from archprep.report.causes import Block, Part
+    from archprep.report.causes import Cause, Detail
 
 _LINES = 20_000  # of one exercise's source; a page must open in a browser
 _COMPARED = 5_000  # lines of a file: comparing takes time that grows with their square
@@ -42,7 +42,7 @@ class Section:
     problem: str
     card: Scorecard | None
     facts: dict[str, Any]  # of the scorecard; empty without one
-    others: dict[int, list[tuple[CriterionResult, list[Part]]]]
+    others: dict[int, list[tuple[CriterionResult, list[Detail]]]]
     notices: tuple[str, ...]
     files: Numbered
     file_of: dict[str, int]
@@ -83,23 +83,23 @@ def section(graded: Graded, number: int, batch: Batch, given: Material) -> Secti
 
 def _facts(card: Scorecard) -> dict[str, Any]:
     facts = html.facts(card)
-    blocks: list[Block] = facts["blocks"]
-    facts["blocks"] = [replace(block, parts=tuple(_evidence(block.parts))) for block in blocks]
+    found: list[Cause] = facts["causes"]
+    facts["causes"] = [replace(c, details=tuple(_evidence(c.details))) for c in found]
     return facts
 
 
-def _evidence(parts: Sequence[Part]) -> Iterator[Part]:
+def _evidence(details: Sequence[Detail]) -> Iterator[Detail]:
     """Without the advice that is meant for the candidate."""
-    return (part for part in parts if part.label not in exports.ADVICE)
+    return (detail for detail in details if detail.label not in exports.ADVICE)
 
 
-def _others(card: Scorecard) -> dict[int, list[tuple[CriterionResult, list[Part]]]]:
+def _others(card: Scorecard) -> dict[int, list[tuple[CriterionResult, list[Detail]]]]:
     """What criteria that share a cause have beyond the evidence of the first of them."""
-    found: dict[int, list[tuple[CriterionResult, list[Part]]]] = {}
-    for number, block in enumerate(causes.blocks(card)):
-        shown = exports.evidence(card, block.first)
-        for result in block.results[1:] if not view.unwritten(block.first) else ():
-            if own := [part for part in exports.evidence(card, result) if part not in shown]:
+    found: dict[int, list[tuple[CriterionResult, list[Detail]]]] = {}
+    for number, cause in enumerate(causes.find_causes(card)):
+        shown = exports.evidence(card, cause.first)
+        for result in cause.results[1:] if not wording.is_unwritten(cause.first) else ():
+            if own := [d for d in exports.evidence(card, result) if d not in shown]:
                 found.setdefault(number, []).append((result, own))
     return found
 
@@ -109,10 +109,11 @@ def _notices(card: Scorecard, material: Material, batch: Batch) -> Iterator[str]
     own, common = card.isolation, batch.isolation
     # The limits are the exercise's own: they are no difference.
     if (own.level, own.selftest) != (common.level, common.selftest):
-        kind = "Provisional: graded with weaker isolation." if view.weak(own) else "Graded apart."
+        weak = wording.is_weak(own)
+        kind = "Provisional: graded with weaker isolation." if weak else "Graded apart."
         yield f"{kind} {sanitize(own.sentence, 1000)}"
     if card.partial:
-        yield "Only a part of the exercise was checked."
+        yield "Only part of the exercise was checked."
     if material.missing:
         yield material.missing
     elif material.version != card.exercise_version:

@@ -1,7 +1,7 @@
-"""The scorecard for people and programs: terminal, JSON and HTML.
+"""The scorecard as terminal output, JSON and HTML.
 
-Every string that may come from a candidate is cleaned again here, whatever was done before.
-Importing this costs nothing: rich, jinja2 and msgspec are loaded by the function that needs them.
+Every string that may come from a candidate is sanitized again here, whatever was done before.
+Importing this package is cheap: the functions that use rich, jinja2 and msgspec import them.
 """
 
 from __future__ import annotations

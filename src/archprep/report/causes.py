@@ -1,4 +1,7 @@
-"""What did not pass and why, cleaned, each cause once; terminal.py and html.py lay it out."""
+"""Groups what did not pass by its cause and explains each cause once.
+
+terminal.py and html.py lay the causes out. Every string in them is sanitized here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from archprep.core.model import CriterionResult, Frame, Reason, Scorecard, State
 from archprep.core.sanitize import sanitize
-from archprep.report.view import reason, unwritten
+from archprep.report.wording import is_unwritten, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -18,10 +21,10 @@ if TYPE_CHECKING:
 
     Repeat = Callable[[str], str] | str | None
 
-# The judge bounds each string where it is made; here nothing may be cut any more, because
-# the cut could fall into the very difference that the reader is looking for.
-WHOLE = 200_000
-_RUN = 3  # equal printed lines that are left as they are
+# The judge limits the length of each string when it makes it. Cutting it again could hide the very
+# difference that the reader is looking for.
+MAX_LENGTH = 200_000
+_MAX_EQUAL_LINES = 3  # equal consecutive lines that are shown in full
 _HEADLINES: dict[str, str] = {
     Reason.TIMEOUT: "Time-out",
     Reason.MEMORY: "Out of memory",
@@ -30,14 +33,14 @@ _HEADLINES: dict[str, str] = {
     Reason.PROTOCOL: "Unreadable answer",
     Reason.IMPORT: "The code cannot be imported",
 }
-_BREAKS = {Reason.MEMORY, Reason.OUTPUT, Reason.CRASH, Reason.PROTOCOL}
-_FAULT = "Not scored: a fault of archprep, not of this code"
+_UNRELATED_TO_HINT = {Reason.MEMORY, Reason.OUTPUT, Reason.CRASH, Reason.PROTOCOL}
+_GRADER_ERROR = "Not scored: an error in archprep, not in this code"
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One labelled piece of a block. `kind` is prose, plain (keep the line breaks) or command."""
+class Detail:
+    """One labelled fact about a cause. `kind` is prose, plain (keep line breaks) or command."""
 
     label: str
     text: str = ""
@@ -46,8 +49,8 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One cause and the criteria that it cost; the first of them stands for all.
+class Cause:
+    """Why one or more criteria did not pass, with the evidence of the first of them.
 
     A cause that is not about one behaviour is `general`: its headline names the cause.
     """
@@ -55,7 +58,7 @@ class Block:
     headline: str
     general: bool
     results: tuple[CriterionResult, ...]
-    parts: tuple[Part, ...]
+    details: tuple[Detail, ...]
 
     @property
     def first(self) -> CriterionResult:
@@ -64,100 +67,109 @@ class Block:
 
     @property
     def points(self) -> int:
-        """What the cause cost."""
+        """The points that were lost."""
         return sum(result.points - result.earned for result in self.results)
 
 
-def blocks(scorecard: Scorecard, repeat: Repeat = None) -> list[Block]:
-    """What did not pass, one block a cause, in the order of the first criterion it cost."""
+def find_causes(scorecard: Scorecard, repeat: Repeat = None) -> list[Cause]:
+    """Return the causes of everything that did not pass, in the order of their first criterion.
+
+    `repeat` turns a criterion's id into the command that repeats it, or is the start of that
+    command (default: `archprep check qN`).
+    """
     groups: dict[Hashable, list[CriterionResult]] = {}
     for result in scorecard.criteria:
         if result.state not in {State.PASSED, State.BLOCKED}:
-            groups.setdefault(_cause(result), []).append(result)
-    return [_block(scorecard, tuple(group), repeat) for group in groups.values()]
+            groups.setdefault(_key(result), []).append(result)
+    return [_cause(scorecard, tuple(group), repeat) for group in groups.values()]
 
 
-def _cause(result: CriterionResult) -> Hashable:
-    """Results with equal causes are shown once. A failed expectation is always its own cause."""
+def _key(result: CriterionResult) -> Hashable:
+    """Return what results of one cause have in common; each unmet expectation is its own cause."""
     evidence = result.evidence
-    if unwritten(result):
+    if is_unwritten(result):
         return "not written"
     if result.state is State.FAILED:
         return result.id
     if result.state is State.GRADER_ERROR:
         return (result.state, result.reason, evidence.message)
     if not evidence.frames:
-        # Nothing but the hint tells one endless scenario from another.
-        hint = result.hint if reason(result) == Reason.TIMEOUT else None
+        # Only the hint distinguishes one endless scenario from another.
+        hint = result.hint if reason_of(result) == Reason.TIMEOUT else None
         return (result.reason, evidence.message or result.observed, hint)
-    # The drawn values in a message differ from scenario to scenario; the line that broke does not.
+    # Drawn values in a message differ between scenarios; the line that raised does not.
     last = evidence.frames[-1]
     return (result.reason, _exception(result), last.file, last.line, last.function)
 
 
-def _block(scorecard: Scorecard, group: tuple[CriterionResult, ...], repeat: Repeat) -> Block:
+def _cause(scorecard: Scorecard, group: tuple[CriterionResult, ...], repeat: Repeat) -> Cause:
     first = group[0]
     if first.state is State.GRADER_ERROR:
-        return Block(_FAULT, general=True, results=group, parts=_fault(first, group))
-    general = len(group) > 1 or unwritten(first) or reason(first) == Reason.IMPORT
+        details = _grader_error_details(group)
+        return Cause(_GRADER_ERROR, general=True, results=group, details=details)
+    general = len(group) > 1 or is_unwritten(first) or reason_of(first) == Reason.IMPORT
     headline = _kind(first) if general else sanitize(first.title, 300)
-    parts = _told(scorecard.isolation.limits, group, named=general)
-    again = Part("Repeat", sanitize(_command(repeat, scorecard, first.id), 500), "command")
-    return Block(headline, general=general, results=group, parts=(*parts, again))
+    details = _details(scorecard.isolation.limits, group, general=general)
+    again = Detail("Repeat", sanitize(_command(repeat, scorecard, first.id), 500), "command")
+    return Cause(headline, general=general, results=group, details=(*details, again))
 
 
-def _told(limits: Limits, group: tuple[CriterionResult, ...], *, named: bool) -> tuple[Part, ...]:
+def _details(
+    limits: Limits, group: tuple[CriterionResult, ...], *, general: bool
+) -> tuple[Detail, ...]:
     first, evidence = group[0], group[0].evidence
-    observed = _observed(first, limits, named=named)
-    # A scenario that ended early has no expectation but the title, which is the headline.
-    expected = "" if named or first.expected == first.title else _whole(first.expected)
-    if len({other.evidence.message for other in group}) > 1 and not unwritten(first):
-        observed += f" (the first of {len(group)}; the others differ in the values only)"
-    parts = [
+    observed = _observed(first, limits, general=general)
+    # A scenario that ended early expects only its title, which is already the headline.
+    expected = "" if general or first.expected == first.title else _whole(first.expected)
+    if len({other.evidence.message for other in group}) > 1 and not is_unwritten(first):
+        observed += f" (the first of {len(group)}; the others differ only in their values)"
+    details = [
         *_costs(group),
-        Part("Expected", expected),
-        Part("Observed", observed),
-        Part("Input", _whole(evidence.given), "plain"),
-        Part("Differs", _whole(evidence.difference), "plain"),
-        Part("Code", frames=_frames(group)),
-        Part("Printed", _printed(evidence.output), "plain"),
-        Part("Look at", _look_at(group)),
+        Detail("Expected", expected),
+        Detail("Observed", observed),
+        Detail("Input", _whole(evidence.given), "plain"),
+        Detail("Differs", _whole(evidence.difference), "plain"),
+        Detail("Code", frames=_frames(group)),
+        Detail("Printed", _printed(evidence.output), "plain"),
+        Detail("Look at", _look_at(group)),
     ]
-    return tuple(part for part in parts if part.text.strip() or part.frames)
+    return tuple(detail for detail in details if detail.text.strip() or detail.frames)
 
 
-def _fault(first: CriterionResult, group: tuple[CriterionResult, ...]) -> tuple[Part, ...]:
-    # The message of a grader's own failure may quote the grader, so it is not shown here.
-    parts = (
+def _grader_error_details(group: tuple[CriterionResult, ...]) -> tuple[Detail, ...]:
+    # The message of a grader error may quote the grader, so it is not shown here.
+    details = (
         *_costs(group),
-        Part("Why", _whole(first.reason)),
-        Part("To do", "Check again; if it stays, report it with the exercise and the seed above."),
+        Detail("Why", _whole(group[0].reason)),
+        Detail(
+            "To do", "Check again. If it persists, report it with the exercise and the seed above."
+        ),
     )
-    return tuple(part for part in parts if part.text)
+    return tuple(detail for detail in details if detail.text)
 
 
-def _costs(group: tuple[CriterionResult, ...]) -> list[Part]:
+def _costs(group: tuple[CriterionResult, ...]) -> list[Detail]:
     if len(group) == 1:
         return []
-    return [Part("Costs", ", ".join(sanitize(result.id, 100) for result in group))]
+    return [Detail("Costs", ", ".join(sanitize(result.id, 100) for result in group))]
 
 
-def _observed(result: CriterionResult, limits: Limits, *, named: bool) -> str:
-    """What happened, and for a scenario that was ended: of what, after how much."""
-    said, message = _whole(result.observed), _whole(result.evidence.message)
-    if result.state is State.FAILED and not unwritten(result):
-        return said or message
+def _observed(result: CriterionResult, limits: Limits, *, general: bool) -> str:
+    """Return what happened; for a scenario that ended early, why and after how much."""
+    observed, message = _whole(result.observed), _whole(result.evidence.message)
+    if result.state is State.FAILED and not is_unwritten(result):
+        return observed or message
     message = message or _default_message(result, limits)
-    # The judge's sentence repeats the headline where that names the exception's kind already.
-    if named and (unwritten(result) or reason(result) in {Reason.CRASH, Reason.IMPORT}):
+    # A general headline already names the kind of exception that `observed` begins with.
+    if general and (is_unwritten(result) or reason_of(result) in {Reason.CRASH, Reason.IMPORT}):
         return message
-    return said or f"{_kind(result)}: {message}"
+    return observed or f"{_kind(result)}: {message}"
 
 
 def _kind(result: CriterionResult) -> str:
-    if unwritten(result):
+    if is_unwritten(result):
         return "Not written yet"
-    return _HEADLINES.get(reason(result), "Error")
+    return _HEADLINES.get(reason_of(result), "Error")
 
 
 def _default_message(result: CriterionResult, limits: Limits) -> str:
@@ -167,19 +179,19 @@ def _default_message(result: CriterionResult, limits: Limits) -> str:
         Reason.MEMORY: f"the scenario used more than {limits.memory_mb} MB",
         Reason.OUTPUT: f"the scenario printed more than {limits.output_kb} KB",
         Reason.CRASH: "the process ended before it answered",
-        Reason.PROTOCOL: "what came back is not the plain data that was asked for",
+        Reason.PROTOCOL: "the answer was not the plain data that was requested",
         Reason.IMPORT: "the import failed",
     }
-    return messages.get(reason(result), "the scenario ended without an answer")
+    return messages.get(reason_of(result), "the scenario ended without an answer")
 
 
 def _look_at(group: tuple[CriterionResult, ...]) -> str:
-    # The hints speak about one behaviour; where the code breaks before, they only distract.
+    # A hint is about one behaviour and would only distract if the code breaks before that.
     first = group[0]
-    if unwritten(first):
-        return f"README.md, task {first.task}: what is to be written there."
-    shared = len(group) > 1 and reason(first) in _BREAKS
-    return "" if shared or reason(first) == Reason.IMPORT else _whole(first.hint)
+    if is_unwritten(first):
+        return f"README.md, task {first.task}, describes what to write."
+    shared = len(group) > 1 and reason_of(first) in _UNRELATED_TO_HINT
+    return "" if shared or reason_of(first) == Reason.IMPORT else _whole(first.hint)
 
 
 def _exception(result: CriterionResult) -> str | None:
@@ -188,9 +200,9 @@ def _exception(result: CriterionResult) -> str | None:
 
 
 def _frames(group: tuple[CriterionResult, ...]) -> tuple[Frame, ...]:
-    """The way to the failure, or, where nothing is written yet, each place that is empty."""
+    """Return the frames of the failure or, if the code is not written, each unwritten place."""
     frames = group[0].evidence.frames
-    if unwritten(group[0]):
+    if is_unwritten(group[0]):
         frames = tuple(r.evidence.frames[-1] for r in group if r.evidence.frames)
     return tuple(dict.fromkeys(_frame(frame) for frame in frames))
 
@@ -201,20 +213,23 @@ def _frame(frame: Frame) -> Frame:
 
 
 def _printed(output: str) -> str:
-    """The prints; a line that a loop repeated stands once."""
+    """Return the output with runs of equal lines collapsed."""
     lines: list[str] = []
     for line, run in groupby(_whole(output).rstrip().split("\n")):
         count = len(list(run))
-        lines += [line] * count if count <= _RUN else [line, f"({count - 1} more lines like this)"]
+        if count > _MAX_EQUAL_LINES:
+            lines += [line, f"({count - 1} more lines like this)"]
+        else:
+            lines += [line] * count
     return "\n".join(lines)
 
 
 def _whole(text: str | None) -> str:
-    return sanitize(text, WHOLE) if text else ""
+    return sanitize(text, MAX_LENGTH) if text else ""
 
 
 def _command(repeat: Repeat, scorecard: Scorecard, criterion: str) -> str:
-    """The command that runs one criterion again with the same draw."""
+    """Return the command that repeats one criterion with the same inputs."""
     if callable(repeat):
         return repeat(criterion)
     prefix = repeat or f"archprep check {scorecard.exercise}"

@@ -1,4 +1,4 @@
-"""The scorecard as JSON: the contract of docs/result-format.md, pinned by tests/golden."""
+"""The scorecard as JSON: docs/result-format.md documents it, tests/golden pins it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def to_json(scorecard: Scorecard) -> dict[str, Any]:
-    """The scorecard as plain data, in the order the documentation lists it."""
+    """Return the scorecard as plain data, in the order of the documentation."""
     return {
         "format": scorecard.format,
         "exercise": scorecard.exercise,
@@ -39,23 +39,23 @@ def to_json(scorecard: Scorecard) -> dict[str, Any]:
 
 
 def dumps(scorecard: Scorecard) -> str:
-    """The JSON document as text. ASCII only, so that no sink can be tricked by its characters."""
+    """Return the JSON document, in ASCII: no reader can be misled by special characters."""
     return json.dumps(to_json(scorecard), ensure_ascii=True, allow_nan=False, indent=2) + "\n"
 
 
 def loads(text: str | bytes) -> Scorecard:
-    """Read what `dumps` wrote; UsageError when it is damaged or newer than this archprep."""
+    """Read what `dumps` wrote; UsageError if it is damaged or newer than this archprep."""
     try:
         data = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise _damaged(str(error)) from error
     if not isinstance(data, dict):
-        raise _damaged("the document is not an object")
+        raise _damaged("not a JSON object")
     return from_json(data)
 
 
 def from_json(data: Mapping[str, Any]) -> Scorecard:
-    """The scorecard back from `to_json`. The staged copy's place is not kept: `root` is empty."""
+    """Return the scorecard that `to_json` was given, with an empty `submission.root`."""
     import msgspec
 
     _check_format(data.get("format"))
@@ -81,7 +81,7 @@ def _isolation(isolation: Isolation) -> dict[str, Any]:
 
 
 def _submission(submission: Submission) -> dict[str, Any]:
-    # `root` stays out: it is a path of this machine and means nothing elsewhere.
+    # `root` is a path on this machine and means nothing elsewhere.
     return {"digest": submission.digest, "files": [asdict(file) for file in submission.files]}
 
 
@@ -114,7 +114,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
 
 def _check_format(found: object) -> None:
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise _damaged("it has no `format` number")
+        raise _damaged("the `format` number is missing")
     if found > FORMAT:
         raise UsageError(
             f"This scorecard has format {found}; this archprep reads format {FORMAT}.",
@@ -123,16 +123,16 @@ def _check_format(found: object) -> None:
 
 
 def _check_sums(data: Mapping[str, Any], scorecard: Scorecard) -> None:
-    """A total that its criteria do not add up to was edited or cut."""
+    """Refuse totals that the criteria do not add up to: the file was edited or cut."""
     totals = (data.get("score"), data.get("max_score"))
     if totals != (scorecard.score, scorecard.max_score):
         raise _damaged("`score` and `max_score` are not the sums of the criteria")
     for result in scorecard.criteria:
         worth = result.points if result.state is State.PASSED else 0
         if result.earned != worth:
-            raise _damaged(f"`earned` of criterion {result.id} does not fit its state")
+            raise _damaged(f"`earned` of criterion {result.id} does not match its state")
     if len({result.id for result in scorecard.criteria}) != len(scorecard.criteria):
-        raise _damaged("a criterion stands in it twice")
+        raise _damaged("a criterion occurs twice")
 
 
 def _with_root(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _with_root(data: Mapping[str, Any]) -> dict[str, Any]:
 def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError(kind)  # msgspec's own way of saying "unsupported type"
+    raise NotImplementedError(kind)  # msgspec's convention for an unsupported type
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -155,6 +155,6 @@ def _no_constant(name: str) -> NoReturn:
 
 def _damaged(why: str) -> UsageError:
     return UsageError(
-        f"This is not a whole scorecard of archprep: {sanitize(why, 300)}.",
-        tip="Write it again with: archprep report --json FILE",
+        f"This is not a valid archprep scorecard: {sanitize(why, 300)}.",
+        tip="Write it again: archprep report --json FILE",
     )

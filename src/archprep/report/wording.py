@@ -1,4 +1,4 @@
-"""The words and sums of a scorecard that terminal.py and html.py share."""
+"""The words and sums of a scorecard that its reports share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from archprep.core.model import Isolation, TaskResult
 
-WORDS = {
+STATE_LABELS = {
     State.PASSED: "passed",
     State.FAILED: "failed",
     State.CANDIDATE_ERROR: "error",
     State.BLOCKED: "blocked",
     State.GRADER_ERROR: "not scored",
 }
-_REASON_WORDS: dict[str, str] = {
+_REASON_LABELS: dict[str, str] = {
     Reason.TIMEOUT: "time-out",
     Reason.MEMORY: "memory",
     Reason.OUTPUT: "output",
@@ -29,12 +29,12 @@ _REASON_WORDS: dict[str, str] = {
     Reason.PROTOCOL: "bad answer",
     Reason.IMPORT: "import",
 }
-_NEEDS = "an earlier task that this one needs earned nothing"
+_WHY_BLOCKED = "an earlier task that this one needs earned nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task with its criteria; those that wait for another task are told apart."""
+    """A task with its criteria; `blocked` ones depend on a task that earned nothing."""
 
     task: TaskResult
     title: str
@@ -43,27 +43,29 @@ class TaskView:
     why_blocked: str
 
 
-def word(result: CriterionResult) -> str:
-    """The state in one or two words, so that nothing depends on colour."""
-    if unwritten(result):
+def state_label(result: CriterionResult) -> str:
+    """Return the state in one or two words, so that nothing depends on colour."""
+    if is_unwritten(result):
         return "not written"
     if result.state is State.CANDIDATE_ERROR:
-        return _REASON_WORDS.get(reason(result), WORDS[result.state])
-    return WORDS[result.state]
+        return _REASON_LABELS.get(reason_of(result), STATE_LABELS[result.state])
+    return STATE_LABELS[result.state]
 
 
-def tasks(scorecard: Scorecard) -> Iterator[TaskView]:
-    """The tasks in order, each with its criteria."""
+def task_views(scorecard: Scorecard) -> Iterator[TaskView]:
+    """Yield the tasks in order, each with its criteria."""
     for task in scorecard.tasks:
-        mine = [result for result in scorecard.criteria if result.task == task.number]
-        blocked = tuple(result for result in mine if result.state is State.BLOCKED)
+        criteria = [result for result in scorecard.criteria if result.task == task.number]
+        blocked = tuple(result for result in criteria if result.state is State.BLOCKED)
         why = next((result.reason for result in blocked if result.reason), None)
-        ran = tuple(result for result in mine if result.state is not State.BLOCKED)
-        yield TaskView(task, sanitize(task.title, 300), ran, blocked, sanitize(why or _NEEDS, 300))
+        ran = tuple(result for result in criteria if result.state is not State.BLOCKED)
+        yield TaskView(
+            task, sanitize(task.title, 300), ran, blocked, sanitize(why or _WHY_BLOCKED, 300)
+        )
 
 
-def sums(scorecard: Scorecard) -> str:
-    """How many of the hidden criteria passed, in words."""
+def passed_summary(scorecard: Scorecard) -> str:
+    """Return how many of the hidden criteria passed, in words."""
     count = len(scorecard.criteria)
     passed = sum(result.state is State.PASSED for result in scorecard.criteria)
     text = f"{passed} of {count} hidden {plural(count, 'criterion', 'criteria')} passed"
@@ -71,31 +73,31 @@ def sums(scorecard: Scorecard) -> str:
     return f"{text}, {lost} points could not be scored" if lost else text
 
 
-def weak(isolation: Isolation) -> bool:
-    """Whether the isolation in force is less than what grading strangers asks for."""
+def is_weak(isolation: Isolation) -> bool:
+    """Whether the isolation in force is too weak for grading other people's code."""
     holes = any(result == "NOT blocked" for result in isolation.selftest.values())
     return holes or not isolation.level.startswith("A")
 
 
-def when(scorecard: Scorecard) -> str:
-    """The start of the attempt, readable: 2026-03-01 10:15 UTC."""
+def started_at(scorecard: Scorecard) -> str:
+    """Return when grading started: 2026-03-01 10:15 UTC."""
     text = sanitize(scorecard.started_at, 40)
     match = re.match(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)", text)
     return f"{match[1]} {match[2]} UTC" if match else text
 
 
 def plural(count: int, one: str, many: str) -> str:
-    """The word that fits the count."""
+    """Return the form that fits the count."""
     return one if count == 1 else many
 
 
-def reason(result: CriterionResult) -> str:
-    """Why a scenario ended without an observation; empty where it did not."""
+def reason_of(result: CriterionResult) -> str:
+    """Return why a scenario ended without an observation; empty if it did not."""
     return result.reason or ""
 
 
-def unwritten(result: CriterionResult) -> bool:
-    """Whether the part that the criterion asks for still raises NotImplementedError."""
+def is_unwritten(result: CriterionResult) -> bool:
+    """Whether the code that the criterion tests still raises NotImplementedError."""
     if result.state not in {State.FAILED, State.CANDIDATE_ERROR}:
         return False
     return (result.evidence.message or "").startswith("NotImplementedError")
