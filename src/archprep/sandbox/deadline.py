@@ -71,8 +71,10 @@ class Deadline:
         with self._lock:
             now = time.monotonic()
             passed = max(now - self._sampled - self._working, 0.0)
-            waited = _waited(self._threads, threads) + _waited(self._own, own)
-            unused = passed - _ran(self._threads, threads) / CORES
+            # What the threads did before the first sample was not in this time.
+            before, own_before = self._threads or threads, self._own or own
+            waited = _waited(before, threads) + _waited(own_before, own)
+            unused = passed - _ran(before, threads) / CORES
             self._counted += passed - max(min(waited, unused), 0.0)
             self._sampled, self._working = now, 0.0
             self._threads, self._own = threads, own
