@@ -26,9 +26,9 @@ import psutil
 import pytest
 
 from archprep.grading import HeldReply, Refuse
-from archprep.grading.api import Fake
-from archprep.grading.http_client import Web
+from archprep.grading.http_client import HttpClient
 from archprep.sandbox import isolation
+from archprep.sandbox.fakes import ArgumentsError, Fake, Method
 from archprep.sandbox.sockets import Endpoint, listeners
 from archprep.worker import scenario
 from archprep.worker.stubs import FakeError
@@ -60,36 +60,48 @@ class InProcess:
         return value if returns is None else msgspec.convert(value, returns, strict=True)
 
     @contextmanager
-    def serve(self, probe: str, /, *, apps: int = 1, **inputs: Any) -> Iterator[Web]:
+    def serve(self, probe: str, /, *, apps: int = 1, **inputs: Any) -> Iterator[HttpClient]:
         """Serve the apps from a thread of this process, as a test's fixture would."""
         with listeners(apps) as sockets:
             paths = [Path(listener.getsockname()) for listener in sockets]
             served = functools.partial(getattr(self._probes, probe), listeners=sockets)
             threading.Thread(target=served, kwargs=_given(inputs), daemon=True).start()
-            yield Web(paths, time.sleep)
+            yield HttpClient(paths, Endless())
             for child in psutil.Process().children():  # one for each app but the first
                 with suppress(psutil.Error):
                     child.kill() if child.name() == psutil.Process().name() else None
 
 
+class Endless:
+    """A scenario that never ends by itself, on the wall clock."""
+
+    def elapsed(self) -> float:
+        """Return the seconds on the clock."""
+        return time.monotonic()
+
+    def failure(self, seconds: float) -> None:
+        """Wait as the judge does."""
+        time.sleep(seconds)
+
+
 class Direct:
-    """The judge's object without a boundary; a reply that it holds back is waited for."""
+    """A fake without a boundary; a held reply is waited for."""
 
-    def __init__(self, target: Any) -> None:
-        self._target = target
+    def __init__(self, fake: Fake) -> None:
+        self._fake = fake
 
-    def __getattr__(self, method: str) -> Any:
-        return functools.partial(self._call, getattr(self._target, method))
+    def __getattr__(self, name: str) -> Any:
+        return functools.partial(self._call, self._fake.methods[name])
 
-    def _call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, method: Method, *args: Any, **kwargs: Any) -> Any:
         try:
-            value = method(*args, **kwargs)
-        except Refuse as e:
+            value = method.call(self._fake.target, _copied(args), _copied(kwargs))
+        except (ArgumentsError, Refuse) as e:
             raise FakeError(str(e)) from None
         if not isinstance(value, HeldReply):
             return value
         released: queue.Queue[Any] = queue.Queue()
-        value.answer_with(released.put)
+        value.send_with(released.put)
         return released.get()
 
 
@@ -101,7 +113,7 @@ def _given(inputs: dict[str, Any]) -> dict[str, Any]:
 
 def _passed(value: Any) -> Any:
     if isinstance(value, Fake):
-        return Direct(value.target)
+        return Direct(value)
     return str(value.path) if isinstance(value, Endpoint) else _copied(value)
 
 

@@ -53,8 +53,8 @@ def main() -> None:
 
 def make(root: Path, number: int) -> None:
     """Write a results folder of so many candidates."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    import review_samples as samples
+    sys.path[0] = str(ROOT / "tests")  # instead of bench/, where `review` would be this file
+    from review import samples
 
     from archprep.interview import results
 
@@ -135,19 +135,20 @@ def _add(folder: Any, count: int, parts: dict[str, Iterator[Path]]) -> None:
 
 def _mark(root: Path) -> None:
     """Marks of two reviewers, as they would be given in an afternoon."""
-    from archprep.review.marks import Kind, Marks, Target
-    from archprep.review.results_reader import Reading
+    from archprep.review.mark_store import MarkStore
+    from archprep.review.marks import MarkKind, Target
+    from archprep.review.results_reader import ResultsReader
 
-    marks = Marks.open(root)
-    for row in Reading(root).rows()[::MARKED]:
+    marks = MarkStore.open(root)
+    for row in ResultsReader(root).rows()[::MARKED]:
         card = row.result.graded[0].scorecard
         one = card.criteria[0] if card else None
         if one is None:
             continue
         for kind, item, points, text in (
-            (Kind.OVERRIDE, one.id, one.points, "It works; only the name differs."),
-            (Kind.ANSWER, "1", 3, "Names the trade-off."),
-            (Kind.COMMENT, "", None, "Ask about the retries."),
+            (MarkKind.OVERRIDE, one.id, one.points, "It works; only the name differs."),
+            (MarkKind.ANSWER, "1", 3, "Names the trade-off."),
+            (MarkKind.COMMENT, "", None, "Ask about the retries."),
         ):
             marks.save(
                 Target(row.slug, kind, "q1", item),
@@ -155,7 +156,7 @@ def _mark(root: Path) -> None:
                 text=text,
                 version=0,
                 digest=row.result.received.digest,
-                automatic=one.earned if kind is Kind.OVERRIDE else None,
+                automatic=one.earned if kind is MarkKind.OVERRIDE else None,
                 who="Ada",
             )
     marks.close()
@@ -175,21 +176,21 @@ class Page:
 
 def measure(root: Path, requests: int) -> None:
     """Open the folder as `review` does, ask for each page, and print a line for it."""
-    from archprep.review.app import make as make_app
-    from archprep.review.marks import Marks
-    from archprep.review.results_reader import Reading
-    from archprep.review.security import Access
+    from archprep.review.access import Access
+    from archprep.review.app import create_app
+    from archprep.review.mark_store import MarkStore
+    from archprep.review.results_reader import ResultsReader
 
     started = time.perf_counter()
-    reading = Reading(root)
-    rows = reading.rows()
+    reader = ResultsReader(root)
+    rows = reader.rows()
     cold = time.perf_counter() - started
-    again = statistics.median(_seconds(reading.rows) for _ in range(20))
+    again = statistics.median(_seconds(reader.rows) for _ in range(20))
     size = sum(path.stat().st_size for path in root.glob("candidates/*/parts/*.json"))
     print(f"{len(rows)} candidates, {size / 1e6:,.0f} MB of results")
     print(f"{'read for the first time':<34}{cold * 1000:>8.0f} ms")
     print(f"{'looked through for changes':<34}{again * 1000:>8.0f} ms\n")
-    app = make_app(reading, Marks.open(root), Access.new(8765), "Ada")
+    app = create_app(reader, MarkStore.open(root), Access.new(8765), "Ada")
     asyncio.run(_pages(app, pages([row.slug for row in rows]), requests))
 
 
@@ -200,7 +201,7 @@ def pages(slugs: list[str]) -> list[Page]:
     return [
         Page("/", ["/"], LIST),
         Page("/?sort=name&page=3", ["/?sort=name&page=3"], LIST),
-        Page("/?text=candidate&kind=late", ["/?text=candidate&kind=late"], LIST),
+        Page("/?text=candidate&label=late", ["/?text=candidate&label=late"], LIST),
         Page("/statistics", ["/statistics"], LIST),
         Page("/candidates/…", [f"/candidates/{slug}" for slug in some], PAGE),
         *(Page("/candidates/c1, hostile", ["/candidates/c1"], PAGE) for s in slugs if s == "c1"),

@@ -51,16 +51,17 @@ class Pair:
     command: Sequence[str]
     against: Sequence[str]
     bar: float
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)  # of what it is measured against
+    command_env: dict[str, str] = field(default_factory=dict)
 
 
 def main() -> None:
     """Measure every pair, or those of some names, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("names", nargs="*", help="list, q1, q3, q6, q12; all of them unless given")
+    parser.add_argument("names", nargs="*", help="list, fixed, q1, q3, q6, q12; default: all")
     asked = parser.parse_args()
-    names = asked.names or ["list", *REFERENCES]
+    names = asked.names or ["list", "fixed", *REFERENCES]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ARCHPREP_HOME"] = str(Path(folder, "home"))
         os.environ["PLAIN_SCRATCH"] = folder
@@ -70,6 +71,9 @@ def main() -> None:
 
 
 def _measure(name: str, folder: Path, runs: int) -> None:
+    if name == "fixed":
+        _fixed_cost(folder, runs)
+        return
     if name == "list":
         plain = [sys.executable, "-c", "import typer"]
         _report(Pair("list / import typer", [ARCHPREP, "list"], plain, 2.0), runs)
@@ -84,6 +88,21 @@ def _measure(name: str, folder: Path, runs: int) -> None:
     if name == "q6":
         bar = "watch q6, save to scorecard / plain"
         _watch(Pair(bar, (), pair.against, 0.5, pair.env), workspace, runs)
+
+
+def _fixed_cost(folder: Path, runs: int) -> None:
+    """Five small criteria against the same five tests in plain pytest, without any plugin."""
+    content = ROOT / "bench" / "content"
+    env = {"ARCHPREP_CONTENT": str(content), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    workspace = folder / "q90"
+    _run([ARCHPREP, "start", "q90", "--dir", str(workspace)], env)
+    shutil.copy(content / "solutions" / "q90_five_functions" / "answer.py", workspace)
+    env["PYTHONPATH"] = str(workspace)
+    plain = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    plain += ["--rootdir", str(folder), str(content / "plain_five.py")]
+    check = [ARCHPREP, "check", "q90", "--dir", str(workspace)]
+    _run(check, env)  # the self-test
+    _report(Pair("check of five small criteria / pytest", check, plain, 1.2, env, env), runs)
 
 
 def _workspace(folder: Path, name: str) -> Path:
@@ -142,7 +161,8 @@ def _checked(name: str, workspace: Path) -> list[str]:
 
 def _report(pair: Pair, runs: int) -> None:
     measured = [
-        (_seconds(pair.command, {}), _seconds(pair.against, pair.env)) for _ in range(runs + 1)
+        (_seconds(pair.command, pair.command_env), _seconds(pair.against, pair.env))
+        for _ in range(runs + 1)
     ]
     _print(pair.name, measured[1:], pair.bar)  # the first round warms the disk cache
 
