@@ -16,6 +16,7 @@ from archprep import __version__
 from archprep.content import catalog
 from archprep.core.errors import ArchprepError
 from archprep.sandbox import isolation, processes, selftest
+from archprep.sandbox.selftest_attempts import BLOCKED
 from archprep.sandbox.services import airflow_home, redis_server
 from archprep.workspace import store
 
@@ -97,7 +98,7 @@ def _isolation() -> Iterator[Finding]:
     )
     for name, result in tested.results.items():
         yield Finding(
-            f"self-test {name.replace('_', ' ')}", result, good=result == selftest.BLOCKED
+            f"self-test {name.replace('_', ' ')}", result, good=result == BLOCKED
         )
 
 

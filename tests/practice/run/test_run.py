@@ -1,4 +1,4 @@
-"""`archprep run`: an exercise for real, reachable from this machine only, and gone when it ends."""
+"""`archprep run`: reachable from this machine only, and no process outlives it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from conftest import Run, write_tree
 
-from archprep.practice.run.dag_run_follower import Following
 from archprep.sandbox.services import airflow_home
 
 PATIENCE = 30.0
@@ -45,7 +43,7 @@ needs_airflow = pytest.mark.skipif(bool(airflow_home.problems()), reason="no Air
 
 
 class Running:
-    """An `archprep run` under way, and what it has printed so far."""
+    """A running `archprep run`, and what it has printed so far."""
 
     def __init__(self, *args: str, cwd: Path, scratch: Path) -> None:
         self.scratch = scratch
@@ -66,7 +64,7 @@ class Running:
         return " ".join(self._log.read_text().split())
 
     def says(self, text: str, patience: float = PATIENCE) -> bool:
-        """Whether it prints a text in time; False as well when it ends without."""
+        """Whether it prints a text in time, and before it ends."""
 
         def over() -> bool:
             return text in self.said or self.process.poll() is not None
@@ -80,11 +78,11 @@ class Running:
         return found[0]
 
     def below(self) -> list[psutil.Process]:
-        """All processes that it has started."""
+        """All processes below it."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def ends(self, number: int | None = None) -> int:
-        """Its exit code, once nothing of it is left: no process, no file."""
+        """Return its exit code, once no process and no file of it is left."""
         started = self.below() if self.process.poll() is None else []
         if number is not None:
             self.process.send_signal(number)
@@ -117,7 +115,7 @@ def reply(address: str) -> str:
 
 
 def listening(processes: list[psutil.Process]) -> set[str]:
-    """The addresses at which they can be reached."""
+    """The addresses on which they listen."""
     found = set()
     for process in processes:
         for each in process.net_connections(kind="inet"):
@@ -159,9 +157,9 @@ def started(desk: Path, tmp_path: Path) -> Iterator[Start]:
 
 @needs_uvicorn
 def test_a_service_answers_on_this_machine_only(service: Path, started: Start):
-    """With the code of the workspace, wherever the command is given; what it prints is cleaned."""
+    """It runs the workspace's code, from any folder; its output is sanitized."""
     running = started(cwd=service)
-    assert running.says("answers. Ctrl-C ends it.")
+    assert running.says("answers. Press Ctrl-C to stop.")
     assert reply(running.address()) == str(service / "answer.py")
     assert listening([psutil.Process(running.process.pid), *running.below()]) == {"127.0.0.1"}
     assert running.says(" printed ")
@@ -172,8 +170,8 @@ def test_a_service_answers_on_this_machine_only(service: Path, started: Start):
 
 @needs_uvicorn
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_whatever_ends_it_leaves_nothing(service: Path, started: Start, number: int):
-    """Ctrl-C, a terminal that dies, even SIGKILL; also what the app has started, detached."""
+def test_nothing_outlives_it(service: Path, started: Start, number: int):
+    """After Ctrl-C, a closed terminal, even SIGKILL: also detached processes of the app end."""
     file = service / "service.py"
     helper = "import subprocess\nsubprocess.Popen(['sleep', '60'], start_new_session=True)\n"
     file.write_text(helper + file.read_text())
@@ -184,19 +182,21 @@ def test_whatever_ends_it_leaves_nothing(service: Path, started: Start, number: 
 
 
 @needs_uvicorn
-def test_a_guard_that_is_killed_ends_it_all(service: Path, started: Start):
+def test_a_killed_supervisor_ends_the_command(service: Path, started: Start):
+    """And archprep says so."""
     running = started("q3")
     assert running.says("answers")
     below = running.below()
     psutil.Process(running.process.pid).children()[0].kill()
     assert running.ends() == 3
-    assert "was ended from outside" in running.said
+    assert "supervises app was killed" in running.said
     assert until(lambda: not any(alive(each) for each in below))
 
 
 @needs_uvicorn
 @pytest.mark.parametrize("seconds", [0, 0.01, 0.03, 0.1, 0.3])
 def test_ctrl_c_at_any_moment(service: Path, started: Start, seconds: float):
+    """Even while the first process starts."""
     running = started("q3")
     assert running.says("outside the sandbox")
     time.sleep(seconds)
@@ -204,13 +204,13 @@ def test_ctrl_c_at_any_moment(service: Path, started: Start, seconds: float):
 
 
 @needs_uvicorn
-def test_an_app_that_does_not_want_to_end_is_made_to(service: Path, started: Start):
-    """After a moment, or at once when somebody is in a hurry."""
+def test_an_app_that_does_not_stop_is_killed(service: Path, started: Start):
+    """After a few seconds, or at once when Ctrl-C is pressed again."""
     running = started("q3")
     assert running.says("answers")
     app = running.below()[-1]
     app.suspend()
-    assert until(lambda: app.status() == psutil.STATUS_STOPPED)  # it hears nothing any more
+    assert until(lambda: app.status() == psutil.STATUS_STOPPED)  # it no longer handles signals
     running.process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     assert alive(app)
@@ -226,14 +226,14 @@ def test_an_app_that_does_not_want_to_end_is_made_to(service: Path, started: Sta
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("\ndef add(:\n", "SyntaxError: invalid syntax (service.py:2"),
         ("def f():\n    return 1 / 0\n\nf()", "(service.py:2 in <module>, then answer.py:4"),
-        ("raise NotImplementedError", "That is not written yet."),
+        ("raise NotImplementedError", "It is not written yet."),
         ("raise SystemExit(0)", "SystemExit: 0"),
         ("import os; os._exit(7)", "service:app ended by itself (exit status 7)."),
         ("import os; os.kill(os.getpid(), 9)", "service:app ended by itself (SIGKILL)."),
     ],
 )
 def test_an_app_that_cannot_be_served(service: Path, started: Start, code: str, says: str):
-    """Told in words, with the candidate's own lines; nothing goes on running."""
+    """A message with the candidate's lines; nothing keeps running."""
     (service / "answer.py").write_text(code)
     running = started("q3")
     assert running.ends() == 2
@@ -242,7 +242,7 @@ def test_an_app_that_cannot_be_served(service: Path, started: Start, code: str, 
 
 @needs_uvicorn
 def test_the_reference_needs_no_workspace(run: Run, service: Path, started: Start):
-    """It is put over the starter, elsewhere."""
+    """It is copied over the starter, to a temporary folder."""
     write_tree(service, {"answer.py": "raise NotImplementedError"})
     running = started("q3", "--reference", cwd=service.parent)
     assert running.says("answers")
@@ -252,7 +252,7 @@ def test_the_reference_needs_no_workspace(run: Run, service: Path, started: Star
 
 @needs_uvicorn
 def test_the_port_may_be_taken(service: Path, started: Start):
-    """A second one gets another."""
+    """A second service gets another port."""
     running = [started("q3"), started("q3")]
     assert all(each.says("answers") for each in running)
     assert running[0].address() != running[1].address()
@@ -261,12 +261,13 @@ def test_the_port_may_be_taken(service: Path, started: Start):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["q1"], "q1 has no service and no DAG"),
+        (["q1"], "q1 has neither a service nor a DAG"),
         (["q3", "--once"], "--once and --date are for a DAG"),
         (["q3", "--reference", "--dir", "x"], "cannot be combined"),
     ],
 )
 def test_what_cannot_be_run(service: Path, run: Run, args: list[str], says: str):
+    """The message says why."""
     assert run("start", "q1").returncode == 0
     done = run("run", *args)
     assert done.returncode == 2
@@ -274,7 +275,7 @@ def test_what_cannot_be_run(service: Path, run: Run, args: list[str], says: str)
 
 
 def test_missing_packages_are_the_users_to_install(service: Path, run: Run, tmp_path: Path):
-    """In the words of `check`."""
+    """With the same message as `check`."""
     manifest = tmp_path / "content" / "exercises" / "q03_more" / "exercise.yaml"
     more = "packages: ['no-such[extra]']\npreload: [no_such]\n"
     manifest.write_text(manifest.read_text() + more)
@@ -339,7 +340,7 @@ def pipeline(
 
 @needs_airflow
 def test_a_dag_runs_in_an_airflow_of_its_own(pipeline: Path, started: Start):
-    """From parsing to the last process: what is told, who can reach it, what stays behind."""
+    """What is shown, who can reach it, and that nothing is left."""
     running = started("q3", "--dir", str(pipeline))
     assert running.says("stays up", patience=240)
     said = running.said
@@ -356,6 +357,7 @@ def test_a_dag_runs_in_an_airflow_of_its_own(pipeline: Path, started: Start):
 
 @needs_airflow
 def test_ctrl_c_while_airflow_starts(pipeline: Path, started: Start):
+    """No component is left."""
     running = started("q3", "--dir", str(pipeline))
     assert running.says("Starting Airflow")
     time.sleep(1)
@@ -371,8 +373,8 @@ def test_ctrl_c_while_airflow_starts(pipeline: Path, started: Start):
         ('"greetings"', '"meetings"', "There is no DAG greetings in"),
     ],
 )
-def test_a_dag_that_is_not_there(pipeline: Path, started: Start, old: str, new: str, says: str):
-    """Told with the candidate's file and line as soon as it is parsed, and that is the end."""
+def test_a_missing_dag(pipeline: Path, started: Start, old: str, new: str, says: str):
+    """The message after parsing names the candidate's file and line."""
     file = pipeline / "dags" / "greetings.py"
     file.write_text(file.read_text().replace(old, new))
     running = started("q3", "--dir", str(pipeline))
@@ -384,7 +386,7 @@ def test_a_dag_that_is_not_there(pipeline: Path, started: Start, old: str, new: 
 def test_the_reference_of_q6_succeeds_on_a_real_airflow(
     started: Start, with_airflow: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Scheduler, API server and task processes; the starter's stand-in is the platform."""
+    """With scheduler, API server and task processes; the starter simulates the platform."""
     monkeypatch.delenv("ARCHPREP_CONTENT", raising=False)
     monkeypatch.setenv("ARCHPREP_HOME", str(with_airflow))
     running = started("q6", "--reference", "--once")
@@ -395,83 +397,9 @@ def test_the_reference_of_q6_succeeds_on_a_real_airflow(
     assert running.ends() == 0
 
 
-def test_an_airflow_that_does_not_fit_is_told(pipeline: Path, run: Run):
-    """Where there is none, or another version: the command that mends it."""
+def test_an_unusable_airflow_is_a_usage_error(pipeline: Path, run: Run):
+    """If Airflow is missing or has another version, the message names the command that fixes it."""
     if airflow_home.problems():
         done = run("run", "q3", "--dir", str(pipeline))
         assert done.returncode == 2
         assert "What mends it: " in done.stderr
-
-
-# ------------------------------------------------------------------ a run as it goes on
-
-
-class FakeApi:
-    """What Airflow would answer, one look after another."""
-
-    def __init__(self, *looks: tuple[str, list[dict[str, Any]]], log: list[Any] | None = None):
-        self._looks = list(looks)
-        self._log = log or []
-
-    def get(self, *path: str, **query: Any) -> Any:
-        if path[-2] == "logs":
-            return {"content": self._log}
-        return {"state": self._looks[0][0], "duration": 2.5}
-
-    def pages(self, *path: str, **query: Any) -> Any:
-        return self._looks.pop(0)[1]
-
-
-def task(name: str, state: str | None, **more: Any) -> dict[str, Any]:
-    base = {"map_index": -1, "rendered_map_index": None, "try_number": 1, "start_date": None}
-    return {"task_id": name, "state": state} | base | more
-
-
-def followed(api: FakeApi) -> tuple[Following, list[tuple[str, str, str]]]:
-    told: list[tuple[str, str, str]] = []
-
-    def place(frames: list[tuple[str, int]]) -> str:
-        return f"line {frames[-1][1]}"
-
-    following = Following(api, "d", "r", lambda *what: told.append(what), place)
-    while not following.look():
-        pass
-    return following, told
-
-
-def test_each_change_of_a_state_is_told_once():
-    """In the order in which tasks began; what lasts a moment is not told."""
-    first = [task("b", "running", start_date="2"), task("a", "success", start_date="1")]
-    second = [task("b", "success", start_date="2"), task("a", "success", start_date="1")]
-    api = FakeApi(("running", [task("a", "queued")]), ("running", first), ("success", second))
-    following, told = followed(api)
-    assert told == [("a", "success", ""), ("b", "running", ""), ("b", "success", "")]
-    assert following.summary() == "The run succeeded after 2.5 s. Tasks: 2 success."
-
-
-def test_a_dag_without_tasks_says_so():
-    following, _ = followed(FakeApi(("success", [])))
-    assert following.summary().endswith("Tasks: none at all.")
-
-
-def test_mapped_tasks_are_named_by_their_labels():
-    tasks = [task("t", "success", map_index=i, rendered_map_index=n) for i, n in enumerate("ab")]
-    tasks.append(task("t", "success", map_index=2))
-    assert [t for t, *_ in followed(FakeApi(("success", tasks)))[1]] == ["t [a]", "t [b]", "t [2]"]
-
-
-def test_why_a_task_failed_is_told_with_each_try():
-    frames = [{"filename": "x.py", "lineno": 3}]
-    detail = [{"exc_type": "ValueError", "exc_value": "no", "frames": frames}]
-    log = [{"event": "x"}, {"event": "failed", "error_detail": detail}, {"event": "y"}]
-    api = FakeApi(
-        ("running", [task("a", "up_for_retry")]),
-        ("failed", [task("a", "failed", try_number=2)]),
-        log=log,
-    )
-    following, told = followed(api)
-    assert told == [
-        ("a", "up_for_retry", "ValueError: no, line 3"),
-        ("a", "failed", "try 2, ValueError: no, line 3"),
-    ]
-    assert following.summary() == "The run failed after 2.5 s. Tasks: 1 failed."

@@ -1,1 +1,1 @@
-"""`archprep run`: an exercise run for real, outside the sandbox, until Ctrl-C."""
+"""`archprep run`: runs an exercise's service or DAG outside the sandbox, until Ctrl-C."""

@@ -1,20 +1,19 @@
-"""An exercise's DAG in a local Airflow: triggered, followed to its end, open to be looked at."""
+"""Runs an exercise's DAG in a local Airflow and follows it on the terminal."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from archprep.core.errors import Exit, UsageError
 from archprep.core.sanitize import sanitize
-from archprep.practice.run.address import bound
-from archprep.practice.run.airflow_api import PASSING, Api, ApiError
-from archprep.practice.run.airflow_component import API_SERVER
-from archprep.practice.run.airflow_stack import Stack
-from archprep.practice.run.dag_run_follower import FAILED, SUCCESS, Following
-from archprep.practice.run.process_group import Group, Source
+from archprep.practice.run.airflow_api import TRANSIENT, AirflowApi, ApiError
+from archprep.practice.run.airflow_stack import AirflowStack
+from archprep.practice.run.dag_run_follower import FAILED, SUCCESS, DagRunFollower
+from archprep.practice.run.listener import bind
+from archprep.practice.run.process_group import ProcessGroup, Source
 from archprep.sandbox.services import airflow_home
 
 if TYPE_CHECKING:
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
 
     from archprep.core.model import Runnable
 
-PORT = 8080  # Airflow's own, if it is free
-LOOK_SECONDS = 0.5
-LOOK_AROUND_SECONDS = 2.0
+PORT = 8080  # Airflow's default
+POLL_SECONDS = 0.5
 _COLOURS = {SUCCESS: "green", FAILED: "red", "upstream_failed": "red", "up_for_retry": "yellow"}
 
 
@@ -37,36 +35,70 @@ def run(
     once: bool,
     date: str | None,
 ) -> Exit:
-    """Run the DAG of a source's folder `dags`; stay up until interrupted, unless `once`."""
+    """Run the DAG in the source's folder `dags`; then stay up until interrupted, unless `once`."""
     assert target.dag is not None
     screen = _Screen(console)
     template = airflow_home.template(screen.say)
-    with bound(PORT) as listener, Group(screen.say, listener) as group:
-        folder = source(group.room)
-        stack = Stack(group, listener, template, folder, folder / dags)
-        screen.say("Starting Airflow: scheduler, API server. This takes some ten seconds.")
-        stack.start(API_SERVER, str(listener.fileno()))
-        stack.start("scheduler", "--skip-serve-logs")
-        wanted = stack.parse(target, date)
+    with bind(PORT) as listener, ProcessGroup() as group:
+        folder = source(group.folder)
+        stack = AirflowStack(group, listener, template, folder, folder / dags)
+        screen.say("Starting Airflow. This takes about ten seconds.")
+        stack.start_api_server()
+        stack.start("scheduler")
+        next_run = stack.parse(target, date)
         screen.say(f"The DAG {target.dag} is parsed.")
         api = stack.connect()
         screen.say(f"The UI is at {stack.address}/dags/{target.dag}")
-        desk = _Desk(stack, api, target.dag, screen)
-        desk.follow(_triggered(api, target.dag, wanted))
-        return desk.first_run() if once else desk.stay()
+        dag_run = _trigger(api, target.dag, next_run)
+        screen.say(_describe(dag_run))
+        run_id = dag_run["dag_run_id"]
+        follower = DagRunFollower(api, target.dag, run_id, screen.show_task, stack.locate)
+        _follow(follower, stack, screen)
+        if not once:
+            _stay(stack, screen)
+        return Exit.PASSED if follower.state == SUCCESS else Exit.NOT_PASSED
 
 
-def _triggered(api: Api, dag: str, wanted: dict[str, str]) -> dict[str, Any]:
+def _trigger(api: AirflowApi, dag: str, next_run: dict[str, str]) -> dict[str, Any]:
     try:
         api.patch("dags", dag, body={"is_paused": False})
-        body = {"logical_date": None} | wanted
+        body = {"logical_date": None} | next_run
         return dict(api.post("dags", dag, "dagRuns", body=body))
-    except ApiError as e:
-        raise UsageError(f"Airflow does not run {dag}: {sanitize(str(e), 600)}.") from None
+    except ApiError as error:
+        raise UsageError(f"Airflow rejects a run of {dag}: {sanitize(str(error), 600)}.") from None
+
+
+def _describe(dag_run: dict[str, Any]) -> str:
+    start, end = dag_run["data_interval_start"], dag_run["data_interval_end"]
+    interval = f", data interval {_short(start)} to {_short(end)}" if start else ""
+    return f"Run {dag_run['dag_run_id']}{interval}"
+
+
+def _short(instant: str) -> str:
+    return instant.replace("T", " ").removesuffix("Z").removesuffix(":00")
+
+
+def _follow(follower: DagRunFollower, stack: AirflowStack, screen: _Screen) -> None:
+    while not follower.ended:
+        stack.wait(POLL_SECONDS)
+        with suppress(*TRANSIENT):
+            follower.poll()
+            if follower.deferred:  # only now: it takes seconds of CPU, and few DAGs need it
+                stack.start("triggerer")
+    screen.say(follower.summary(), _COLOURS[follower.state])
+
+
+def _stay(stack: AirflowStack, screen: _Screen) -> None:
+    stack.start("dag-processor")
+    stack.start("triggerer")
+    saving = "" if stack.is_copy else "Airflow parses what you save. "
+    screen.say(f"{stack.address} stays up. {saving}Press Ctrl-C to stop.")
+    while True:
+        stack.wait(POLL_SECONDS)
 
 
 class _Screen:
-    """What is said, each line with the time since the start."""
+    """Prints lines that begin with the time since the start."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -79,88 +111,5 @@ class _Screen:
         line = Text.assemble((passed, "dim"), (sanitize(text), style), (sanitize(note), "dim"))
         self._console.print(line, soft_wrap=True)
 
-    def tell(self, task: str, state: str, note: str) -> None:
-        """Show the state of a task."""
+    def show_task(self, task: str, state: str, note: str) -> None:
         self.say(f"{task:<36} {state}", _COLOURS.get(state, ""), f"  {note}" if note else "")
-
-
-class _Desk:
-    """Follows the runs of one DAG, also those that are triggered in the UI."""
-
-    def __init__(self, stack: Stack, api: Api, dag: str, screen: _Screen) -> None:
-        self._stack = stack
-        self._api = api
-        self._dag = dag
-        self._screen = screen
-        self._runs: dict[str, Following] = {}
-        self._errors: dict[str, str] = {}
-        self._triggers = False
-
-    def follow(self, run: dict[str, Any]) -> Following:
-        """Tell of a run that begins."""
-        name = run["dag_run_id"]
-        start, end = run["data_interval_start"], run["data_interval_end"]
-        interval = f", data interval {_short(start)} to {_short(end)}" if start else ""
-        self._screen.say(f"Run {name}{interval}")
-        place = self._stack.place
-        following = Following(self._api, self._dag, name, self._screen.tell, place)
-        self._runs[name] = following
-        return following
-
-    def first_run(self) -> Exit:
-        """Follow until nothing goes on any more."""
-        (run,) = self._runs.values()
-        while not run.ended:
-            self._step()
-        return Exit.PASSED if run.state == SUCCESS else Exit.NOT_PASSED
-
-    def stay(self) -> NoReturn:
-        """Follow whatever happens until interrupted."""
-        self.first_run()
-        self._stack.start("dag-processor")
-        self._start_triggerer()
-        self._screen.say(f"{self._stack.address} stays up. {self._stack.saving}Ctrl-C ends it.")
-        looked = 0.0
-        while True:
-            self._step()
-            if time.monotonic() - looked > LOOK_AROUND_SECONDS:
-                with suppress(*PASSING):
-                    self._look_around()
-                looked = time.monotonic()
-
-    def _step(self) -> None:
-        self._stack.wait(LOOK_SECONDS)
-        for run in self._runs.values():
-            if run.ended:
-                continue
-            with suppress(*PASSING):
-                over = run.look()
-                if run.deferred:
-                    self._start_triggerer()
-                if over:
-                    self._screen.say(run.summary(), _COLOURS[run.state])
-        self._stack.spare(any(not run.ended for run in self._runs.values()))
-
-    def _start_triggerer(self) -> None:
-        """Only now: starting takes seconds of both cores, and few DAGs have work for it."""
-        if not self._triggers:
-            self._triggers = True
-            self._stack.start("triggerer", "--skip-serve-logs")
-
-    def _look_around(self) -> None:
-        """See what was triggered, cleared or saved meanwhile."""
-        for run in self._api.pages("dags", self._dag, "dagRuns", found="dag_runs"):
-            known = self._runs.get(run["dag_run_id"]) or self.follow(run)
-            known.state = run["state"] if known.ended else known.state
-        found = self._api.pages("importErrors", found="import_errors")
-        errors = {error["filename"]: error["stack_trace"] for error in found}
-        for file, trace in errors.items():
-            if self._errors.get(file) != trace:
-                self._screen.say(self._stack.explain(file, trace), "red")
-        for file in self._errors.keys() - errors.keys():
-            self._screen.say(f"{file} can be imported again.")
-        self._errors = errors
-
-
-def _short(instant: str) -> str:
-    return instant.replace("T", " ").removesuffix("Z").removesuffix(":00")

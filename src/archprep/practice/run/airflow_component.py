@@ -1,28 +1,32 @@
-"""Starts one component of Airflow, so that the candidate's modules can be imported in it.
+"""Runs one component of Airflow with the candidate's folder on its path.
 
     python -m archprep.practice.run.airflow_component FOLDER ARGUMENT...
     python -m archprep.practice.run.airflow_component FOLDER api-server DESCRIPTOR
 
-The first runs `airflow ARGUMENT...`; the second serves the API on a socket that is already bound.
-
-A process of its own: archprep itself never imports Airflow.
+The first form runs `airflow ARGUMENT...`; the second serves the API on a socket that is already
+bound. archprep's own process never imports Airflow.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
+from archprep.sandbox import processes
+
 API_SERVER = "api-server"
-LAST_REQUESTS_SECONDS = 1
+SHUTDOWN_SECONDS = 1  # for open requests
 
 
 def main(folder: str, *arguments: str) -> None:
     """Run the component until it is ended."""
-    # Last, as Airflow does it with the DAG folder: a random.py must not replace the library's.
+    # Last, as Airflow does with the DAG folder: a random.py must not replace the library's.
     sys.path.append(folder)
+    if not processes.is_linux():  # there, tasks run in new interpreters
+        os.environ["PYTHONPATH"] = folder
     if arguments[0] == API_SERVER:
-        _serve(int(arguments[1]))
+        _serve_api(int(arguments[1]))
         return
     from airflow.__main__ import main as airflow
 
@@ -30,18 +34,18 @@ def main(folder: str, *arguments: str) -> None:
     airflow()
 
 
-def _serve(descriptor: int) -> None:
-    """What `airflow api-server` does with one worker; but nobody can take its port before."""
+def _serve_api(descriptor: int) -> None:
+    """Do what `airflow api-server` does with one worker, on a socket that archprep holds."""
     import uvicorn
 
     from archprep.worker.airflow_patches import offer_one_api_version
 
-    offer_one_api_version()  # the components are of this very version
+    offer_one_api_version()  # all components have the same version
     config = uvicorn.Config(
         "airflow.api_fastapi.main:app",
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 

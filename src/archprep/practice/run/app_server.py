@@ -1,8 +1,8 @@
-"""Serves one ASGI app on a socket that is already bound, in the folder that it comes from.
+"""Serves one ASGI app from the working directory, on a socket that is already bound.
 
     python -m archprep.practice.run.app_server APP DESCRIPTOR FILE
 
-When the app cannot be imported, FILE tells why, as JSON. Never imported by archprep's own process.
+If the app cannot be imported, FILE says why, as JSON. archprep's own process never imports this.
 """
 
 from __future__ import annotations
@@ -16,35 +16,37 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from archprep.core.files import write_atomically
 from archprep.worker import exceptions
 
-NOT_IMPORTED = 3  # the exit code
-LAST_REQUESTS_SECONDS = 2  # to be answered when it is to end
+IMPORT_FAILED = 3  # the exit code
+SHUTDOWN_SECONDS = 2  # for open requests
 
 
-def main(app: str, descriptor: str, told: str) -> None:
-    """Import the app as `uvicorn` on the command line would, and serve it."""
+def main(app: str, descriptor: str, error_file: str) -> None:
+    """Import the app as the `uvicorn` command would, and serve it."""
     import uvicorn
 
     folder = str(Path.cwd().resolve())
     sys.path.insert(0, folder)
     try:
-        imported = _imported(app)
-    except BaseException as e:  # noqa: BLE001 - SystemExit, too, is the candidate's
-        Path(told).write_text(json.dumps(exceptions.describe(e, folder + os.sep)))
-        sys.exit(NOT_IMPORTED)
-    chatter = {"uvicorn.error": {"level": "WARNING"}}  # but each request is shown
+        imported = _import(app)
+    except BaseException as error:  # noqa: BLE001 - the candidate's module may raise anything
+        described = exceptions.describe(error, folder + os.sep)
+        write_atomically(Path(error_file), json.dumps(described))
+        sys.exit(IMPORT_FAILED)
+    quiet = {"uvicorn.error": {"level": "WARNING"}}  # the access log stays
     logging = uvicorn.config.LOGGING_CONFIG
     config = uvicorn.Config(
         imported,
-        log_config=logging | {"loggers": logging["loggers"] | chatter},
-        proxy_headers=False,  # nobody stands in front of it, so nobody is to be believed
-        timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
+        log_config=logging | {"loggers": logging["loggers"] | quiet},
+        proxy_headers=False,  # there is no proxy whose headers could be trusted
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(descriptor))])
 
 
-def _imported(app: str) -> Any:
+def _import(app: str) -> Any:
     module, _, path = app.partition(":")
     return functools.reduce(getattr, path.split("."), importlib.import_module(module))
 

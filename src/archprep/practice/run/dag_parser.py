@@ -1,9 +1,10 @@
-"""Parses a DAG folder into Airflow's database, and tells what became of it.
+"""Parses a DAG folder into Airflow's database, and chooses the run to trigger.
 
-    python -m archprep.practice.run.dag_parser ORDER FILE
+    python -m archprep.practice.run.dag_parser REQUEST FILE
 
-ORDER is JSON: the `folder` of the code, the `dag` to look at, its `date`, `variables` to be set.
-FILE gets JSON. A process of its own: archprep itself never imports Airflow.
+REQUEST is JSON: the `folder` of the code, the `dag` to run, its `date`, the `variables` to set.
+FILE receives JSON: the `errors` by file, the `dags` found, the `run` to trigger. archprep's own
+process never imports Airflow.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from archprep.core.files import write_atomically
 
-def main(order: dict[str, Any], told: Path) -> None:
-    """Do what `airflow dags reserialize` does, set the variables, and choose what to run."""
-    sys.path.append(order["folder"])
+
+def main(request: dict[str, Any], result: Path) -> None:
+    """Do what `airflow dags reserialize` does, set the variables, and choose the run."""
+    sys.path.append(request["folder"])
     errors, dags = _parse()
-    _set(order["variables"])
-    run = _next_run(order["dag"], order["date"]) if order["dag"] in dags else {}
-    whole = told.with_suffix(".new")
-    whole.write_text(json.dumps({"errors": errors, "dags": sorted(dags), "run": run}))
-    whole.replace(told)
+    _set_variables(request["variables"])
+    run = _next_run(request["dag"], request["date"]) if request["dag"] in dags else {}
+    write_atomically(result, json.dumps({"errors": errors, "dags": sorted(dags), "run": run}))
 
 
 def _parse() -> tuple[dict[str, str], list[str]]:
-    """Return what could not be imported, by file, and the ids of all DAGs."""
+    """Return the import errors by file, and the ids of all DAGs."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
     from airflow.models.errors import ParseImportError
@@ -40,12 +41,12 @@ def _parse() -> tuple[dict[str, str], list[str]]:
         bag = BundleDagBag(bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
         sync_bag_to_db(bag, bundle.name, bundle_version=None)
         dags += bag.dag_ids
-    with create_session() as session:  # there, faults of serializing it are as well
+    with create_session() as session:  # unlike the bag, this has serialization errors, too
         found = session.query(ParseImportError).all()
         return {str(error.filename): str(error.stacktrace) for error in found}, dags
 
 
-def _set(variables: dict[str, Any]) -> None:
+def _set_variables(variables: dict[str, Any]) -> None:
     from airflow.models.variable import Variable
 
     for key, value in variables.items():
@@ -53,9 +54,9 @@ def _set(variables: dict[str, Any]) -> None:
 
 
 def _next_run(dag_id: str, date: str | None) -> dict[str, str]:
-    """The run that the schedule makes next, or the first one from a date on, if it makes any.
+    """Return the next run of the schedule, or its first from a date on; empty without a schedule.
 
-    Triggered without one, a DAG would get an interval that no scheduled run ever has.
+    A run that is triggered without these dates has a data interval that no scheduled run has.
     """
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.sdk import timezone

@@ -1,4 +1,4 @@
-"""One DAG run as it goes on: each change of a task's state, and how the run ended."""
+"""Follows one DAG run: each change of a task's state, and how the run ended."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from archprep.practice.run.airflow_api import PASSING, Api
+from archprep.practice.run.airflow_api import TRANSIENT, AirflowApi
 
 SUCCESS, FAILED = "success", "failed"
-# Of the others nothing is said: they are over in a moment.
-TOLD = {
+# The other states are over in a moment.
+SHOWN_STATES = {
     "running", SUCCESS, FAILED, "skipped", "upstream_failed", "removed", "deferred",
     "up_for_retry", "up_for_reschedule",
 }  # fmt: skip
-_BROKEN = {FAILED, "up_for_retry"}
+_FAILURES = {FAILED, "up_for_retry"}
 
-Tell = Callable[[str, str, str], None]  # a task, its state, and what there is to say about it
-Place = Callable[[list[tuple[str, int]]], str]  # of files and lines, the candidate's
+ShowTask = Callable[[str, str, str], None]  # a task's label, its state, and a note
+Locate = Callable[[list[tuple[str, int]]], str]  # files and lines -> the candidate's, in words
 
 
-class Following:
-    """A run that is watched until it has ended."""
+class DagRunFollower:
+    """A DAG run that is polled until it has ended."""
 
-    def __init__(self, api: Api, dag: str, run: str, tell: Tell, place: Place) -> None:
-        self.run = run
+    def __init__(
+        self, api: AirflowApi, dag: str, run_id: str, show_task: ShowTask, locate: Locate
+    ) -> None:
         self.state = "queued"
         self._api = api
-        self._path = ("dags", dag, "dagRuns", run)
-        self._tell = tell
-        self._place = place
+        self._path = ("dags", dag, "dagRuns", run_id)
+        self._show_task = show_task
+        self._locate = locate
         self._tasks: list[dict[str, Any]] = []
-        self._last: dict[tuple[str, int], tuple[str | None, int]] = {}
+        self._shown: dict[tuple[str, int], tuple[str | None, int]] = {}
         self._seconds = 0.0
 
     @property
@@ -42,52 +43,52 @@ class Following:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the run has reached its final state."""
         return self.state in {SUCCESS, FAILED}
 
-    def look(self) -> bool:
-        """Tell what has changed since the last look; whether the run has ended."""
-        run = self._api.get(*self._path)  # first: what has ended has told all of its tasks
-        self._tasks = self._api.pages(*self._path, "taskInstances", found="task_instances")
-        for task in sorted(self._tasks, key=_begun):
-            self._note(task)
+    def poll(self) -> None:
+        """Show what has changed since the last poll, and update the state of the run."""
+        # The run before its tasks: once it has ended, they have their final states.
+        run = self._api.get(*self._path)
+        self._tasks = self._api.get_all(*self._path, "taskInstances", key="task_instances")
+        for task in sorted(self._tasks, key=_start_order):
+            self._show_change(task)
         self.state, self._seconds = run["state"], run["duration"] or 0.0
-        return self.ended
 
     def summary(self) -> str:
-        """How it ended, in one sentence."""
+        """Return how the run ended, in two sentences."""
         counts = Counter(task["state"] or "not run" for task in self._tasks)
         tasks = ", ".join(f"{n} {state}" for state, n in counts.most_common())
         how = "succeeded" if self.state == SUCCESS else "failed"
-        return f"The run {how} after {self._seconds:.1f} s. Tasks: {tasks or 'none at all'}."
+        return f"The run {how} after {self._seconds:.1f} s. Tasks: {tasks or 'none'}."
 
-    def _note(self, task: dict[str, Any]) -> None:
+    def _show_change(self, task: dict[str, Any]) -> None:
         key, state, number = (task["task_id"], task["map_index"]), task["state"], task["try_number"]
-        if self._last.get(key) == (state, number):
+        if self._shown.get(key) == (state, number):
             return
-        self._last[key] = (state, number)
-        if state in TOLD:
+        self._shown[key] = (state, number)
+        if state in SHOWN_STATES:
             notes = [f"try {number}"] if number > 1 else []
-            if state in _BROKEN:
-                notes.append(self._why(task))
-            self._tell(_label(task), state, ", ".join(filter(None, notes)))
+            if state in _FAILURES:
+                notes.append(self._error(task))
+            self._show_task(_label(task), state, ", ".join(filter(None, notes)))
 
-    def _why(self, task: dict[str, Any]) -> str:
-        """The exception that ended a task, and the candidate's line, from its log."""
+    def _error(self, task: dict[str, Any]) -> str:
+        """The exception that ended a task and the candidate's lines, from the task's log."""
         number, index = str(max(task["try_number"], 1)), task["map_index"]
         path = (*self._path, "taskInstances", task["task_id"], "logs", number)
         log: dict[str, Any] = {"content": []}
-        with suppress(*PASSING):
+        with suppress(*TRANSIENT):
             log = self._api.get(*path, map_index=index, full_content="true")
         for line in reversed(log["content"]):
             if errors := line.get("error_detail"):
                 frames = [(frame["filename"], frame["lineno"]) for frame in errors[0]["frames"]]
                 what = f"{errors[0]['exc_type']}: {errors[0]['exc_value']}"
-                return ", ".join(filter(None, (what, self._place(frames))))
+                return ", ".join(filter(None, (what, self._locate(frames))))
         return ""
 
 
-def _begun(task: dict[str, Any]) -> tuple[str, int]:
+def _start_order(task: dict[str, Any]) -> tuple[str, int]:
     return task["start_date"] or "~", task["map_index"]
 
 

@@ -1,6 +1,6 @@
-"""Runs an exercise for real: its service, or its DAG in an Airflow, until somebody ends it.
+"""Decides what `archprep run` starts: the exercise's service, or its DAG in an Airflow.
 
-Outside the sandbox, with the user's rights: for one's own code, and to look at the reference.
+It runs outside the sandbox, with the user's permissions: for one's own code and the reference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from archprep.sandbox import processes
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archprep.core.model import Exercise, Runnable
+    from archprep.core.model import Exercise
     from archprep.practice.run.process_group import Source
 
 
@@ -32,23 +32,27 @@ def run(
     once: bool = False,
     date: str | None = None,
 ) -> Exit:
-    """Run what the candidate has in `workspace`, or without one the reference.
+    """Run the code in `workspace`, or the reference if that is None.
 
-    `once` ends it with the DAG's run, whose logical date is `date` or what the schedule says.
+    `once` returns after the DAG's run; `date` is from when on its schedule makes that run.
     """
     target = exercise.run
     if target is None:
         raise UsageError(
-            f"{exercise.id} has no service and no DAG: there is nothing to run.",
+            f"{exercise.id} has neither a service nor a DAG to run.",
             tip="`pytest` in the workspace runs the public examples.",
         )
     requirements.require(exercise)
     if target.app is not None and (once or date):
-        raise UsageError(f"{exercise.id} is a service: --once and --date are for a DAG.")
+        raise UsageError(f"{exercise.id} is a service; --once and --date are for a DAG.")
     if date is not None:
         _require_date(date)
     source = _source(exercise, workspace)
-    console.print(_heading(exercise, target, workspace), soft_wrap=True)
+    where = "of the reference" if workspace is None else f"in {workspace}"
+    console.print(
+        f"{exercise.id} {exercise.title}: {target.app or target.dag} {where}, outside the sandbox.",
+        soft_wrap=True,
+    )
     with processes.ended_by_signals():
         if target.app is not None:
             service.serve(target.app, source, console)
@@ -61,29 +65,21 @@ def _require_date(text: str) -> None:
         datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{sanitize(text, 60)} is no date.",
-            tip="Write it like 2026-03-02, or 2026-03-02T06:00.",
+            f"--date {sanitize(text, 60)} is not a date.",
+            tip="Use a form like 2026-03-02 or 2026-03-02T06:00.",
         ) from None
 
 
-def _heading(exercise: Exercise, target: Runnable, workspace: Path | None) -> str:
-    whose = "of the reference" if workspace is None else f"in {workspace}"
-    what = target.app or target.dag
-    return f"{exercise.id} {exercise.title}: {what} {whose}, outside the sandbox."
-
-
 def _source(exercise: Exercise, workspace: Path | None) -> Source:
-    return (lambda room: _reference(exercise, room)) if workspace is None else lambda _: workspace
+    if workspace is None:
+        return lambda temporary: _copy_reference(exercise, temporary / exercise.folder)
+    return lambda _: workspace
 
 
-def _reference(exercise: Exercise, room: Path) -> Path:
-    """Put the reference over the starter, in a folder of its own."""
-    folder = room / exercise.folder
-    starter, reference = (
-        exercise_files.starter_files(exercise),
-        exercise_files.reference_files(exercise),
-    )
-    for name, file in (starter | reference).items():
+def _copy_reference(exercise: Exercise, folder: Path) -> Path:
+    """Copy the starter, and over it the reference."""
+    starter = exercise_files.starter_files(exercise)
+    for name, file in (starter | exercise_files.reference_files(exercise)).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / name)
     return folder

@@ -1,154 +1,139 @@
-"""The processes that `archprep run` has started, all of them below one that sees to their end."""
+"""The processes that `archprep run` starts, each below a supervisor of its own."""
 
 from __future__ import annotations
 
-import json
 import os
-import select
-import shutil
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Self
 
 from archprep.core.errors import ContentError
 from archprep.core.sanitize import sanitize
+from archprep.practice.run.supervisor import KILL_ROUNDS
 from archprep.sandbox import processes
 
-# Not from the folder that the user stands in: it may hold a file named like a library's.
+# -P: the working directory may contain a file that is named like a library's.
 PYTHON = (sys.executable, "-P", "-m")
-GUARD = "archprep.practice.run.supervisor"
-MARGIN_SECONDS = 5.0  # for the guard, beyond the patience that its processes are shown
-LINE_BYTES = 8000
+_SUPERVISOR = "archprep.practice.run.supervisor"
+_MARGIN_SECONDS = 5.0  # for the supervisors, beyond the patience with their processes
+_DRAIN_SECONDS = 1.0  # for the last lines of output
+_LINE_BYTES = 8000
 
-Show = Callable[[str], None]
-Source = Callable[[Path], Path]  # makes the folder to run, in a room if need be, and names it
+ShowLine = Callable[[str], None]
+Source = Callable[[Path], Path]  # returns the folder to run; may create it in the given folder
 
 
-class Group:
-    """Processes that end with the block, after `patience` seconds by force.
+class ProcessGroup:
+    """Processes that end with the `with` block, after `patience` seconds by force.
 
-    `room` is a folder for them, and goes with them. `show` gets their lines, cleaned.
+    `folder` is a temporary folder for them. `exit_codes` has those that have ended, by name.
     """
 
-    room: Path
+    folder: Path
 
-    def __init__(self, show: Show, listener: socket.socket, patience: float = 0) -> None:
-        self.patience = patience
-        self.ended: dict[str, int] = {}  # exit codes, by name
-        self._show = show
-        self._listener = listener.fileno()
-        self._guard: subprocess.Popen[bytes] | None = None
-        self._told, self._printed = _Lines(), _Lines()
+    def __init__(self, patience: float = 0) -> None:
+        self.exit_codes: dict[str, int] = {}
+        self._patience = patience
+        self._supervisors: dict[str, subprocess.Popen[bytes]] = {}
+        self._readers: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        processes.adopt_orphans()  # should the guard be killed
-        with processes.undisturbed():
-            self.room = Path(tempfile.mkdtemp(prefix="archprep-run-"))
-            self._guard = subprocess.Popen(  # noqa: S603 - our own program
-                [*PYTHON, GUARD, str(self.room)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[self._listener],
-                start_new_session=True,
-                cwd=self.room,
+        processes.adopt_orphans()  # in case a supervisor is killed
+        with processes.deferred_signals():
+            self._temporary = tempfile.TemporaryDirectory(
+                prefix="archprep-run-", ignore_cleanup_errors=True
             )
+        self.folder = Path(self._temporary.name)
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._end(self.patience)
-        except BaseException:  # whoever interrupts twice does not want to wait
-            self._show = _show_nothing
-            with processes.undisturbed():
-                self._end(0)
-            raise
+            self._stop()
+        finally:  # at once, if Ctrl-C is pressed again
+            with processes.deferred_signals():
+                self._kill()
+                self._temporary.cleanup()
 
     def start(
         self,
         name: str,
-        argv: list[str],
+        command: list[str],
         *,
         env: dict[str, str],
         cwd: Path,
-        log: Path | None = None,
-        listens: bool = False,
+        output: Path | ShowLine,
+        listener: int | None = None,
     ) -> None:
-        """Start a process; what it prints is shown, unless it has a file of its own for it."""
-        fds = [self._listener] if listens else []
-        order = {"name": name, "argv": argv, "env": env, "cwd": str(cwd), "fds": fds}
-        self._order(order | {"log": str(log) if log else None})
+        """Start a process that writes to the file `output`, or whose lines `output` shows.
+
+        `listener` is the descriptor of a socket that it inherits.
+        """
+        log = output.open("ab") if isinstance(output, Path) else None
+        with processes.deferred_signals():
+            supervisor = subprocess.Popen(  # noqa: S603 - archprep's own program
+                [*PYTHON, _SUPERVISOR, str(self.folder), *command],
+                stdin=subprocess.PIPE,
+                stdout=log or subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[] if listener is None else [listener],
+                start_new_session=True,
+                env=env,
+                cwd=cwd,
+            )
+            self._supervisors[name] = supervisor
+        if log is not None:
+            log.close()
+        if not isinstance(output, Path):
+            reader = threading.Thread(target=_show_lines, args=(supervisor.stdout, output))
+            reader.daemon = True
+            reader.start()
+            self._readers.append(reader)
 
     def wait(self, seconds: float) -> None:
-        """Wait so long for something to happen; show what was printed, note what has ended."""
-        if not self._listen(seconds):
-            raise ContentError("The process that watches over all others was ended from outside.")
+        """Wait, then update `exit_codes`; ContentError if a supervisor was killed."""
+        time.sleep(seconds)
+        for name, supervisor in self._supervisors.items():
+            code = supervisor.poll()
+            if code is not None and code < 0:
+                raise ContentError(f"The process that supervises {name} was killed.")
+            if code is not None:
+                self.exit_codes[name] = code
 
-    def _order(self, order: dict[str, Any]) -> None:
-        assert self._guard is not None
-        assert self._guard.stdin is not None
-        with suppress(BrokenPipeError):  # `wait` says it
-            self._guard.stdin.write(json.dumps(order).encode() + b"\n")
-            self._guard.stdin.flush()
-
-    def _listen(self, seconds: float) -> bool:
-        """Whether the guard is still there after at most so many seconds."""
-        assert self._guard is not None
-        assert self._guard.stdout is not None
-        assert self._guard.stderr is not None
-        told, printed = self._guard.stdout.fileno(), self._guard.stderr.fileno()
-        ready, _, _ = select.select([told, printed], [], [], seconds)
-        if printed in ready:
-            for line in self._printed.read(printed):
-                self._show(sanitize(line, LINE_BYTES))
-        if told not in ready:
-            return True
-        for message in map(json.loads, self._told.read(told)):
-            self.ended[message["name"]] = message["code"]
-        return not self._told.over
-
-    def _end(self, patience: float) -> None:
-        assert self._guard is not None
-        if self._guard.returncode is None:
-            self._order({"end": patience})
-            deadline = time.monotonic() + patience + MARGIN_SECONDS
-            while self._listen(max(deadline - time.monotonic(), 0)):
-                if time.monotonic() > deadline:
-                    break
-            with suppress(subprocess.TimeoutExpired):
-                self._guard.wait(1)
-            processes.end_tree(self._guard)
-        if self._guard.returncode:
-            processes.end(processes.below(os.getpid()))  # what a guard that was killed has left
-        for pipe in (self._guard.stdin, self._guard.stdout, self._guard.stderr):
-            assert pipe is not None
+    def _stop(self) -> None:
+        for supervisor in self._supervisors.values():
+            assert supervisor.stdin is not None
             with suppress(BrokenPipeError):
-                pipe.close()
-        shutil.rmtree(self.room, ignore_errors=True)
+                supervisor.stdin.write(str(self._patience).encode())
+                supervisor.stdin.close()
+        deadline = time.monotonic() + self._patience + _MARGIN_SECONDS
+        with suppress(subprocess.TimeoutExpired):
+            for supervisor in self._supervisors.values():
+                supervisor.wait(max(deadline - time.monotonic(), 0))
+
+    def _kill(self) -> None:
+        for _ in range(KILL_ROUNDS):
+            processes.end(processes.below(os.getpid()))
+        for supervisor in self._supervisors.values():
+            supervisor.wait()
+        for reader in self._readers:
+            reader.join(_DRAIN_SECONDS)
 
 
-class _Lines:
-    """Whole lines out of what a pipe yields; of an endless one, pieces."""
-
-    def __init__(self) -> None:
-        self.over = False
-        self._begun = b""
-
-    def read(self, descriptor: int) -> list[bytes]:
-        data = os.read(descriptor, 65536)
-        self.over = not data
-        *lines, self._begun = (self._begun + data).split(b"\n")
-        if self._begun and (self.over or len(self._begun) > LINE_BYTES):
-            lines.append(self._begun)
-            self._begun = b""
-        return lines
+def describe_exit(code: int) -> str:
+    """Return how a process ended, from the exit code of its supervisor."""
+    with suppress(ValueError):
+        return signal.Signals(code - 128).name
+    return f"exit status {code}"
 
 
-def _show_nothing(_line: str) -> None:
-    """Nobody looks any more."""
+def _show_lines(stream: IO[bytes], show: ShowLine) -> None:
+    with stream:
+        for line in iter(lambda: stream.readline(_LINE_BYTES), b""):
+            show(sanitize(line.rstrip(b"\r\n"), _LINE_BYTES))
