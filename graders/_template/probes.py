@@ -1,7 +1,7 @@
-"""Runs beside the candidate's code and returns plain data (what JSON can hold).
+"""Drives the candidate's code in the sandbox and returns plain data (JSON).
 
-The candidate can read and rewrite all of this: no expected values, no points, no names of criteria.
-Standard library only, and the candidate's modules, which are imported inside the functions.
+The candidate can read and rewrite all of this: no expected values, points or names of criteria.
+Import only the standard library and, inside the functions, the candidate's modules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def totals(ledgers):
 
 
 def read(source):
-    # `source` is a stub: each call of its methods is answered in the judge.
+    # `source` is a stub: the judge answers each call of its methods.
     from answer import read_all
 
     return read_all(source)

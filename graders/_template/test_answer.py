@@ -1,7 +1,7 @@
-"""The hidden criteria. pytest runs them in the judge; the candidate's code is elsewhere.
+"""The hidden criteria. pytest runs them in the judge, apart from the candidate's code.
 
-`candidate.observe` plays a probe in the sandbox. What it returns is a claim; what a judge-side
-fake was asked is a fact. Draw the inputs from `rng`, and enough of them that nobody guesses right.
+`candidate.observe` runs a probe in the sandbox. What it returns is a claim; the calls of a
+judge-side fake are facts. Draw inputs from `rng`, and enough of them to make guessing hopeless.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from archprep.grading import Refuse, assert_same, criterion, expect, exposed, fa
 
 @scenario
 def summed(candidate, rng):
-    """A scenario is played once and feeds every criterion that names it as an argument."""
+    """A scenario runs once and feeds every criterion that has it as an argument."""
     ledgers = [[rng.randint(-999, 999) for _ in range(size)] for size in (0, 1, rng.randint(5, 9))]
     rng.shuffle(ledgers)
-    # `returns` has the form checked, so that a criterion need not expect anything else.
+    # `returns` checks the form, so that criteria need not handle anything else.
     return ledgers, candidate.observe("totals", ledgers=ledgers, returns=list[list[int]])
 
 
-# The id of a criterion is the function's name: running-totals. The points of all add up to 100.
+# The function's name is the id of the criterion: running-totals. All points add up to 100.
 @criterion("Each total includes all amounts so far", task=1, points=40, hint="totals")
 def test_running_totals(summed):
     ledgers, seen = summed
@@ -33,10 +33,10 @@ def test_running_totals(summed):
 
 
 class Source:
-    """A judge-side fake: it stays here, answers from secret data and keeps the log."""
+    """A judge-side fake: stays here, answers from secret data and logs the calls."""
 
     def __init__(self, rng):
-        # Drawn, and yet every draw holds what tells wrong from right: a short page before others.
+        # Every draw has a short page before others, which wrong answers take for the last.
         sizes = [rng.randint(3, 5), rng.randint(1, 2), *(rng.randint(1, 5) for _ in range(4)), 0]
         self.pages = [[f"{rng.randrange(16**6):06x}" for _ in range(size)] for size in sizes]
         self.asked = []
@@ -67,13 +67,13 @@ def test_all_items_in_order(reading):
 
 
 @criterion(
-    "Each page is asked for once, and none after the empty one", task=2, points=30, hint="calls"
+    "Each page is requested once, and none after the empty one", task=2, points=30, hint="calls"
 )
 def test_each_page_once(reading):
     source, _ = reading
     expect(
         source.asked == list(range(len(source.pages))),
-        expected=f"pages 0 to {len(source.pages) - 1} are asked for, each once",
-        observed=f"asked for: {source.asked}",
+        expected=f"pages 0 to {len(source.pages) - 1} are requested once each",
+        observed=f"requested: {source.asked}",
         given=str(source),
     )

@@ -1,4 +1,4 @@
-"""The reference: code that one would show in an interview. Same names as in the starter."""
+"""The reference: code to show in an interview, with the same names as in the starter."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Protocol
 
 
 class Source(Protocol):
-    """A supplier who hands out items page by page."""
+    """A supplier that returns items page by page."""
 
     def page(self, number: int) -> list[str]:
-        """The items of a page, from 0 on; none after the last item."""
+        """Return the items of a page, counted from 0; empty after the last item."""
         ...
 
 
 def running_totals(amounts: list[int]) -> list[int]:
-    """The sum up to and including each amount."""
+    """Return, for each amount, the sum up to and including it."""
     return list(accumulate(amounts))
 
 
 def read_all(source: Source) -> list[str]:
-    """The items of all pages in order; each page is asked for once."""
+    """Return the items of all pages in order, requesting each page once."""
     items: list[str] = []
     number = 0
     while page := source.page(number):

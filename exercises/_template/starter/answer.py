@@ -1,4 +1,4 @@
-"""What the candidate starts from: types, docstrings, no behaviour."""
+"""The candidate's starting point: types and docstrings, no behaviour."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Protocol
 
 
 class Source(Protocol):
-    """A supplier who hands out items page by page."""
+    """A supplier that returns items page by page."""
 
     def page(self, number: int) -> list[str]:
-        """The items of a page, from 0 on; none after the last item."""
+        """Return the items of a page, counted from 0; empty after the last item."""
         ...
 
 
 def running_totals(amounts: list[int]) -> list[int]:
-    """The sum up to and including each amount."""
+    """Return, for each amount, the sum up to and including it."""
     raise NotImplementedError("Task 1")
 
 
 def read_all(source: Source) -> list[str]:
-    """The items of all pages in order; each page is asked for once."""
+    """Return the items of all pages in order, requesting each page once."""
     raise NotImplementedError("Task 2")

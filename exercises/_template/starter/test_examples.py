@@ -1,4 +1,4 @@
-"""Public examples: `pytest` runs them. The hidden criteria ask for more."""
+"""Public examples; run them with `pytest`. The hidden criteria test more."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from answer import read_all, running_totals
 
 
 class ThreePages:
-    """A source for trying things."""
+    """A source to experiment with."""
 
     def page(self, number: int) -> list[str]:
-        """Two pages with items and an empty one."""
+        """Return one of two pages with items, or an empty one."""
         return [["pen", "ink"], ["paper"], []][number]
 
 
 def test_each_total_includes_its_amount() -> None:
-    """Sums include the amount they stand beside."""
+    """Each sum includes its own amount."""
     assert running_totals([5, -2, 10]) == [5, 3, 13]
 
 
 def test_all_pages_are_read() -> None:
-    """Reading goes on until a page is empty."""
+    """Reading continues until a page is empty."""
     assert read_all(ThreePages()) == ["pen", "ink", "paper"]
