@@ -33,7 +33,7 @@ def at_once(candidate, rng):
             apps=WORKERS,
             seconds=2 * PATIENCE,
             given=f"{AT_ONCE} hits at the same time, over {WORKERS} processes",
-            store=server.door,
+            store=server.endpoint,
             offsets=[0] * WORKERS,
         ) as web,
     ):
@@ -147,7 +147,7 @@ def apart(candidate, rng):
             apps=len(offsets),
             seconds=25,
             given=f"hits by processes whose clocks are off by {offsets} s",
-            store=server.door,
+            store=server.endpoint,
             offsets=offsets,
         ) as web,
     ):
@@ -239,7 +239,7 @@ def leftovers(candidate, rng):
             "shared",
             seconds=20,
             given=f"{len(idents)} identities use up their limits; then they are denied",
-            store=server.door,
+            store=server.endpoint,
             offsets=[rng.choice([-1, 1]) * rng.randint(2000, 4000)],
         ) as web,
     ):

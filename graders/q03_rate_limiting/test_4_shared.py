@@ -33,7 +33,7 @@ def emptied(candidate, rng):
             apps=2,
             seconds=2 * PATIENCE,
             given=told,
-            store=server.door,
+            store=server.endpoint,
             offsets=offsets,
             limiter="TokenBucket",
         ) as web,

@@ -1,4 +1,4 @@
-"""The moments in which an interrupt waits, and the end of a process and all below it."""
+"""Signals can be deferred, and a process tree ends as a whole."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from archprep.sandbox import processes
 
 
-def test_ctrl_c_is_held_back_until_the_block_is_done():
+def test_ctrl_c_is_deferred_until_the_end_of_the_block():
     done = []
 
     def block() -> None:
-        with processes.undisturbed():
+        with processes.deferred_signals():
             signal.raise_signal(signal.SIGINT)
             done.append("all")
 
@@ -28,7 +28,7 @@ def test_ctrl_c_is_held_back_until_the_block_is_done():
 
 def test_ctrl_c_is_not_lost_when_the_block_fails():
     def block() -> None:
-        with processes.undisturbed():
+        with processes.deferred_signals():
             signal.raise_signal(signal.SIGINT)
             raise ValueError
 
@@ -37,11 +37,11 @@ def test_ctrl_c_is_not_lost_when_the_block_fails():
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 130)])
-def test_what_else_ends_a_command_is_held_back_as_well(number: int, code: int):
+def test_termination_signals_are_deferred_as_well(number: int, code: int):
     done = []
 
     def block() -> None:
-        with processes.ended_by_signals(), processes.undisturbed():
+        with processes.ended_by_signals(), processes.deferred_signals():
             signal.raise_signal(number)
             done.append("all")
 
@@ -52,11 +52,11 @@ def test_what_else_ends_a_command_is_held_back_as_well(number: int, code: int):
     assert signal.getsignal(number) is before
 
 
-def test_in_another_thread_there_is_nothing_to_hold_back():
+def test_in_other_threads_nothing_is_deferred():
     ran = []
 
     def block() -> None:
-        with processes.undisturbed():
+        with processes.deferred_signals():
             ran.append(True)
 
     thread = threading.Thread(target=block)
@@ -65,10 +65,10 @@ def test_in_another_thread_there_is_nothing_to_hold_back():
     assert ran
 
 
-def test_who_ignores_ctrl_c_goes_on_ignoring_it():
+def test_an_ignored_ctrl_c_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with processes.undisturbed():
+        with processes.deferred_signals():
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:

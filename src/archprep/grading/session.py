@@ -20,6 +20,7 @@ from archprep.grading.pytest_run import ALL, Progress, Run, Wanted
 from archprep.grading.reference import Reference
 from archprep.sandbox import selftest
 from archprep.sandbox.fork_server import BootConfig
+from archprep.sandbox.isolation import secret_folders
 from archprep.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -187,5 +188,5 @@ def boot_config(exercise: Exercise, progress: Progress | None = None) -> BootCon
     """Return what a sandbox of this exercise starts with."""
     probes = (exercise.grader_dir / "probes.py").read_text()
     modules = tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry)
-    secret = selftest.secret_folders()
+    secret = secret_folders()
     return BootConfig(probes, modules, exercise.preload, secret, _stack(exercise, progress))

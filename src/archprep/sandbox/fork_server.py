@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from archprep.core.errors import ContentError
 from archprep.core.sanitize import sanitize
-from archprep.sandbox import isolation, processes
+from archprep.sandbox import command_line, isolation, processes
 from archprep.sandbox.control_channel import ControlChannel, ForkServerError, ScenarioProcess
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ForkServer:
         """Return the submission's folder as the scenario sees it."""
         if not self.profile.contained:
             return str(submission.root)
-        return str(isolation.SANDBOX_SUBMISSION / submission.root.relative_to(self._stage))
+        return str(command_line.SANDBOX_SUBMISSION / submission.root.relative_to(self._stage))
 
     def start(self) -> None:
         """Start it without waiting: it boots while the judge imports."""
@@ -159,7 +159,7 @@ class ForkServer:
     def _launch(self, control_fd: int) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603 - our own command line
-                isolation.command(
+                command_line.fork_server(
                     self.profile, self._stage, self._boot.secret, control_fd, self._files()
                 ),
                 env=isolation.BARE_ENVIRONMENT,
@@ -178,7 +178,7 @@ class ForkServer:
         stack = self._boot.stack
         return {
             "confinement": self.profile.confinement,
-            "path": isolation.library_paths_inside(self.profile),
+            "path": command_line.library_paths_inside(self.profile),
             "preload": (*(stack.preload if stack else ()), *self._boot.preload),
             "environment": self._environment(),
             "warm_up": stack.warm_up if stack else "",
@@ -191,7 +191,7 @@ class ForkServer:
         """The paths of the stack's files in the sandbox."""
         stack = self._boot.stack
         files = stack.files.values() if stack else ()
-        return {path: f"{isolation.SANDBOX_FILES}/{path.name}" for path in files}
+        return {path: f"{command_line.SANDBOX_FILES}/{path.name}" for path in files}
 
     def _environment(self) -> dict[str, str]:
         stack = self._boot.stack
@@ -202,7 +202,7 @@ class ForkServer:
                 name: str(path) for name, path in stack.files.items()
             }
         inside = self._files()
-        return stack.environment(isolation.SANDBOX_HOME) | {
+        return stack.environment(command_line.SANDBOX_HOME) | {
             name: inside[path] for name, path in stack.files.items()
         }
 

@@ -1,4 +1,7 @@
-"""What runs below a process, what it holds in memory, and its end. Asks /proc, elsewhere psutil."""
+"""Process trees: their members, memory and run times, and how to end them.
+
+Reads /proc on Linux and asks psutil elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ from archprep.core.errors import Exit
 
 PR_SET_CHILD_SUBREAPER = 36
 END_SECONDS = 2.0  # for killed processes to be gone
-_ENDINGS = (signal.SIGHUP, signal.SIGTERM)
-_HELD = ("RssAnon:", "RssShmem:", "VmSwap:")
-_HELD_EXACTLY = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
+_TERMINATION_SIGNALS = (signal.SIGHUP, signal.SIGTERM)
+_MEMORY_FIELDS = ("RssAnon:", "RssShmem:", "VmSwap:")
+_PROPORTIONAL_FIELDS = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 
 
 def is_linux() -> bool:
@@ -29,7 +32,7 @@ def is_linux() -> bool:
 
 
 def adopt_orphans() -> None:
-    """Become subreaper, so that a killed sandbox's processes are ours to reap."""
+    """Become a subreaper, so that this process can reap what a killed sandbox leaves."""
     if is_linux():
         import ctypes
 
@@ -37,40 +40,40 @@ def adopt_orphans() -> None:
 
 
 def below(pid: int | None) -> list[int]:
-    """The processes below `pid`, nearest first."""
+    """Return the descendants of `pid`, nearest first."""
     if pid is None:
         return []
     found = _children(pid)
-    for child in found:  # grows while it is walked
+    for child in found:  # grows while it is iterated
         found += _children(child)
     return found
 
 
-def numbered(number: int | None, pids: Iterable[int]) -> list[int]:
-    """The process to which a sandbox gives this number, and those below it.
+def tree_of(sandbox_pid: int | None, pids: Iterable[int]) -> list[int]:
+    """Return the process with this id in its sandbox, and its descendants.
 
-    A sandbox with a namespace of its own for process ids counts from 1.
+    A sandbox with its own namespace counts process ids from 1.
     """
-    found = next((pid for pid in pids if _number(pid) == number), None)
+    found = next((pid for pid in pids if _sandbox_pid(pid) == sandbox_pid), None)
     return [] if found is None else [found, *below(found)]
 
 
 def living(pids: Iterable[int]) -> list[int]:
-    """Those that still run; a zombie does not."""
+    """Return those that still run; a zombie does not."""
     return [pid for pid in pids if _state(pid) not in {"", "Z", "X"}]
 
 
 class RunTime(NamedTuple):
-    """The seconds that a thread has run, and has waited for a processor."""
+    """The seconds for which a thread has run, and has waited for a processor."""
 
     ran: float
     waited: float
 
 
 def run_times(pids: Iterable[int]) -> dict[int, RunTime]:
-    """The run times of these processes' threads, by thread id; empty where Linux' /proc is not.
+    """Return the run times of these processes' threads, by thread id; empty outside Linux.
 
-    Source: Documentation/scheduler/sched-stats.rst of the kernel.
+    Source: the kernel's Documentation/scheduler/sched-stats.rst.
     """
     found = {}
     for pid in pids:
@@ -83,14 +86,17 @@ def run_times(pids: Iterable[int]) -> dict[int, RunTime]:
 
 
 def memory(pids: Iterable[int], limit: int) -> int:
-    """The bytes that these processes hold; beyond `limit`, what they share is counted once."""
+    """Return the bytes that these processes use.
+
+    Only if the sum exceeds `limit`, shared memory is counted once, which takes longer.
+    """
     pids = list(pids)
-    held = sum(_held(pid) for pid in pids)
-    return held if held <= limit else sum(_held_exactly(pid) for pid in pids)
+    used = sum(_memory(pid) for pid in pids)
+    return used if used <= limit else sum(_proportional_memory(pid) for pid in pids)
 
 
 def end(pids: Iterable[int]) -> None:
-    """Kill processes and wait until they are gone, reaping those that have become ours."""
+    """Kill processes and wait until they are gone, reaping those that this process adopted."""
     left = list(pids)
     deadline = time.monotonic() + END_SECONDS
     for pid in left:
@@ -101,47 +107,47 @@ def end(pids: Iterable[int]) -> None:
 
 
 def end_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all below it, and wait until they are gone."""
-    # Once it has been waited for, its number may be another process's.
-    under = below(process.pid) if process.poll() is None else []
+    """Kill a process and its descendants, and wait until they are gone."""
+    # Once the process has been reaped, its id may be reused.
+    descendants = below(process.pid) if process.poll() is None else []
     process.kill()
     process.wait()
-    end(under)
+    end(descendants)
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C, and signals that are to end a command, back until the block is done.
+def deferred_signals() -> Iterator[None]:
+    """Defer Ctrl-C and termination signals until the end of the block.
 
-    For the moments between a process or a folder that is made and the name that it is given:
-    an exception in between would leave it behind.
+    For the moment between creating a process or folder and assigning it to a name: an exception
+    in between would leave it behind.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is ever interrupted
+        yield  # only the main thread is interrupted
         return
-    came: list[tuple[int, Any]] = []
+    received: list[tuple[int, Any]] = []
     before: dict[int, Any] = {signal.SIGINT: signal.getsignal(signal.SIGINT)}
-    before |= {n: h for n in _ENDINGS if callable(h := signal.getsignal(n))}
+    before |= {n: h for n in _TERMINATION_SIGNALS if callable(h := signal.getsignal(n))}
     for number in before:
-        signal.signal(number, lambda *signal_: came.append(signal_))
+        signal.signal(number, lambda *signal_: received.append(signal_))
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number, frame in came[:1]:
+        for number, frame in received[:1]:
             if callable(before[number]):
                 before[number](number, frame)
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Clean up when the terminal dies or somebody ends the command, too."""
+    """Raise SystemExit at SIGHUP and SIGTERM, so that the command cleans up."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(Exit.INTERRUPTED if number == signal.SIGHUP else 128 + number)
 
-    before = {number: signal.signal(number, end) for number in _ENDINGS}
+    before = {number: signal.signal(number, end) for number in _TERMINATION_SIGNALS}
     try:
         yield
     finally:
@@ -158,16 +164,16 @@ def _gone(pid: int) -> bool:
 
 def _children(pid: int) -> list[int]:
     if not is_linux():
-        return _asked_of_psutil(pid)
+        return _children_from_psutil(pid)
     found: list[int] = []
-    # A process that ended meanwhile has no children any more: they are its reaper's.
+    # A process that has ended has no children: its reaper has adopted them.
     with suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             found += map(int, (thread / "children").read_text().split())
     return found
 
 
-def _number(pid: int) -> int:
+def _sandbox_pid(pid: int) -> int:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("NSpid:"):  # here, in the sandbox, in the scenario
@@ -175,7 +181,7 @@ def _number(pid: int) -> int:
     return pid
 
 
-def _asked_of_psutil(pid: int) -> list[int]:
+def _children_from_psutil(pid: int) -> list[int]:
     import psutil
 
     with suppress(psutil.Error):
@@ -188,7 +194,7 @@ def _state(pid: int) -> str:
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             state, threads = fields[0], int(fields[17])
-            # The first thread may end before the others: such a process only looks dead.
+            # If only the first thread has ended, the process looks like a zombie.
             return "S" if state == "Z" and threads > 1 else state
         return ""
     import psutil
@@ -198,9 +204,9 @@ def _state(pid: int) -> str:
     return ""
 
 
-def _held(pid: int) -> int:
+def _memory(pid: int) -> int:
     if is_linux():
-        return _kilobytes(f"/proc/{pid}/status", _HELD) or _held_without_leader(pid)
+        return _bytes(f"/proc/{pid}/status", _MEMORY_FIELDS) or _memory_without_leader(pid)
     import psutil
 
     with suppress(psutil.Error):
@@ -208,21 +214,22 @@ def _held(pid: int) -> int:
     return 0
 
 
-def _held_without_leader(pid: int) -> int:
-    """A process whose first thread has ended shows its memory only under another thread."""
+def _memory_without_leader(pid: int) -> int:
+    """A process whose first thread has ended shows its memory only under its other threads."""
     with suppress(OSError):
-        threads = Path(f"/proc/{pid}/task").iterdir()
-        return max((_kilobytes(f"{thread}/status", _HELD) or 0 for thread in threads), default=0)
+        statuses = [f"{thread}/status" for thread in Path(f"/proc/{pid}/task").iterdir()]
+        return max((_bytes(status, _MEMORY_FIELDS) or 0 for status in statuses), default=0)
     return 0
 
 
-def _held_exactly(pid: int) -> int:
-    """A forked process shares most of its parent's memory: each counts its part."""
-    exact = _kilobytes(f"/proc/{pid}/smaps_rollup", _HELD_EXACTLY)
-    return _held(pid) if exact is None else exact
+def _proportional_memory(pid: int) -> int:
+    """A process' memory, with its share of what it shares with others, such as a fork's pages."""
+    proportional = _bytes(f"/proc/{pid}/smaps_rollup", _PROPORTIONAL_FIELDS)
+    return _memory(pid) if proportional is None else proportional
 
 
-def _kilobytes(path: str, names: tuple[str, ...]) -> int | None:
+def _bytes(path: str, names: tuple[str, ...]) -> int | None:
+    """The sum of these fields; None if the file cannot be read."""
     try:
         with open(path) as file:  # noqa: PTH123 - read many times a second
             lines = [line.split() for line in file if line.startswith(names)]

@@ -1,6 +1,6 @@
-"""The system call filter of a scenario: allow by default, deny what reaches past the sandbox.
+"""The system call filter of scenarios: allows by default, denies what reaches past the sandbox.
 
-A deny list, because an allow list breaks with every update of libc or a library. Sources:
+A deny list, because an allow list breaks with updates of libc or other libraries. Sources:
 seccomp(2), bubblewrap's advice on TIOCSTI (CVE-2017-5226, CVE-2019-10063).
 """
 
@@ -24,8 +24,8 @@ DENIED = """
     clock_settime settimeofday adjtimex clock_adjtime iopl ioperm vhangup fanotify_init
 """.split()
 CLONE_NEW = (0x10000000, 0x00020000, 0x08000000, 0x04000000, 0x20000000, 0x40000000, 0x02000000)
-AF_NETLINK = 16  # glibc asks it for interfaces
-OTHER_FAMILIES = (*range(3, 10), *range(11, AF_NETLINK))  # but for UNIX, INET and INET6
+AF_NETLINK = 16  # glibc lists interfaces through it
+OTHER_FAMILIES = (*range(3, 10), *range(11, AF_NETLINK))  # all except UNIX, INET and INET6
 SHARED_ANONYMOUS = 0x21  # MAP_SHARED | MAP_ANONYMOUS
 SOL_SOCKET, BUFFER_SIZES = 1, (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and their FORCE
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
@@ -34,31 +34,31 @@ SOCKET_REQUESTS = 0x8900  # and the 255 after it: interfaces, routes, ARP, times
 
 @cache
 def program() -> bytes:
-    """Return the filter as BPF; OSError or ImportError when libseccomp is not there."""
+    """Return the filter as BPF; raises OSError or ImportError if libseccomp is missing."""
     import pyseccomp as s
 
     rules = s.SyscallFilter(s.ALLOW)
     for name in DENIED:
         _deny(rules, name)
-    # glibc falls back to clone, whose flags can be looked at.
+    # glibc falls back to clone, whose flags a filter can see.
     rules.add_rule(s.ERRNO(errno.ENOSYS), "clone3")
     for flag in CLONE_NEW:
         rules.add_rule(s.ERRNO(errno.EPERM), "clone", s.Arg(0, s.MASKED_EQ, flag, flag))
     rules.add_rule(s.ERRNO(errno.EAFNOSUPPORT), "socket", s.Arg(0, s.GT, AF_NETLINK))
     for family in OTHER_FAMILIES:
         rules.add_rule(s.ERRNO(errno.EAFNOSUPPORT), "socket", s.Arg(0, s.EQ, family))
-    # Such memory can be filled and dropped from the page tables: no watch would count it then.
+    # Such memory can be filled and dropped from the page tables, where no watchdog counts it.
     shared = s.Arg(3, s.MASKED_EQ, SHARED_ANONYMOUS, SHARED_ANONYMOUS)
     rules.add_rule(s.ERRNO(errno.EPERM), "mmap", shared)
-    # What lies in a socket is memory that no watch counts. Its default bounds it; to ask for more
-    # succeeds, as programs expect, and changes nothing.
+    # No watchdog counts the memory of socket buffers; their default size bounds it. Asking for
+    # more succeeds, as programs expect, and has no effect.
     for option in BUFFER_SIZES:
         level = s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, SOL_SOCKET)
         rules.add_rule(s.ERRNO(0), "setsockopt", level, s.Arg(2, s.MASKED_EQ, 0xFFFFFFFF, option))
     for request in (TIOCSTI, TIOCLINUX):
-        # Masked: the kernel looks at 32 bits only, so must the rule.
+        # Masked, because the kernel compares only 32 bits.
         rules.add_rule(s.ERRNO(errno.EPERM), "ioctl", s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, request))
-    # The sockets that the judge has made are of its network: they would tell its addresses.
+    # The judge's sockets belong to its network, and would reveal its addresses.
     request = s.Arg(1, s.MASKED_EQ, 0xFFFFFF00, SOCKET_REQUESTS)
     rules.add_rule(s.ERRNO(errno.EPERM), "ioctl", request)
     with tempfile.TemporaryFile() as file:
@@ -73,5 +73,5 @@ def _deny(rules: object, name: str) -> None:
     try:
         rules.add_rule(s.ERRNO(errno.EPERM), name)  # type: ignore[attr-defined]
     except (OSError, ValueError, RuntimeError):
-        # Unknown to this libseccomp or architecture. The self-test shows whether it matters.
+        # Unknown to this libseccomp or architecture; the self-test shows whether it matters.
         return

@@ -1,6 +1,6 @@
-"""Hostile probes of the self-test, sent into the sandbox like any exercise's. Each only tries.
+"""Hostile probes of the self-test, which run in the sandbox like those of any exercise.
 
-The judge, not these functions, decides what an attempt has shown (selftest.py).
+They only try; the judge decides whether an attempt was blocked (selftest_attempts.py).
 """
 
 import ctypes
@@ -14,7 +14,7 @@ SYS_MEMFD_CREATE = {"x86_64": 319, "aarch64": 279}
 
 
 def read(paths):
-    """Return what could be read of each path: a file's text or a folder's names."""
+    """Return the content of each readable path: a file's text or a folder's names."""
     found = {}
     for path in paths:
         try:
@@ -26,7 +26,7 @@ def read(paths):
 
 
 def environments():
-    """Return every environment that /proc shows."""
+    """Return every readable environment in /proc."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -38,7 +38,7 @@ def environments():
 
 
 def open_for_writing(path):
-    """Open, and write nothing."""
+    """Return whether the path can be opened for writing; write nothing."""
     try:
         os.close(os.open(path, os.O_WRONLY))
     except OSError:
@@ -47,19 +47,19 @@ def open_for_writing(path):
 
 
 def create(folders, name):
-    """Return the folders in which a file could be made."""
-    made = []
+    """Return the folders in which a file could be created."""
+    created = []
     for folder in folders:
         try:
             os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_WRONLY))
-            made.append(folder)
+            created.append(folder)
         except OSError:
             continue
-    return made
+    return created
 
 
 def connect(port, path):
-    """Knock at the judge's sockets; the judge listens for it."""
+    """Connect to the judge's sockets; the judge sees whether it worked."""
     for family, address in ((socket.AF_INET, ("127.0.0.1", port)), (socket.AF_UNIX, path)):
         try:
             with socket.socket(family) as s:
@@ -71,7 +71,7 @@ def connect(port, path):
 
 
 def new_user_namespace():
-    """Return whether a user namespace, and all capabilities in it, can be had."""
+    """Return whether a user namespace, with all capabilities in it, could be created."""
     return ctypes.CDLL(None).unshare(CLONE_NEWUSER) == 0
 
 
@@ -91,7 +91,7 @@ def processes(most):
 
 
 def memory(megabytes):
-    """Return whether that much could be had."""
+    """Return whether that much memory could be allocated."""
     try:
         bytearray(megabytes << 20)
     except MemoryError:
@@ -100,26 +100,26 @@ def memory(megabytes):
 
 
 def hidden_memory():
-    """Return the kinds of memory that could be had although no watch would count them."""
-    had = []
+    """Return the kinds of memory that could be allocated although no watchdog counts them."""
+    found = []
     for kind, descriptor in (("anonymous", lambda: -1), ("zero", open_zero)):
         try:
             mmap.mmap(descriptor(), 4096, mmap.MAP_SHARED).close()
-            had.append(kind)
+            found.append(kind)
         except OSError:
             continue
     if ctypes.CDLL(None).syscall(SYS_MEMFD_CREATE.get(os.uname().machine, -1), b"x", 0) >= 0:
-        had.append("memfd")
-    return had
+        found.append("memfd")
+    return found
 
 
 def open_zero():
-    """Open the device that is memory when it is mapped."""
+    """Open /dev/zero, which is memory when it is mapped."""
     return os.open("/dev/zero", os.O_RDWR)
 
 
 def disk(megabytes):
-    """Return how many megabytes went into /tmp."""
+    """Return how many megabytes could be written to /tmp."""
     block, written = b"x" * (1 << 20), 0
     try:
         for number in range(megabytes):
@@ -132,18 +132,18 @@ def disk(megabytes):
 
 
 def empty_files(most):
-    """Return how many empty files could be made."""
-    made = 0
+    """Return how many empty files could be created."""
+    created = 0
     try:
-        for made in range(most):
-            os.close(os.open(f"/tmp/{made}", os.O_CREAT | os.O_WRONLY))
+        for created in range(most):
+            os.close(os.open(f"/tmp/{created}", os.O_CREAT | os.O_WRONLY))
     except OSError:
         pass
-    return made
+    return created
 
 
 def outlive(name):
-    """Leave a daemon of that name behind: its own session, no parent, holding the output open."""
+    """Leave a daemon of that name behind, in its own session and holding the output open."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -157,13 +157,13 @@ def outlive(name):
 
 
 def write_memory():
-    """Return the processes, but for this one, whose memory could be opened for writing."""
+    """Return the other processes whose memory could be opened for writing."""
     others = {n for n in os.listdir("/proc") if n.isdigit()} - {os.readlink("/proc/self")}
     return [name for name in others if open_for_writing(f"/proc/{name}/mem")]
 
 
 def kill_all():
-    """Signal everything that can be signalled."""
+    """Send SIGKILL to every process that can be signalled."""
     for pid in (1, os.getppid(), -1):
         try:
             os.kill(pid, 9)

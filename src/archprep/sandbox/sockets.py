@@ -1,6 +1,6 @@
-"""Unix sockets that the judge makes and whose descriptors alone enter the sandbox.
+"""Unix sockets that the judge creates and passes into the sandbox as descriptors.
 
-No folder with a socket is ever bound into it: a candidate could put something else in its place,
+No folder with a socket is mounted in the sandbox: the candidate's code could replace the socket,
 and the judge's next request would go there.
 """
 
@@ -21,37 +21,37 @@ BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A socket that a probe may connect to; what it gets is a path."""
+    """A socket that a probe may connect to; the probe receives a path."""
 
     path: Path
 
     def open(self) -> int:
-        """Return a new descriptor of the socket's file; only Linux can connect to such."""
+        """Return a new descriptor of the socket's file; only Linux can connect to one."""
         return os.open(self.path, os.O_PATH)
 
 
 @contextmanager
 def listeners(count: int) -> Iterator[list[socket.socket]]:
-    """Give sockets that listen, each named by its path in a folder that is the judge's alone."""
+    """Give listening sockets, bound to paths in a folder that only the judge can enter."""
     with tempfile.TemporaryDirectory(prefix="archprep-") as folder, ExitStack() as opened:
         found = [opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
         place = folder
         if processes.is_linux():
-            # Whoever has a socket can ask for its name, which would be a path of this machine;
-            # and a name has at most 107 bytes.
+            # A socket reveals the path it is bound to, which should not be one of this machine.
+            # A path may also be longer than the 107 bytes allowed.
             descriptor = os.open(folder, os.O_PATH)
             opened.callback(os.close, descriptor)
             place = f"/proc/self/fd/{descriptor}"
         for number, listener in enumerate(found):
             listener.bind(f"{place}/{number}")
-            Path(folder, str(number)).chmod(0o777)  # the sandbox's user is another one
+            Path(folder, str(number)).chmod(0o777)  # the sandbox has another user
             listener.listen(BACKLOG)
         try:
             yield found
         finally:
             for listener in found:
-                with suppress(OSError):  # closed already where it went into a sandbox
-                    listener.shutdown(socket.SHUT_RDWR)  # wakes whoever waits for a connection
+                with suppress(OSError):  # closed already if it was passed to a sandbox
+                    listener.shutdown(socket.SHUT_RDWR)  # wakes threads waiting in accept()
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Watchdog:
         """
         if self._deadline.is_due_for_sample():
             everything = processes.below(self._tree_root())
-            own = processes.numbered(self._process.sandbox_pid(), everything)
+            own = processes.tree_of(self._process.sandbox_pid(), everything)
             self._deadline.sample(own)
             self._check_memory(own, everything)
 

