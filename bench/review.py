@@ -56,11 +56,12 @@ def make(root: Path, number: int) -> None:
     sys.path[0] = str(ROOT / "tests")  # instead of bench/, where `review` would be this file
     from review import samples
 
-    from archprep.interview import results
+    from archprep.interview.results.results_folder import ResultsFolder
+    from archprep.interview.results.results_lock import open_for_grading
 
     with tempfile.TemporaryDirectory() as scratch:
-        parts = _parts(results.Folder(samples.make(Path(scratch, "samples"))), samples)
-        with results.begun(root, resume=False) as folder:
+        parts = _parts(ResultsFolder(samples.make(Path(scratch, "samples"))), samples)
+        with open_for_grading(root, resume=False) as folder:
             folder.begin(samples.BATCH)
             for count in range(number):
                 _add(folder, count, parts)
@@ -78,8 +79,8 @@ def _parts(samples: Any, module: Any) -> dict[str, Iterator[Path]]:
             if slug != "c1" and samples.graded(slug, path.stem).scorecard:
                 found.setdefault(path.stem, []).append(path)
     for slug in ("q6-right", "q6-wrong"):
-        samples.keep(slug, "", Graded("q6", *_airflow(module, slug)))
-        found.setdefault("q6", []).append(samples.part(slug, "q6"))
+        samples.save(slug, "", Graded("q6", *_airflow(module, slug)))
+        found.setdefault("q6", []).append(samples.graded_file(slug, "q6"))
     return {exercise: itertools.cycle(paths) for exercise, paths in found.items()}
 
 
@@ -110,7 +111,7 @@ def _airflow(module: Any, slug: str) -> tuple[Any, None, dict[str, str]]:
 
 
 def _add(folder: Any, count: int, parts: dict[str, Iterator[Path]]) -> None:
-    from archprep.interview.model import Part, Received
+    from archprep.interview.model import Received, SubmittedExercise
 
     kit = KITS[count % 2]
     slug = f"candidate-{count + 1:04}"
@@ -124,13 +125,13 @@ def _add(folder: Any, count: int, parts: dict[str, Iterator[Path]]) -> None:
             source=f"{slug}.zip",
             received_at=f"2026-03-{1 + count % 28:02}T10:{count % 60:02}:00+00:00",
             digest="",
-            parts=tuple(Part(exercise, Path()) for exercise in kit),
+            exercises=tuple(SubmittedExercise(exercise, Path()) for exercise in kit),
             flags=flags,
         )
     )
     (folder.candidate(slug) / "parts").mkdir()
     for exercise in kit:
-        shutil.copy(next(parts[exercise]), folder.part(slug, exercise))
+        shutil.copy(next(parts[exercise]), folder.graded_file(slug, exercise))
 
 
 def _mark(root: Path) -> None:

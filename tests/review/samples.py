@@ -38,9 +38,10 @@ from archprep.core.model import (
     SubmittedFile,
     TaskResult,
 )
-from archprep.interview import results
-from archprep.interview.model import Batch, Graded, Kit, KitExercise, Part, Received
-from archprep.interview.results import Folder
+from archprep.interview.model import Batch, Graded, Kit, KitExercise, Received, SubmittedExercise
+from archprep.interview.reports import write_reports
+from archprep.interview.results import results_lock
+from archprep.interview.results.results_folder import ResultsFolder
 from archprep.workspace.submission import DISCUSSION, digest
 
 ROLES = {
@@ -96,7 +97,7 @@ _ITEM = re.compile(r"\d+\.\s+\S.*")
 
 def make(root: Path) -> Path:
     """Write the results of all samples into `root`, and return it."""
-    with results.begun(root, resume=False) as folder:
+    with results_lock.open_for_grading(root, resume=False) as folder:
         folder.begin(BATCH)
         for number, person in enumerate(PEOPLE):
             if person.slug == ROLES["earlier"]:
@@ -104,17 +105,17 @@ def make(root: Path) -> Path:
             _add(folder, person, number)
         _add_special(folder)
         for slug in folder.slugs():
-            folder.publish(slug, BATCH)
-        folder.publish_batch(BATCH)
+            write_reports.write_candidate(folder, slug, BATCH)
+        write_reports.write_batch(folder, BATCH)
         _damage(folder)
     return root
 
 
-def _add(folder: Folder, person: Person, number: int) -> None:
+def _add(folder: ResultsFolder, person: Person, number: int) -> None:
     received = _received(person, number)
     folder.receive(received)
     for graded in _graded(person):
-        folder.keep(person.slug, received.digest, graded)
+        folder.save(person.slug, received.digest, graded)
 
 
 def _received(person: Person, number: int) -> Received:
@@ -128,7 +129,7 @@ def _received(person: Person, number: int) -> Received:
         source=f"{person.slug}.zip",
         received_at=(ended + timedelta(minutes=3)).isoformat(),
         digest=_hash(person.slug),
-        parts=tuple(Part(name, Path()) for name in exercises),
+        exercises=tuple(SubmittedExercise(name, Path()) for name in exercises),
         kit=_kit(person.name, exercises, begun - timedelta(days=1)),
         flags=person.flags,
         superseded=person.before,
@@ -247,29 +248,29 @@ def _file(path: str, text: str) -> SubmittedFile:
 # ------------------------------------------------------------------ the special ones
 
 
-def _add_special(folder: Folder) -> None:
+def _add_special(folder: ResultsFolder) -> None:
     _grade_again(folder, "kavya-raman", "q1", isolation=LEVEL_D)
     _grade_again(folder, "kavya-raman", "q3", isolation=LEVEL_D)
     _break_grader(folder, "liam-oconnor", "q3")
     missing = Graded("q3", problem="ratelimit.py is missing from what was handed in.")
-    folder.keep("jonas-mueller", _hash("jonas-mueller"), missing)
+    folder.save("jonas-mueller", _hash("jonas-mueller"), missing)
     folder.receive(_hostile_received())
-    folder.keep("c1", _hash("c1"), _hostile_graded("q1"))
-    folder.keep("c1", _hash("c1"), Graded("q3", problem=HOSTILE, source={"ratelimit.py": HOSTILE}))
+    folder.save("c1", _hash("c1"), _hostile_graded("q1"))
+    folder.save("c1", _hash("c1"), Graded("q3", problem=HOSTILE, source={"ratelimit.py": HOSTILE}))
     for slug, name in (("quentin-dubois", "Quentin Dubois"), ("sam-taylor", "Sam Taylor")):
         person = Person(slug, name, {})
         problem = f"{slug}.zip is no zip archive: it looks like a RAR archive."
-        folder.receive(replace(_received(person, 18), parts=(), kit=None, problem=problem))
+        folder.receive(replace(_received(person, 18), exercises=(), kit=None, problem=problem))
 
 
-def _grade_again(folder: Folder, slug: str, name: str, **changes: Any) -> None:
+def _grade_again(folder: ResultsFolder, slug: str, name: str, **changes: Any) -> None:
     graded = folder.graded(slug, name)
     assert graded.scorecard
     again = replace(graded, scorecard=replace(graded.scorecard, **changes))
-    folder.keep(slug, _hash(slug), again)
+    folder.save(slug, _hash(slug), again)
 
 
-def _break_grader(folder: Folder, slug: str, name: str) -> None:
+def _break_grader(folder: ResultsFolder, slug: str, name: str) -> None:
     """A fault of ours keeps the verdict on the last two criteria."""
     found = folder.graded(slug, name).scorecard
     assert found
@@ -284,7 +285,7 @@ def _break_grader(folder: Folder, slug: str, name: str) -> None:
     _grade_again(folder, slug, name, criteria=criteria_, tasks=tasks)
 
 
-def _grade_earlier(folder: Folder, person: Person, number: int) -> None:
+def _grade_earlier(folder: ResultsFolder, person: Person, number: int) -> None:
     """Before: the starter, then what replaced it, both graded with weaker isolation."""
     received = _received(person, number)
     first = replace(received, digest=_hash("first"), source="noah.zip", superseded=())
@@ -295,13 +296,13 @@ def _grade_earlier(folder: Folder, person: Person, number: int) -> None:
         for one in _graded(whose):
             assert one.scorecard
             found = replace(one.scorecard, isolation=LEVEL_D, started_at=started_at)
-            folder.keep(person.slug, each.digest, replace(one, scorecard=found))
-        folder.publish(person.slug, BATCH)
-    folder.put_aside(person.slug)
+            folder.save(person.slug, each.digest, replace(one, scorecard=found))
+        write_reports.write_candidate(folder, person.slug, BATCH)
+    folder.copy_to_earlier(person.slug)
 
 
-def _damage(folder: Folder) -> None:
-    part = folder.part(ROLES["damaged part"], "q3")
+def _damage(folder: ResultsFolder) -> None:
+    part = folder.graded_file(ROLES["damaged part"], "q3")
     part.write_bytes(part.read_bytes()[:4000])
     (folder.candidate(ROLES["damaged candidate"]) / "candidate.json").write_text(
         '{"format": 1, "na'

@@ -21,11 +21,14 @@ pytest.importorskip("fastapi")
 
 from review.samples import ROLES, make  # noqa: E402
 
-from archprep.interview.results import Folder  # noqa: E402
-from archprep.review import app  # noqa: E402
-from archprep.review.marks import Kind, Marks, Target  # noqa: E402
-from archprep.review.results_reader import Reading  # noqa: E402
-from archprep.review.security import Access, Guard  # noqa: E402
+from archprep.interview.results.results_folder import ResultsFolder  # noqa: E402
+from archprep.review import app, batch_routes, submitted_files  # noqa: E402
+from archprep.review.access import Access  # noqa: E402
+from archprep.review.access_middleware import AccessMiddleware  # noqa: E402
+from archprep.review.listing import ListQuery  # noqa: E402
+from archprep.review.mark_store import MarkStore  # noqa: E402
+from archprep.review.marks import MarkKind, Target  # noqa: E402
+from archprep.review.results_reader import ResultsReader  # noqa: E402
 
 ORDINARY, HOSTILE = ROLES["ordinary"], ROLES["hostile"]
 FAILED = "routes-by-pattern"  # a criterion of q1 that the ordinary candidate has lost
@@ -37,10 +40,10 @@ class Browser:
 
     def __init__(self, root: Path, reviewer: str = "Tess", access: Access | None = None) -> None:
         self.access = access or Access.new(8765)
-        self.marks = Marks.open(root)
-        self.reading = Reading(root)
-        made = app.make(self.reading, self.marks, self.access, reviewer)
-        self._app = Guard(made, self.access)
+        self.marks = MarkStore.open(root)
+        self.reader = ResultsReader(root)
+        made = app.create_app(self.reader, self.marks, self.access, reviewer)
+        self._app = AccessMiddleware(made, self.access)
         self.cookies = {self.access.cookie: self.access.token}
 
     def _ask(self, ask: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]) -> httpx.Response:
@@ -72,7 +75,7 @@ class Browser:
         about: dict[str, object] = {"override": {"item": FAILED}, "answer": {"item": "2"}}.get(
             kind, {}
         )
-        seen = {"version": version, "digest": self.reading.result(ORDINARY).received.digest}
+        seen = {"version": version, "digest": self.reader.result(ORDINARY).received.digest}
         data = {"candidate": ORDINARY, "kind": kind, "exercise": "q1"} | seen
         return self.post("/marks", **(data | about | changes))
 
@@ -108,7 +111,7 @@ def browser(root: Path) -> Iterator[Browser]:
 def test_every_candidate_has_every_page(browser, role):
     """Whatever became of their submission; each page has one heading of the first level."""
     slug = ROLES[role]
-    graded = browser.reading.row(slug).result.graded
+    graded = browser.reader.result(slug).graded
     for page in ["", "/print", "/history", *(f"/{part.exercise}/source" for part in graded)]:
         answer = browser.get(f"/candidates/{slug}{page}")
         read = _Reader(answer.text)
@@ -127,18 +130,18 @@ def test_the_list_has_everybody_and_says_what_is_wrong(browser):
 
 
 def test_the_list_is_sorted_and_filtered_without_javascript(browser):
-    names = [row.result.received.name for row in browser.reading.rows()]
+    names = [row.result.received.name for row in browser.reader.rows()]
     page = browser.page("/?sort=name")
     places = [page.find(name) for name in sorted(names, key=str.casefold) if name.isascii()]
     assert [place for place in places if place > 0] == sorted(p for p in places if p > 0)
-    late = browser.page("/?kind=late")
+    late = browser.page("/?label=late")
     assert "Emeka Okafor" in late
     assert "Hanna Lindqvist" not in late
     assert "2 of 20 match" in late
 
 
 def test_odd_parameters_are_the_defaults(browser):
-    assert browser.get("/?sort=%00&page=99999999999999999999&kind=<script>").status_code == 200
+    assert browser.get("/?sort=%00&page=99999999999999999999&label=<script>").status_code == 200
 
 
 def test_a_candidates_page_has_the_evidence_beside_the_code(browser):
@@ -158,7 +161,7 @@ def test_a_candidates_page_has_the_evidence_beside_the_code(browser):
 def test_earlier_gradings_are_listed(browser):
     page = browser.page(f"/candidates/{ROLES['earlier']}")
     assert "Earlier gradings" in page
-    assert "another" in page.split("Earlier gradings")[1]
+    assert "a different one" in page.split("Earlier gradings")[1]
     text = browser.get(f"/candidates/{ROLES['earlier']}").text
     links = re.findall(r'href="(/candidates/[^"]*/earlier/)(\d+)"', text)
     for folder, number in links:
@@ -170,9 +173,9 @@ def test_earlier_gradings_are_listed(browser):
 
 def test_neighbours_follow_the_list_as_it_was_asked_for(browser):
     """Next and previous keep the order and the filter."""
-    text = browser.get(f"/candidates/{ROLES['late']}?kind=late").text
+    text = browser.get(f"/candidates/{ROLES['late']}?label=late").text
     assert "1 of 2" in seen(text)
-    assert f'rel="next" href="/candidates/{HOSTILE}?kind=late"' in text
+    assert f'rel="next" href="/candidates/{HOSTILE}?label=late"' in text
 
 
 def test_source_stands_beside_the_reference(browser):
@@ -191,15 +194,15 @@ def test_what_is_equal_on_both_sides_is_folded(browser):
 
 def test_without_the_exercise_the_source_is_still_shown(browser, monkeypatch, tmp_path):
     """A results folder outlives the exercises."""
-    app.views.material.cache_clear()
-    app.views.reference.cache_clear()
+    submitted_files.material.cache_clear()
+    submitted_files.reference.cache_clear()
     monkeypatch.setenv("ARCHPREP_CONTENT", str(tmp_path / "none"))
     try:
         for page in ("", "/print", "/q1/source"):
             assert "class Bus" in browser.page(f"/candidates/{ORDINARY}{page}")
     finally:
-        app.views.material.cache_clear()
-        app.views.reference.cache_clear()
+        submitted_files.material.cache_clear()
+        submitted_files.reference.cache_clear()
 
 
 def test_two_candidates_stand_side_by_side(browser):
@@ -224,7 +227,7 @@ def test_fewer_than_two_ask_for_the_other(browser, query):
 
 def test_nothing_in_common_is_said(browser):
     page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['unreadable']}")
-    assert "Quentin Dubois was not graded." in page
+    assert "Quentin Dubois has not been graded." in page
 
 
 def test_candidates_are_compared_by_name_too(browser):
@@ -232,14 +235,14 @@ def test_candidates_are_compared_by_name_too(browser):
         "/compare?a=bruno%20keller&b=Olga Schmidt"
     )
     page = browser.page(f"/compare?a={ORDINARY}&b=Nobody<b>")
-    assert "Nobody here is called “Nobody<b>”" in page
+    assert "No candidate is named “Nobody<b>”" in page
 
 
 def test_of_three_that_were_ticked_two_are_compared_and_it_is_said(browser):
     slugs = [ROLES[role] for role in ("best", "ordinary", "late")]
     page = browser.page("/compare?" + "&".join(f"c={slug}" for slug in slugs))
     assert "Hanna Lindqvist and Bruno Keller" in page
-    assert "the first two that you have ticked" in page
+    assert "the first two that you selected" in page
 
 
 def test_statistics_have_plots(browser):
@@ -279,7 +282,7 @@ def test_statistics_have_plots(browser):
 def test_what_does_not_exist_is_a_page_that_says_so(browser, address):
     answer = browser.get(address)
     assert answer.status_code == 404
-    assert "There is no such page" in answer.text
+    assert "This page does not exist" in answer.text
 
 
 def test_only_our_own_files_are_loaded(browser):
@@ -296,7 +299,7 @@ def test_only_our_own_files_are_loaded(browser):
 @pytest.mark.parametrize("page", ["", "/print", "/history", "/q1/source", "compare", "list"])
 def test_what_a_candidate_wrote_stays_text(browser, page):
     """No element, handler, style or link of theirs is in any page."""
-    for target in (Target(HOSTILE, Kind.COMMENT), Target(HOSTILE, Kind.COMMENT, "q1")):
+    for target in (Target(HOSTILE, MarkKind.COMMENT), Target(HOSTILE, MarkKind.COMMENT, "q1")):
         text = "<script>alert(1)</script> \u202e\x1b[31m"
         given = {"points": None, "version": 0, "digest": "", "automatic": None, "who": "<b>x"}
         browser.marks.save(target, text=text, **given)
@@ -324,13 +327,13 @@ def test_a_mark_is_there_at_once_with_who_and_when(browser, root):
     page = browser.page(f"/candidates/{ORDINARY}")
     assert "Names the price. Twice." in page
     assert "Tess, 20" in page
-    with Marks.open(root) as later:
+    with MarkStore.open(root) as later:
         (mark,) = later.current()
     assert (mark.points, mark.text, mark.who) == (3, "Names the price.\nTwice.", "Tess")
 
 
 def test_an_override_counts_and_the_automatic_mark_stays_visible(browser):
-    before = browser.reading.row(ORDINARY).result.score
+    before = browser.reader.result(ORDINARY).score
     browser.mark(points="4", text="It asks for less than the brief does.")
     page = browser.page(f"/candidates/{ORDINARY}")
     assert "4 instead of 0 points, by Tess" in page
@@ -346,7 +349,7 @@ def test_an_override_counts_and_the_automatic_mark_stays_visible(browser):
     ("changes", "says"),
     [
         ({"points": "4", "text": "  "}, "needs a reason"),
-        ({"points": "", "text": "why"}, "Say how many points"),
+        ({"points": "", "text": "why"}, "Enter the points"),
         ({"points": "5", "text": "why"}, "from 0 to 4"),
         ({"points": "-1", "text": "why"}, "from 0 to 4"),
         ({"points": "2.5", "text": "why"}, "from 0 to 4"),
@@ -390,15 +393,15 @@ def test_two_reviews_of_one_folder_lose_nothing(browser, root):
 def test_a_script_is_told_the_version_to_go_on_with(browser):
     headers = {"X-Requested-With": "archprep"}
     answer = browser.mark("comment", text="One.", headers=headers)
-    assert answer.json() == {"version": 1, "said": "Saved by Tess"}
+    assert answer.json() == {"version": 1, "message": "Saved by Tess"}
     assert browser.mark("comment", text="Two.", version=1, headers=headers).json()["version"] == 2
     assert browser.mark("comment", text="Three.", version=1, headers=headers).status_code == 409
 
 
 def test_an_override_can_be_taken_back(browser):
-    before = browser.reading.row(ORDINARY).result.score
+    before = browser.reader.result(ORDINARY).score
     browser.mark(points="4", text="why")
-    browser.mark(version=1, take_back="1")
+    browser.mark(version=1, remove="1")
     assert f"{before} /200" in browser.page(f"/candidates/{ORDINARY}")
     assert not browser.marks.current()
 
@@ -411,7 +414,7 @@ def test_every_change_can_be_undone_and_stays_in_the_history(browser):
     assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 303
     page = browser.page(f"/candidates/{ORDINARY}/history")
     assert page.count("The second.") == 2  # as what came, and as what was undone
-    assert "undoes an earlier change" in page
+    assert "undid an earlier change" in page
     assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 409
     assert [mark.text for mark in browser.marks.current()] == ["The first."]
 
@@ -420,7 +423,7 @@ def test_the_history_is_whole(browser):
     """However many changes there are: the last in the table is the first there was."""
     for version in range(205):
         browser.marks.save(
-            Target(ORDINARY, Kind.COMMENT),
+            Target(ORDINARY, MarkKind.COMMENT),
             version=version,
             text=f"No. {version}.",
             points=None,
@@ -442,7 +445,7 @@ def test_an_answers_mark_of_an_earlier_submission_says_so(browser, root, page):
     browser.mark("answer", points="3", text="Of the first.")
     assert "another submission" not in browser.page(address)
     hand_in_again(root)
-    assert "Given for another submission: it does not count" in browser.page(address)
+    assert "Outdated: given for another submission" in browser.page(address)
 
 
 @pytest.mark.parametrize("number", ["0", "9" * 40, "7"])
@@ -507,22 +510,22 @@ def test_the_way_back_stays_on_this_site(browser):
 
 def hand_in_again(root: Path) -> None:
     """The ordinary candidate has another submission, with the same results."""
-    folder = Folder(root)
+    folder = ResultsFolder(root)
     received = folder.received(ORDINARY)
-    graded = [folder.graded(ORDINARY, part.exercise) for part in received.parts]
+    graded = [folder.graded(ORDINARY, part.exercise) for part in received.exercises]
     folder.receive(replace(received, digest="0" * 64))
     for part in graded:
-        folder.keep(ORDINARY, "0" * 64, part)
+        folder.save(ORDINARY, "0" * 64, part)
 
 
 @pytest.mark.parametrize("kind", ["override", "answer"])
 def test_nobody_judges_a_submission_that_they_have_not_seen(browser, root, kind):
     """Graded after the page was opened: what was typed is shown again, and can then be saved."""
-    opened = browser.reading.result(ORDINARY).received.digest
+    opened = browser.reader.result(ORDINARY).received.digest
     hand_in_again(root)
     answer = browser.mark(kind, points="4", text="From the page before.", digest=opened)
     assert answer.status_code == 422
-    assert "is another one since you opened the page" in seen(answer.text)
+    assert "changed after you opened the page" in seen(answer.text)
     assert "From the page before." in answer.text
     assert not browser.marks.current()
     (digest,) = re.findall(r'name="digest" value="(\w*)"', answer.text)
@@ -530,13 +533,13 @@ def test_nobody_judges_a_submission_that_they_have_not_seen(browser, root, kind)
 
 
 def test_a_comment_is_for_the_candidate_whatever_was_handed_in(browser):
-    assert browser.mark("comment", text="Kind.", digest="of before").status_code == 303
+    assert browser.mark("comment", text="MarkKind.", digest="of before").status_code == 303
 
 
 def test_a_mark_can_be_saved_under_the_longest_filter(browser):
     """Each character of it takes twelve in an address."""
-    query = app.Query(text="\U0001f600" * 200).string()
-    answer = browser.mark("comment", text="Kind.", query=query)
+    query = ListQuery(text="\U0001f600" * 200).string()
+    answer = browser.mark("comment", text="MarkKind.", query=query)
     assert answer.headers["location"] == f"/candidates/{ORDINARY}{query}"
 
 
@@ -545,10 +548,10 @@ def test_marks_of_an_earlier_submission_do_not_count(browser, root):
     browser.mark(points="4", text="why")
     hand_in_again(root)
     page = browser.page(f"/candidates/{ORDINARY}")
-    assert "1 mark was given for something that is not there any more" in page
+    assert "1 mark is outdated" in page
     assert "instead of 0 points" not in page
     history = browser.page(f"/candidates/{ORDINARY}/history")
-    assert "Does not count: what it was given for has changed since." in history
+    assert "Outdated: what it was given for has changed." in history
     assert "1 mark " not in browser.page("/")
     assert "Bruno Keller" in browser.page("/?marked=no")
 
@@ -556,10 +559,13 @@ def test_marks_of_an_earlier_submission_do_not_count(browser, root):
 def test_an_override_that_no_longer_fits_is_not_counted(browser):
     """Neither in the points nor among the marks of the list; its page says so."""
     given = {"version": 0, "automatic": 4, "who": "Tess", "points": 99, "text": "half fine"}
-    digest = browser.reading.result(ORDINARY).received.digest
-    browser.marks.save(Target(ORDINARY, Kind.OVERRIDE, "q1", FAILED), digest=digest, **given)
+    digest = browser.reader.result(ORDINARY).received.digest
+    browser.marks.save(Target(ORDINARY, MarkKind.OVERRIDE, "q1", FAILED), digest=digest, **given)
     page = browser.page(f"/candidates/{ORDINARY}")
-    assert "gave 99 points for something that has changed since; this does not count: half" in page
+    assert (
+        "gave 99 points for a submission or grader that has changed. "
+        "This override does not count: half" in page
+    )
     assert "1 mark " not in browser.page("/")
     assert "del>" not in browser.get("/").text
 
@@ -572,16 +578,18 @@ def test_each_browser_marks_under_its_own_name(browser):
     browser.cookies[cookie.name] = cookie.value or ""
     browser.mark("comment", text="x")
     assert browser.marks.current()[0].who == "Zo\u00eb <b> X"
-    assert "You mark as Zo\u00eb <b> X" in browser.page("/")
+    assert "Reviewing as Zo\u00eb <b> X" in browser.page("/")
 
 
 def test_where_nothing_can_be_saved_there_are_no_forms(browser, monkeypatch):
     """Reading works, and each page says why."""
     browser.mark(points="4", text="because of the brief")
-    monkeypatch.setattr(Marks, "why_not", property(lambda _: "the folder is read-only."))
+    monkeypatch.setattr(
+        MarkStore, "read_only_reason", property(lambda _: "the folder is read-only.")
+    )
     answer = browser.get(f"/candidates/{ORDINARY}")
     assert "/marks" not in _Reader(answer.text).values("action")
-    assert "Nothing can be marked: the folder is read-only." in seen(answer.text)
+    assert "Marks cannot be saved. the folder is read-only." in seen(answer.text)
     assert "because of the brief" in answer.text
     history = browser.get(f"/candidates/{ORDINARY}/history").text
     assert "/undo" not in _Reader(history).values("action")
@@ -595,18 +603,19 @@ def test_while_grade_writes_the_list_refreshes_itself(browser, root):
         fcntl.flock(lock, fcntl.LOCK_EX)
         text = browser.get("/").text
         assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in text
-        assert "Grading is under way: 19 of 20 candidates are finished." in seen(text)
+        assert "Grading is in progress: 19 of 20 candidates are done." in seen(text)
         assert "being-graded" in text
     assert 'http-equiv="refresh"' not in browser.get("/").text
 
 
 def test_what_grade_has_just_finished_is_there(browser, root):
-    folder = Folder(root)
+    folder = ResultsFolder(root)
     received = folder.received(ROLES["waiting"])
     assert "q3 not graded: `archprep grade` has not come to it yet" in browser.page("/")
     graded = folder.graded(ORDINARY, "q3")
-    folder.keep(received.slug, received.digest, graded)
-    assert "waiting" not in browser.reading.row(received.slug).kinds
+    folder.save(received.slug, received.digest, graded)
+    (row,) = (row for row in browser.reader.rows() if row.slug == received.slug)
+    assert "waiting" not in row.labels
     assert "Rate limiting" in browser.page(f"/candidates/{received.slug}")
 
 
@@ -663,7 +672,7 @@ def test_the_document_and_the_final_scorecard_agree(browser):
 
 def test_a_fault_of_ours_is_a_sentence(browser, monkeypatch, capsys):
     """With the details in a file, and no traceback on the page."""
-    monkeypatch.setattr(app.pages, "about", lambda _: 1 / 0)
+    monkeypatch.setattr(batch_routes.pages, "about", lambda _: 1 / 0)
     answer = browser.get("/")
     assert answer.status_code == 500
     assert "archprep itself failed" in answer.text

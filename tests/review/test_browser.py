@@ -230,8 +230,8 @@ def _override(page: Any, trip: Trip) -> None:
     box.locator("summary").click()
     box.get_by_label(re.compile("^Points")).fill(str(trip.points))
     box.get_by_label("Reason (required)").fill("  ")  # an empty one the browser itself refuses
-    box.get_by_role("button", name="Save the override").click()
-    playwright.expect(page.get_by_role("heading", level=1)).to_have_text("This was not saved")
+    box.get_by_role("button", name="Save override").click()
+    playwright.expect(page.get_by_role("heading", level=1)).to_have_text("Your mark was not saved")
     playwright.expect(page.get_by_role("alert")).to_contain_text("needs a reason")
     playwright.expect(page.get_by_label(re.compile("^Points"))).to_have_value(str(trip.points))
     page.get_by_label("Reason (required)").fill("Said in the interview how it should be")
@@ -246,7 +246,7 @@ def _override(page: Any, trip: Trip) -> None:
 
 
 def _comment(page: Any, *, script: bool) -> None:
-    field = page.get_by_label("For everybody who reads the result", exact=True)
+    field = page.get_by_label("Visible to everyone who reads the result", exact=True)
     field.fill("Strong on failure,\nshould read up on brokers")
     if script:
         field.blur()
@@ -279,12 +279,12 @@ def _export(page: Any, trip: Trip) -> None:
 
 def _undo(page: Any, trip: Trip) -> None:
     """The override is taken back, and the history still has it."""
-    page.get_by_role("link", name="Changes of marks").click()
+    page.get_by_role("link", name="Mark history").click()
     undo = page.get_by_role("button", name=re.compile("^Undo q1: "))
     before = page.get_by_role("row").count()
     undo.click()
     playwright.expect(page.get_by_role("row")).to_have_count(before + 1)
-    playwright.expect(page.get_by_text("undoes an earlier change")).to_be_visible()
+    playwright.expect(page.get_by_text("undid an earlier change")).to_be_visible()
     page.get_by_role("link", name=trip.name).click()
     playwright.expect(page.locator("h1 + .score")).to_have_text(f"{trip.automatic}/200")
     playwright.expect(criterion(page, trip.criterion)).not_to_contain_text("instead of")
@@ -310,34 +310,34 @@ def _print(page: Any, trip: Trip) -> None:
 def test_a_stale_write_is_shown_to_whoever_was_slower(opened: Open) -> None:
     """Nothing is swallowed: both marks stand there, and only a decision replaces one."""
     ada, grace = (opened(f"/candidates/{ROLES['best']}") for _ in range(2))
-    grace.get_by_text("You mark as Ada").click()
+    grace.get_by_text("Reviewing as Ada").click()
     grace.get_by_label("Your name").fill("Grace")
     grace.get_by_role("button", name="Change").click()
     grace.goto(ada.url)
-    playwright.expect(grace.get_by_text("You mark as Grace")).to_be_visible()
+    playwright.expect(grace.get_by_text("Reviewing as Grace")).to_be_visible()
     label = f"Comment on “{QUESTION}”"
     for page, text in ((ada, "Ada: clear"), (grace, "Grace: names the price of it")):
         page.get_by_label(label).fill(text)
         page.get_by_label(label).blur()
         if page is ada:
             saved(page.get_by_label(label))
-    playwright.expect(grace.get_by_role("heading", level=1)).to_have_text("Somebody was faster")
+    playwright.expect(grace.get_by_role("heading", level=1)).to_have_text("Conflicting change")
     playwright.expect(grace.get_by_text("Ada: clear")).to_be_visible()
     playwright.expect(grace.get_by_label("Comment", exact=True)).to_have_value(
         "Grace: names the price of it"
     )
     _pictures(grace, "conflict")
     assert not grace.evaluate(AUDIT)
-    grace.get_by_role("button", name="Save mine over it").click()
+    grace.get_by_role("button", name="Save my version").click()
     playwright.expect(grace.get_by_label(label)).to_have_value("Grace: names the price of it")
-    grace.get_by_role("link", name="Changes of marks").click()
+    grace.get_by_role("link", name="Mark history").click()
     for text in ("Ada: clear", "Grace: names the price of it"):
         playwright.expect(grace.get_by_text(text).first).to_be_visible()
 
 
 # ------------------------------------------------------------------ nothing typed is lost
 
-REMARK = "For everybody who reads the result"
+REMARK = "Visible to everyone who reads the result"
 
 
 def typed(page: Any, text: str) -> Any:
@@ -366,7 +366,7 @@ def test_whoever_goes_on_at_once_is_shown_what_was_refused(opened: Open) -> None
     typed(page, "Of before.")
     page.route("**/marks", lambda route: (page.wait_for_timeout(300), route.continue_()))
     page.get_by_role("link", name="Print view").click()
-    playwright.expect(page.get_by_role("heading", level=1)).to_have_text("Somebody was faster")
+    playwright.expect(page.get_by_role("heading", level=1)).to_have_text("Conflicting change")
     playwright.expect(page.get_by_label("Comment", exact=True)).to_have_value("Of before.")
 
 
@@ -414,7 +414,7 @@ def test_going_back_brings_no_old_text_over_a_new_mark(opened: Open) -> None:
     new.get_by_text("Override").first.click()
     new.get_by_label("Points").fill("0")
     new.get_by_label("Reason").fill("Of now.")
-    new.get_by_role("button", name="Save the override").click()
+    new.get_by_role("button", name="Save override").click()
     playwright.expect(other.get_by_text("Overridden").first).to_be_visible()
     page.go_back()
     shown = page.locator(".criterion.lost").first.get_by_label("Reason")
@@ -511,7 +511,7 @@ def remarked(review: Review, chromium: Any) -> None:
     page = chromium.new_page()
     page.goto(review.address)
     page.goto(f"{review.origin}/candidates/c1")
-    field = page.get_by_label("For everybody who reads the result", exact=True)
+    field = page.get_by_label("Visible to everyone who reads the result", exact=True)
     field.fill(HOSTILE.replace("\x00", ""))
     field.blur()
     saved(field)

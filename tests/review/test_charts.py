@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from report.test_html import ATTACKS
 
-from archprep.interview.statistics import CriterionStatistics
+from archprep.interview.reports.statistics import CriterionStatistics
 from archprep.review import charts
 
 SVG = "{http://www.w3.org/2000/svg}"

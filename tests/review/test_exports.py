@@ -11,34 +11,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interview.test_exports import FORMULAS, hostile
-from interview.test_statistics import BATCH, card, criterion, received, result
+from interview.reports.hostile_values import FORMULAS, hostile
+from interview.reports.result_values import BATCH, card, criterion, received, result
 from report.test_html import ATTACKS
-from review.test_final import ADA, answer, mark, override
+from review.test_final_scores import ADA, answer, mark, override
 
 from archprep.core.model import State
 from archprep.interview.model import Graded, Result
 from archprep.review import exports
-from archprep.review.final import final
-from archprep.review.marks import Kind, Target
+from archprep.review.final_scores import final_scorecard
+from archprep.review.marks import MarkKind, Target
 
 SIGNED = {"who": "Grace", "at": "2026-03-02T09:00:00+00:00"}
 MARKED = [
     override(25),
     answer(3, "1"),
     answer(None, "2"),
-    mark(Kind.COMMENT, text="careful"),
-    mark(Kind.COMMENT, "", text="a good talk"),
+    mark(MarkKind.COMMENT, text="careful"),
+    mark(MarkKind.COMMENT, "", text="a good talk"),
     override(5, "gone"),
 ]
 
 
 def document(*results: Result, marks: list = MARKED) -> dict[str, Any]:
-    return json.loads(exports.document([final(one, marks) for one in results], BATCH))
+    return json.loads(exports.to_json([final_scorecard(one, marks) for one in results], BATCH))
 
 
 def rows(*results: Result, marks: list = MARKED) -> list[dict[str, str]]:
-    text = exports.table(final(one, marks) for one in results)
+    text = exports.to_csv(final_scorecard(one, marks) for one in results)
     return [*csv.DictReader(io.StringIO(text, newline=""))]
 
 
@@ -47,7 +47,7 @@ def rows(*results: Result, marks: list = MARKED) -> list[dict[str, str]]:
 
 def test_a_scorecard_tells_automatic_human_and_final_marks_apart():
     """Of the candidate, of each exercise and of each criterion, with who, when and why."""
-    card_ = exports.scorecard(final(ADA, MARKED), BATCH)
+    card_ = exports.scorecard(final_scorecard(ADA, MARKED), BATCH)
     assert (card_["automatic"], card_["final"], card_["max_score"]) == (130, 155, 200)
     assert card_["human"] == {
         "overrides": 1,
@@ -80,12 +80,12 @@ def test_a_scorecard_tells_automatic_human_and_final_marks_apart():
 
 
 def test_marks_that_do_not_count_stand_by_themselves():
-    [outdated] = exports.scorecard(final(ADA, MARKED), BATCH)["outdated"]
+    [outdated] = exports.scorecard(final_scorecard(ADA, MARKED), BATCH)["outdated"]
     assert (outdated["item"], outdated["points"], outdated["digest"]) == ("gone", 5, "ab" * 32)
 
 
 def test_a_scorecard_says_how_the_batch_was_graded():
-    batch = exports.scorecard(final(ADA, []), BATCH)["batch"]
+    batch = exports.scorecard(final_scorecard(ADA, []), BATCH)["batch"]
     assert (batch["seed"], batch["created_at"]) == (7, BATCH.created_at)
     assert batch["isolation"] == {"level": "A", "sentence": BATCH.isolation.sentence}
 
@@ -95,7 +95,7 @@ def test_the_document_holds_every_candidates_scorecard():
     bob = result("Bob", card(criterion("a")))
     whole = document(ADA, bob)
     assert whole["format"] == 1
-    one = exports.scorecard(final(ADA, MARKED), BATCH)
+    one = exports.scorecard(final_scorecard(ADA, MARKED), BATCH)
     assert whole["candidates"][0] | {"format": 1, "batch": whole["batch"]} == one
     assert [c["candidate"] for c in whole["candidates"]] == ["Ada", "Bob"]
 
@@ -110,7 +110,7 @@ def test_who_has_no_score_has_null():
 def test_the_document_is_plain_ascii(text: str):
     """Nothing in it moves a cursor or hides, neither escaped nor read again."""
     whole = hostile(text)
-    found = exports.document([final(whole, _said(text))], BATCH)
+    found = exports.to_json([final_scorecard(whole, _said(text))], BATCH)
     assert found.isascii()
     assert not re.search(r"\\u(00[01]|200[b-f]|202[a-e]|206|d[89a-f]..(?!\\u))", found)
 
@@ -118,18 +118,21 @@ def test_the_document_is_plain_ascii(text: str):
 def _said(text: str) -> list:
     """A reviewer, or somebody in their name, who writes it too."""
     override_ = Target(
-        "c1", Kind.OVERRIDE, "q1", final(hostile(text), []).exercises[0].criteria[0].id
+        "c1",
+        MarkKind.OVERRIDE,
+        "q1",
+        final_scorecard(hostile(text), []).exercises[0].criteria[0].id,
     )
-    comment = Target("c1", Kind.COMMENT)
+    comment = Target("c1", MarkKind.COMMENT)
     return [
         replace(override(3), target=override_, text=text, who=text),
-        replace(mark(Kind.COMMENT), target=comment, text=text, who=text),
+        replace(mark(MarkKind.COMMENT), target=comment, text=text, who=text),
     ]
 
 
 def test_a_long_comment_is_whole():
     text = "x" * 19_999 + "!"
-    said = [mark(Kind.COMMENT, "", text=text)]
+    said = [mark(MarkKind.COMMENT, "", text=text)]
     assert document(ADA, marks=said)["candidates"][0]["human"]["comment"]["text"] == text
     assert rows(ADA, marks=said)[0]["comment"] == f"{text} (Grace)"
 
@@ -146,7 +149,7 @@ def test_every_field_is_documented():
             return {*data} | names([*data.values()])
         return set()
 
-    found = names(exports.scorecard(final(ADA, MARKED), BATCH)) | {"candidates"}
+    found = names(exports.scorecard(final_scorecard(ADA, MARKED), BATCH)) | {"candidates"}
     assert [name for name in sorted(found) if f"`{name}`" not in section] == []
     columns = {name.removeprefix("q1_").removeprefix("q3_") for name in rows(ADA)[0]}
     assert [name for name in sorted(columns) if f"`{name}`" not in section] == []
@@ -188,7 +191,7 @@ def test_without_a_score_the_cell_is_empty_and_the_problem_says_why():
     assert eve["problems"] == "q1 not graded: the disk was full"
     assert (kim["final"], kim["problems"]) == (
         "60",
-        "q1: 40 points not scored, by a fault of the grader",
+        "q1: 40 points not scored because of a grader error",
     )
 
 
@@ -201,7 +204,7 @@ def test_what_a_reviewer_has_scored_instead_of_the_grader_is_no_problem():
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_is_a_formula(text: str):
     """By whomever it was written: candidate or reviewer."""
-    made = exports.table([final(hostile(text), _said(text))])
+    made = exports.to_csv([final_scorecard(hostile(text), _said(text))])
     cells = [cell for row in csv.reader(io.StringIO(made, newline="")) for cell in row]
     assert not [c for c in cells if re.match(r"[\s\u200b]*[=+\-@\uff1d]", c)]
     assert not [c for c in cells if re.search(r";\s*[=+\-@]", c)]
@@ -211,7 +214,7 @@ def test_no_cell_is_a_formula(text: str):
 @pytest.mark.parametrize("text", [*ATTACKS, *FORMULAS, 'a",b\n"c', "x,y"])
 def test_a_row_stays_a_row(text: str):
     """No text makes a line or a column of its own, and nothing moves a cursor."""
-    made = exports.table([final(hostile(text), _said(text))] * 2)
+    made = exports.to_csv([final_scorecard(hostile(text), _said(text))] * 2)
     assert len(made.splitlines()) == 3
     assert len({len(row) for row in csv.reader(made.splitlines())}) == 1
     assert all(char == "\n" or char.isprintable() for char in made)

@@ -1,4 +1,4 @@
-"""Marks are saved at once; of two who save at the same instant one is told, and nothing is lost."""
+"""Marks are saved at once. Of two concurrent saves one fails with an error, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ import pytest
 from conftest import OrdinaryUser  # noqa: TC002 - as in the other test modules
 
 from archprep.core.errors import UsageError
-from archprep.review import markfile
-from archprep.review import marks as marks_module
-from archprep.review.marks import FILE, Kind, Mark, Marks, ReadOnly, Stale, Target
+from archprep.review import mark_database, mark_store
+from archprep.review.database_errors import ReadOnlyError
+from archprep.review.mark_store import DATABASE_NAME, MarkStore
+from archprep.review.marks import Mark, MarkKind, StaleMarkError, Target
 from archprep.sandbox import isolation
 
-ADA = Target("ada", Kind.COMMENT)
-OVERRIDE = Target("ada", Kind.OVERRIDE, "q1", "adds")
-ANSWER = Target("ada", Kind.ANSWER, "q1", "2")
+ADA = Target("ada", MarkKind.COMMENT)
+OVERRIDE = Target("ada", MarkKind.OVERRIDE, "q1", "adds")
+ANSWER = Target("ada", MarkKind.ANSWER, "q1", "2")
 
-Opener = Callable[[], Marks]
+Opener = Callable[[], MarkStore]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opener]:
     """Opens the marks of one folder, as often as one likes."""
-    made: list[Marks] = []
+    made: list[MarkStore] = []
 
-    def open_one() -> Marks:
-        made.append(Marks.open(tmp_path))
+    def open_one() -> MarkStore:
+        made.append(MarkStore.open(tmp_path))
         return made[-1]
 
     yield open_one
@@ -43,18 +44,18 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
 
 
 @pytest.fixture
-def marks(opened: Opener) -> Marks:
+def marks(opened: Opener) -> MarkStore:
     """The marks of a new folder."""
     return opened()
 
 
-def say(marks: Marks, text: str, version: int = 0, target: Target = ADA, **others) -> Mark:
+def say(marks: MarkStore, text: str, version: int = 0, target: Target = ADA, **others) -> Mark:
     """Save a text."""
     given = {"points": None, "digest": "d1", "automatic": None, "who": "Grace"} | others
     return marks.save(target, text=text, version=version, **given)
 
 
-def texts(marks: Marks, candidate: str = "ada") -> list[str]:
+def texts(marks: MarkStore, candidate: str = "ada") -> list[str]:
     return [mark.text for mark in reversed(marks.history(candidate))]
 
 
@@ -70,7 +71,7 @@ def test_what_is_saved_is_found_by_whoever_opens_the_folder_later(opened):
     later = opened()
     assert later.current("ada") == [saved]
     assert later.history("ada") == [saved]
-    assert later.standing(OVERRIDE) == saved
+    assert later.latest(OVERRIDE) == saved
 
 
 def test_a_change_is_added_and_the_earlier_version_stays(marks):
@@ -88,13 +89,13 @@ def test_marks_of_different_things_do_not_meet(marks):
     targets = [
         ADA,
         OVERRIDE,
-        Target("ada", Kind.COMMENT, "q1"),
-        Target("ada", Kind.OVERRIDE, "q2", "adds"),
-        Target("ada", Kind.OVERRIDE, "q1", "removes"),
-        Target("bob", Kind.COMMENT),
+        Target("ada", MarkKind.COMMENT, "q1"),
+        Target("ada", MarkKind.OVERRIDE, "q2", "adds"),
+        Target("ada", MarkKind.OVERRIDE, "q1", "removes"),
+        Target("bob", MarkKind.COMMENT),
     ]
     for target in targets:
-        points = 1 if target.kind is Kind.OVERRIDE else None
+        points = 1 if target.kind is MarkKind.OVERRIDE else None
         assert say(marks, str(target), target=target, points=points).version == 1
     assert [mark.target for mark in marks.current()] == targets
     assert [mark.target for mark in marks.current("ada")] == targets[:-1]
@@ -105,13 +106,13 @@ def test_what_was_never_marked_has_nothing(marks):
     assert marks.current() == []
     assert marks.current("ada") == []
     assert marks.history("ada") == []
-    assert marks.standing(ADA) is None
+    assert marks.latest(ADA) is None
 
 
 def test_who_saves_on_an_old_page_is_told_what_stands(marks):
     """The other's mark stays, and nothing of the late one is saved."""
     theirs = say(marks, "theirs", who="Linus")
-    with pytest.raises(Stale, match="Linus has changed this") as caught:
+    with pytest.raises(StaleMarkError, match="Linus changed this mark") as caught:
         say(marks, "mine")
     assert caught.value.current == theirs
     assert caught.value.tip
@@ -121,14 +122,14 @@ def test_who_saves_on_an_old_page_is_told_what_stands(marks):
 @pytest.mark.parametrize("version", [-1, 2, 10**30])
 def test_a_version_that_never_was_is_stale(marks, version):
     first = say(marks, "first")
-    with pytest.raises(Stale) as caught:
+    with pytest.raises(StaleMarkError) as caught:
         say(marks, "second", version=version)
     assert caught.value.current == first
 
 
 def test_a_version_of_nothing_is_stale(marks):
     """As when the file of marks was replaced by an older one under an open page."""
-    with pytest.raises(Stale, match="This has changed") as caught:
+    with pytest.raises(StaleMarkError, match="This mark changed") as caught:
         say(marks, "second", version=1)
     assert caught.value.current is None
 
@@ -162,7 +163,7 @@ def test_a_mark_can_be_taken_back(marks):
     empty = say(marks, "", target=OVERRIDE, version=1)
     assert empty.is_empty
     assert marks.current() == []
-    assert marks.standing(OVERRIDE) == empty
+    assert marks.latest(OVERRIDE) == empty
     assert say(marks, "", target=OVERRIDE, version=2, digest="d2") == empty
     assert say(marks, "again", target=OVERRIDE, points=1, version=2, automatic=0).version == 3
 
@@ -173,7 +174,7 @@ def test_zero_points_are_not_empty(marks):
 
 def test_rows_can_be_neither_changed_nor_deleted(marks, tmp_path):
     say(marks, "good")
-    database = sqlite3.connect(tmp_path / FILE)
+    database = sqlite3.connect(tmp_path / DATABASE_NAME)
     for statement in ("UPDATE marks SET text = ''", "DELETE FROM marks"):
         with pytest.raises(sqlite3.IntegrityError, match="only added"):
             database.execute(statement)
@@ -213,11 +214,11 @@ def test_only_the_newest_version_can_be_undone(marks):
     """Whoever undoes another one sees an old page."""
     first = say(marks, "good")
     second = say(marks, "bad", version=1)
-    with pytest.raises(Stale) as caught:
+    with pytest.raises(StaleMarkError) as caught:
         marks.undo(first.number, "Linus")
     assert caught.value.current == second
     marks.undo(second.number, "Linus")
-    with pytest.raises(Stale):
+    with pytest.raises(StaleMarkError):
         marks.undo(second.number, "Linus")
     assert texts(marks) == ["good", "bad", "good"]
 
@@ -225,7 +226,7 @@ def test_only_the_newest_version_can_be_undone(marks):
 @pytest.mark.parametrize("number", [-1, 0, 2, 2**63 - 1, 2**63, 10**30])
 def test_an_unknown_change_cannot_be_undone(marks, number):
     say(marks, "good")
-    with pytest.raises(UsageError, match="no such change"):
+    with pytest.raises(UsageError, match="does not exist"):
         marks.undo(number, "Linus")
 
 
@@ -248,7 +249,7 @@ def test_line_breaks_of_a_browser_are_line_breaks(marks):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("x" * 20_001, "20,001 characters"), ("a\0b", "NUL"), ("a\ud800b", "half of a character")],
+    [("x" * 20_001, "20,001 characters"), ("a\0b", "NUL"), ("a\ud800b", "lone surrogate")],
 )
 def test_what_cannot_be_kept_is_refused_in_a_sentence(marks, text, says):
     with pytest.raises(UsageError, match=says):
@@ -261,17 +262,17 @@ def test_what_cannot_be_kept_is_refused_in_a_sentence(marks, text, says):
 def test_an_odd_name_of_anything_is_refused(marks, part, odd):
     names = {"candidate": "ada", "exercise": "q1", "item": "1", "digest": "d1"} | {part: odd}
     digest = names.pop("digest")
-    target = Target(kind=Kind.ANSWER, **names)
+    target = Target(kind=MarkKind.ANSWER, **names)
     with pytest.raises(UsageError):
         say(marks, "x", target=target, digest=digest)
-    assert marks.standing(target) is None
+    assert marks.latest(target) is None
     assert marks.history(target.candidate) == []
     assert marks.current(target.candidate) == []
 
 
 def test_a_mark_is_about_somebody(marks):
     with pytest.raises(UsageError):
-        say(marks, "x", target=Target("", Kind.COMMENT))
+        say(marks, "x", target=Target("", MarkKind.COMMENT))
 
 
 @pytest.mark.parametrize(
@@ -324,15 +325,16 @@ WRITER = """
 import json, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from archprep.review import markfile
-from archprep.review.marks import Kind, Marks, Stale, Target
+from archprep.review import mark_database
+from archprep.review.mark_store import MarkStore
+from archprep.review.marks import MarkKind, StaleMarkError, Target
 
-markfile._BUSY_SECONDS = 100  # a busy machine is no defect
+mark_database._BUSY_SECONDS = 100  # a busy machine is no defect
 me, rounds, threads = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 print("ready", flush=True)
 sys.stdin.readline()
-marks = Marks.open(Path(sys.argv[1]))
-target = Target("ada", Kind.COMMENT)
+marks = MarkStore.open(Path(sys.argv[1]))
+target = Target("ada", MarkKind.COMMENT)
 
 def write(thread):
     won, told, seen = {}, 0, 0
@@ -343,7 +345,7 @@ def write(thread):
                 mark = marks.save(target, points=None, text=text, version=seen,
                                   digest="", automatic=None, who=me)
                 won[text] = seen = mark.version
-            except Stale as stale:
+            except StaleMarkError as stale:
                 told, seen = told + 1, stale.current.version
     return won, told
 
@@ -384,17 +386,17 @@ def test_of_many_threads_with_the_same_page_one_wins(marks):
     """All others are told what the winner has saved."""
     barrier = Barrier(16)
 
-    def save(number: int) -> Mark | Stale:
+    def save(number: int) -> Mark | StaleMarkError:
         barrier.wait()
         try:
             return say(marks, f"text {number}")
-        except Stale as stale:
+        except StaleMarkError as stale:
             return stale
 
     with ThreadPoolExecutor(16) as pool:
         outcomes = list(pool.map(save, range(16)))
     [winner] = [outcome for outcome in outcomes if isinstance(outcome, Mark)]
-    losers = [outcome for outcome in outcomes if isinstance(outcome, Stale)]
+    losers = [outcome for outcome in outcomes if isinstance(outcome, StaleMarkError)]
     assert [stale.current for stale in losers] == [winner] * 15
     assert marks.history("ada") == [winner]
 
@@ -407,7 +409,7 @@ def test_of_many_threads_that_undo_one_wins(marks):
         barrier.wait()
         try:
             return bool(marks.undo(first.number, "Linus"))
-        except Stale:
+        except StaleMarkError:
             return False
 
     with ThreadPoolExecutor(8) as pool:
@@ -417,12 +419,12 @@ def test_of_many_threads_that_undo_one_wins(marks):
 
 def test_threads_wait_for_each_other_and_not_for_the_file(marks, monkeypatch):
     """However many save at once: SQLite lets them in by chance, and gives up in the end."""
-    monkeypatch.setattr(markfile, "_BUSY_SECONDS", 0)
+    monkeypatch.setattr(mark_database, "_BUSY_SECONDS", 0)
     barrier = Barrier(16)
 
     def save(number: int) -> Mark:
         barrier.wait()
-        return say(marks, "x", target=Target(f"c{number}", Kind.COMMENT))
+        return say(marks, "x", target=Target(f"c{number}", MarkKind.COMMENT))
 
     with ThreadPoolExecutor(16) as pool:
         assert len(list(pool.map(save, range(16)))) == 16
@@ -433,7 +435,7 @@ def test_a_thread_that_reads_is_not_disturbed_by_one_that_takes_in_news(opened, 
     """One is stopped in the middle of looking through the marks, while a new one is read."""
     saves, reads = opened(), opened()
     for number in range(3):
-        say(saves, "x", target=Target("ada", Kind.COMMENT, f"q{number}"))
+        say(saves, "x", target=Target("ada", MarkKind.COMMENT, f"q{number}"))
     inside, disturbed = Event(), Event()
 
     def is_empty(_: Mark) -> bool:
@@ -446,7 +448,7 @@ def test_a_thread_that_reads_is_not_disturbed_by_one_that_takes_in_news(opened, 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(reads.current, "ada")
         assert inside.wait(10)
-        say(saves, "x", target=Target("ada", Kind.COMMENT, "q3"))
+        say(saves, "x", target=Target("ada", MarkKind.COMMENT, "q3"))
         second = pool.submit(reads.current, "ada")
         second.add_done_callback(lambda _: disturbed.set())
         assert (len(first.result()), len(second.result())) == (3, 4)
@@ -468,9 +470,9 @@ def test_the_constraint_holds_where_locks_do_not(marks, monkeypatch):
     """Whoever has not seen the other's row cannot write the same version again."""
     theirs = say(marks, "theirs")
     really = iter([None])
-    newest = marks_module._newest
-    monkeypatch.setattr(marks_module, "_newest", lambda *a, **k: next(really, newest(*a, **k)))
-    with pytest.raises(Stale) as caught:
+    newest = mark_store._find_latest
+    monkeypatch.setattr(mark_store, "_find_latest", lambda *a, **k: next(really, newest(*a, **k)))
+    with pytest.raises(StaleMarkError) as caught:
         say(marks, "mine")
     assert caught.value.current == theirs
     assert texts(marks) == ["theirs"]
@@ -479,15 +481,15 @@ def test_the_constraint_holds_where_locks_do_not(marks, monkeypatch):
 def test_a_program_that_holds_the_file_stops_saving_for_a_moment_only(marks, tmp_path, monkeypatch):
     """Reading goes on; saving says what is the matter, and works as soon as it lets go."""
     say(marks, "first")
-    monkeypatch.setattr(markfile, "_BUSY_SECONDS", 0.05)
-    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    monkeypatch.setattr(mark_database, "_BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(UsageError, match="another program") as caught:
         say(marks, "second", version=1)
-    assert not isinstance(caught.value, ReadOnly)
+    assert not isinstance(caught.value, ReadOnlyError)
     assert texts(marks) == ["first"]
-    with Marks.open(tmp_path) as late:
-        assert (late.why_not, texts(late)) == ("", ["first"])
+    with MarkStore.open(tmp_path) as late:
+        assert (late.read_only_reason, texts(late)) == ("", ["first"])
     other.close()
     assert say(marks, "second", version=1).version == 2
 
@@ -499,65 +501,65 @@ def test_the_file_is_one_file(marks, tmp_path):
     """No journal stays beside it that a copy could miss or a read-only folder could not have."""
     say(marks, "good")
     marks.current()
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [DATABASE_NAME]
 
 
 def test_the_name_of_a_folder_may_hold_anything(tmp_path):
     folder = tmp_path / "50% of #1? a&b=ü"
     folder.mkdir()
-    with Marks.open(folder) as marks:
+    with MarkStore.open(folder) as marks:
         say(marks, "good")
-    assert [path.name for path in folder.iterdir()] == [FILE]
+    assert [path.name for path in folder.iterdir()] == [DATABASE_NAME]
 
 
 @pytest.mark.parametrize(
     "content", [b"no database", b"x" * 5000, b"SQLite format 3\0" + b"x" * 5000]
 )
 def test_what_is_no_database_is_refused_and_left_alone(tmp_path, content):
-    (tmp_path / FILE).write_bytes(content)
+    (tmp_path / DATABASE_NAME).write_bytes(content)
     with pytest.raises(UsageError, match=r"review\.sqlite3 is damaged") as caught:
-        Marks.open(tmp_path)
-    assert "Move it aside" in str(caught.value.tip)
-    assert (tmp_path / FILE).read_bytes() == content
+        MarkStore.open(tmp_path)
+    assert "Move it elsewhere" in str(caught.value.tip)
+    assert (tmp_path / DATABASE_NAME).read_bytes() == content
 
 
 def test_another_programs_database_is_refused_and_left_alone(tmp_path):
-    with sqlite3.connect(tmp_path / FILE) as other:
+    with sqlite3.connect(tmp_path / DATABASE_NAME) as other:
         other.execute("CREATE TABLE marks (number INTEGER)")
     other.close()
-    before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(UsageError, match="no file of marks"):
-        Marks.open(tmp_path)
-    assert (tmp_path / FILE).read_bytes() == before
+    before = (tmp_path / DATABASE_NAME).read_bytes()
+    with pytest.raises(UsageError, match="not an archprep review database"):
+        MarkStore.open(tmp_path)
+    assert (tmp_path / DATABASE_NAME).read_bytes() == before
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    (tmp_path / FILE).mkdir()
-    with pytest.raises(UsageError, match="no file of marks"):
-        Marks.open(tmp_path)
+    (tmp_path / DATABASE_NAME).mkdir()
+    with pytest.raises(UsageError, match="not an archprep review database"):
+        MarkStore.open(tmp_path)
 
 
 def test_marks_of_a_newer_archprep_are_refused_with_what_to_do(opened, tmp_path):
     say(opened(), "good")
-    with sqlite3.connect(tmp_path / FILE) as newer:
+    with sqlite3.connect(tmp_path / DATABASE_NAME) as newer:
         newer.execute("PRAGMA user_version = 2")
     newer.close()
-    before = (tmp_path / FILE).read_bytes()
+    before = (tmp_path / DATABASE_NAME).read_bytes()
     with pytest.raises(UsageError, match="newer archprep") as caught:
         opened()
     assert "Upgrade" in str(caught.value.tip)
-    assert (tmp_path / FILE).read_bytes() == before
+    assert (tmp_path / DATABASE_NAME).read_bytes() == before
 
 
 def test_an_empty_file_is_a_new_one(tmp_path, opened):
     """As `touch` makes it, or somebody who was killed before the first byte."""
-    (tmp_path / FILE).touch()
+    (tmp_path / DATABASE_NAME).touch()
     assert say(opened(), "good").version == 1
 
 
 def test_damage_that_is_met_later_is_a_sentence(marks, tmp_path):
     say(marks, "good")
-    (tmp_path / FILE).write_bytes(b"garbage!" * 2000)
+    (tmp_path / DATABASE_NAME).write_bytes(b"garbage!" * 2000)
     for act in (marks.current, lambda: marks.history("ada"), lambda: say(marks, "better")):
         with pytest.raises(UsageError, match="is damaged"):
             act()
@@ -566,21 +568,21 @@ def test_damage_that_is_met_later_is_a_sentence(marks, tmp_path):
 def test_a_file_that_is_gone_is_a_sentence(marks, tmp_path):
     """Saving into a file that nobody will find again would lose the mark in silence."""
     say(marks, "good")
-    (tmp_path / FILE).rename(tmp_path / "elsewhere")
+    (tmp_path / DATABASE_NAME).rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="cannot be read"):
         marks.current()
-    with pytest.raises(ReadOnly):
+    with pytest.raises(ReadOnlyError):
         say(marks, "better", version=1)
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / DATABASE_NAME).exists()
 
 
 def test_a_file_that_was_put_in_its_place_is_read_anew(marks, tmp_path):
     """A backup that is brought back has other rows under the same numbers."""
     say(marks, "before")
-    shutil.copy(tmp_path / FILE, tmp_path / "backup")
+    shutil.copy(tmp_path / DATABASE_NAME, tmp_path / "backup")
     say(marks, "after", version=1)
     assert [mark.text for mark in marks.current()] == ["after"]
-    (tmp_path / "backup").rename(tmp_path / FILE)
+    (tmp_path / "backup").rename(tmp_path / DATABASE_NAME)
     assert [mark.text for mark in marks.current()] == ["before"]
 
 
@@ -606,11 +608,11 @@ def test_what_was_cut_short_is_as_if_it_had_not_begun(marks, tmp_path):
     """For those who have the file open as for those who open it then."""
     say(marks, "whole")
     for opened_before in (True, False):
-        cut_short(tmp_path / FILE)
+        cut_short(tmp_path / DATABASE_NAME)
         if opened_before:
             assert texts(marks) == ["whole"]
         else:
-            with Marks.open(tmp_path) as late:
+            with MarkStore.open(tmp_path) as late:
                 assert texts(late) == ["whole"]
     assert say(marks, "next", version=1).version == 2
 
@@ -621,13 +623,13 @@ def test_what_was_cut_short_is_as_if_it_had_not_begun(marks, tmp_path):
 def check_read_only(folder: Path, saved: list[str]) -> None:
     """Reading works, saving says why not, and nothing is left in the folder."""
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with Marks.open(folder) as marks:
-        assert "cannot be written" in marks.why_not
-        assert str(folder) in marks.why_not
+    with MarkStore.open(folder) as marks:
+        assert "cannot be written" in marks.read_only_reason
+        assert str(folder) in marks.read_only_reason
         assert marks.current() == marks.current("ada") == marks.history("ada")
         assert texts(marks) == saved
-        assert [marks.standing(ADA)] == (marks.current() or [None])
-        with pytest.raises(ReadOnly, match="cannot be written") as caught:
+        assert [marks.latest(ADA)] == (marks.current() or [None])
+        with pytest.raises(ReadOnlyError, match="cannot be written") as caught:
             say(marks, "more", version=len(saved))
         assert caught.value.tip
         with pytest.raises(UsageError):
@@ -637,7 +639,7 @@ def check_read_only(folder: Path, saved: list[str]) -> None:
 
 def fill(folder: Path) -> None:
     """Save a mark."""
-    with Marks.open(folder) as marks:
+    with MarkStore.open(folder) as marks:
         say(marks, "good")
 
 
@@ -645,7 +647,7 @@ def fill(folder: Path) -> None:
 def test_a_read_only_folder_or_file_can_be_read(user: OrdinaryUser, file, folder):
     fill(user.folder)
     user.become()
-    (user.folder / FILE).chmod(file)
+    (user.folder / DATABASE_NAME).chmod(file)
     user.folder.chmod(folder)
     check_read_only(user.folder, ["good"])
 
@@ -660,18 +662,18 @@ def test_marks_that_may_not_be_read_are_not_passed_over_in_silence(user: Ordinar
     """Showing the results as if nobody had marked them would mislead."""
     fill(user.folder)
     user.become()
-    (user.folder / FILE).chmod(0)
+    (user.folder / DATABASE_NAME).chmod(0)
     with pytest.raises(UsageError, match="cannot be read"):
-        Marks.open(user.folder)
+        MarkStore.open(user.folder)
 
 
 def test_in_a_read_only_folder_half_a_save_is_not_shown_as_a_whole_one(user: OrdinaryUser):
     fill(user.folder)
-    cut_short(user.folder / FILE)
+    cut_short(user.folder / DATABASE_NAME)
     user.become()
     user.folder.chmod(0o555)
-    with pytest.raises(UsageError, match="cut short") as caught:
-        Marks.open(user.folder)
+    with pytest.raises(UsageError, match="interrupted") as caught:
+        MarkStore.open(user.folder)
     assert "Copy the whole folder" in str(caught.value.tip)
 
 
@@ -723,10 +725,10 @@ def limit(monkeypatch) -> Callable[[int], None]:
 def test_a_full_disk_is_no_obstacle_to_reading(tmp_path, limit):
     """There is room for nothing, not even for an empty table."""
     limit(1)
-    with Marks.open(tmp_path) as marks:
-        assert marks.why_not.startswith("The disk is full")
+    with MarkStore.open(tmp_path) as marks:
+        assert marks.read_only_reason.startswith("The disk is full")
         assert marks.current() == marks.history("ada") == []
-        with pytest.raises(ReadOnly, match="disk is full"):
+        with pytest.raises(ReadOnlyError, match="disk is full"):
             say(marks, "good")
 
 
@@ -734,7 +736,7 @@ def test_a_disk_that_fills_up_costs_the_one_save(marks, limit):
     """It is wholly missing, whoever saves is told, and there may be room again later."""
     say(marks, "short")
     limit(1)
-    with pytest.raises(ReadOnly, match="disk is full"):
+    with pytest.raises(ReadOnlyError, match="disk is full"):
         say(marks, "x" * 20_000, version=1)
     assert texts(marks) == ["short"]
     limit(2**30)

@@ -11,15 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report.test_samples import LEVEL_A, LEVEL_D, OURS, PRIORITY, ROUTING, TIMEOUT, scorecard
+from report.samples import LEVEL_A, LEVEL_D, OURS, PRIORITY, ROUTING, TIMEOUT, scorecard
 
 from archprep.core.errors import UsageError
 from archprep.core.model import Evidence, Scorecard
-from archprep.interview import results, statistics
-from archprep.interview.model import Batch, Graded, Part, Received
-from archprep.interview.results import Folder
-from archprep.review import results_reader
-from archprep.review.results_reader import NOT_YET, Reading
+from archprep.interview.model import Batch, Graded, Received, SubmittedExercise
+from archprep.interview.reports import statistics
+from archprep.interview.results import results_lock
+from archprep.interview.results.results_folder import ResultsFolder
+from archprep.review import candidate_rows
+from archprep.review.candidate_results import NOT_YET
+from archprep.review.candidate_rows import CandidateRow
+from archprep.review.results_reader import ResultsReader
 
 BATCH = Batch(7, "2026-01-01T00:00:00+00:00", "1.0", LEVEL_A)
 CARD = scorecard(ROUTING, PRIORITY)
@@ -27,7 +30,7 @@ SOURCE = {"answer.py": "x = 'café'\r\n"}
 
 
 def received(name: str, *exercises: str, **changes: object) -> Received:
-    parts = tuple(Part(exercise, Path()) for exercise in exercises)
+    parts = tuple(SubmittedExercise(exercise, Path()) for exercise in exercises)
     made = Received(name, name.lower(), f"{name}.zip", "2026-01-02T00:00:00+00:00", "d1", parts)
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -38,24 +41,27 @@ def card(exercise: str, *criteria: object, **changes: object) -> Graded:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path) -> ResultsFolder:
     """Results of Ada, who has everything; the lock is free again."""
-    with results.begun(tmp_path / "results", resume=False) as made:
+    with results_lock.open_for_grading(tmp_path / "results", resume=False) as made:
         made.begin(BATCH)
     made.receive(received("Ada", "q1", "q3"))
-    made.keep("ada", "d1", card("q1"))
-    made.keep("ada", "d1", card("q3"))
+    made.save("ada", "d1", card("q1"))
+    made.save("ada", "d1", card("q3"))
     return made
 
 
-def opened(folder: Folder) -> Reading:
-    return Reading(folder.root)
+def opened(folder: ResultsFolder) -> ResultsReader:
+    return ResultsReader(folder.root)
 
 
-def kinds(folder: Folder, slug: str = "ada") -> set[str]:
-    row = opened(folder).row(slug)
-    assert row
-    return set(row.kinds)
+def one_row(reader: ResultsReader, slug: str) -> CandidateRow:
+    return next(row for row in reader.rows() if row.slug == slug)
+
+
+def labels(folder: ResultsFolder, slug: str = "ada") -> set[str]:
+    row = one_row(opened(folder), slug)
+    return set(row.labels)
 
 
 # ------------------------------------------------------------------ which folder
@@ -64,26 +70,28 @@ def kinds(folder: Folder, slug: str = "ada") -> set[str]:
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     """In the words of those who grade again."""
     for place in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(UsageError, match=r"has no results|There is no folder") as caught:
-            Reading(place)
+        with pytest.raises(UsageError, match=r"has no results|does not exist") as caught:
+            ResultsReader(place)
         assert caught.value.tip
 
 
 @pytest.mark.parametrize(("text", "says"), [("{", "is damaged"), ('{"format": 9}', "newer")])
-def test_a_folder_that_cannot_be_read_is_refused(folder: Folder, text: str, says: str) -> None:
+def test_a_folder_that_cannot_be_read_is_refused(
+    folder: ResultsFolder, text: str, says: str
+) -> None:
     """Damaged, or another archprep's."""
     (folder.root / "batch.json").write_text(text)
     with pytest.raises(UsageError, match=says):
         opened(folder)
 
 
-def test_the_batch_is_there(folder: Folder) -> None:
+def test_the_batch_is_there(folder: ResultsFolder) -> None:
     """What is the same for all candidates."""
     assert opened(folder).batch == BATCH
     assert opened(folder).root == folder.root
 
 
-def test_nothing_is_written(folder: Folder) -> None:
+def test_nothing_is_written(folder: ResultsFolder) -> None:
     """Not even a lock: the folder may be read-only."""
     (folder.root / "lock").unlink()
     before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("*")}
@@ -94,21 +102,21 @@ def test_nothing_is_written(folder: Folder) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.root.rglob("*")} == before
 
 
-def test_it_is_known_that_somebody_grades(folder: Folder) -> None:
+def test_it_is_known_that_somebody_grades(folder: ResultsFolder) -> None:
     """While `grade` holds the folder, and not because another reviewer looks."""
     whole = opened(folder)
-    with results.reopened(folder.root):
+    with results_lock.open_existing(folder.root):
         assert whole.is_being_graded()
         assert len(whole.rows()) == 1
     assert not whole.is_being_graded()
-    with results.reopened(folder.root):
+    with results_lock.open_existing(folder.root):
         pass
     with (folder.root / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         assert not whole.is_being_graded()
 
 
-def test_a_lock_that_is_none_keeps_nobody_waiting(folder: Folder) -> None:
+def test_a_lock_that_is_none_keeps_nobody_waiting(folder: ResultsFolder) -> None:
     """Whatever somebody has put in its place."""
     (folder.root / "lock").unlink()
     os.mkfifo(folder.root / "lock")
@@ -118,7 +126,7 @@ def test_a_lock_that_is_none_keeps_nobody_waiting(folder: Folder) -> None:
 # ------------------------------------------------------------------ rows
 
 
-def test_a_row_is_the_result_without_what_takes_room(folder: Folder) -> None:
+def test_a_row_is_the_result_without_what_takes_room(folder: ResultsFolder) -> None:
     """Neither evidence nor sources, and nothing that the candidate's machine reports."""
     folder.receive(
         received("Ada", "q1", "q3", reported={"edited": ["x"] * 9}, flags=("late by 1",))
@@ -144,9 +152,9 @@ def bare(whole: Scorecard) -> Scorecard:
     return replace(whole, criteria=(), submission=CARD.submission)
 
 
-def test_text_that_is_no_unicode_costs_no_row(folder: Folder) -> None:
+def test_text_that_is_no_unicode_costs_no_row(folder: ResultsFolder) -> None:
     """A source of any bytes, and one that is plain, give the same row."""
-    folder.keep("ada", "d1", replace(card("q3"), source={"answer.py": "x = 'caf\udce9'"}))
+    folder.save("ada", "d1", replace(card("q3"), source={"answer.py": "x = 'caf\udce9'"}))
     (row,) = opened(folder).rows()
     first, second = (graded.scorecard for graded in row.result.graded)
     assert first
@@ -154,7 +162,7 @@ def test_text_that_is_no_unicode_costs_no_row(folder: Folder) -> None:
     assert replace(first, exercise="q3") == second
 
 
-def test_texts_are_held_once(folder: Folder) -> None:
+def test_texts_are_held_once(folder: ResultsFolder) -> None:
     """A thousand candidates have the same criteria."""
     (row,) = opened(folder).rows()
     first, second = (graded.scorecard for graded in row.result.graded)
@@ -164,7 +172,7 @@ def test_texts_are_held_once(folder: Folder) -> None:
     assert first.isolation is second.isolation
 
 
-def test_rows_stand_in_the_order_of_the_folders(folder: Folder) -> None:
+def test_rows_stand_in_the_order_of_the_folders(folder: ResultsFolder) -> None:
     """What is no candidate's folder is none."""
     folder.receive(received("Zoe", problem="is no zip archive"))
     folder.receive(received("Bob", "q1"))
@@ -177,10 +185,11 @@ def test_rows_stand_in_the_order_of_the_folders(folder: Folder) -> None:
     "slug",
     ["", ".", "..", "../ada", "ada/", "/etc", "ada\0", "ADA", "eve", "a" * 100_000, "\udce9"],
 )
-def test_what_names_no_candidate_is_none(folder: Folder, slug: str) -> None:
+def test_what_names_no_candidate_is_none(folder: ResultsFolder, slug: str) -> None:
     """Nothing that is asked for leads out of the folder, and nothing breaks on it."""
     whole = opened(folder)
-    assert whole.row(slug) is None
+    with pytest.raises(KeyError):
+        whole.result(slug)
     assert whole.earlier(slug) == []
     with pytest.raises(KeyError):
         whole.result(slug)
@@ -189,9 +198,9 @@ def test_what_names_no_candidate_is_none(folder: Folder, slug: str) -> None:
 # ------------------------------------------------------------------ kinds
 
 
-def test_nothing_to_say_is_no_kind(folder: Folder) -> None:
+def test_nothing_to_say_is_no_kind(folder: ResultsFolder) -> None:
     """A graded candidate whose code is right or wrong."""
-    assert kinds(folder) == set()
+    assert labels(folder) == set()
 
 
 @pytest.mark.parametrize(
@@ -199,11 +208,11 @@ def test_nothing_to_say_is_no_kind(folder: Folder) -> None:
     [(("late by 3 min",), {"late"}), (("begun too late by far", "later than planned"), set())],
 )
 def test_late_is_what_the_flag_says(
-    folder: Folder, flags: tuple[str, ...], expected: set[str]
+    folder: ResultsFolder, flags: tuple[str, ...], expected: set[str]
 ) -> None:
     """By its first words."""
     folder.receive(received("Ada", "q1", "q3", flags=flags))
-    assert kinds(folder) == expected
+    assert labels(folder) == expected
 
 
 @pytest.mark.parametrize(
@@ -219,32 +228,32 @@ def test_late_is_what_the_flag_says(
     ],
 )
 def test_kinds_are_told_by_what_came_of_an_exercise(
-    folder: Folder, graded: Graded, expected: set[str]
+    folder: ResultsFolder, graded: Graded, expected: set[str]
 ) -> None:
     """Who is to blame makes the difference between broken and not scored."""
-    folder.keep("ada", "d1", graded)
-    assert kinds(folder) == expected
+    folder.save("ada", "d1", graded)
+    assert labels(folder) == expected
 
 
-def test_what_could_not_be_unpacked_is_broken(folder: Folder) -> None:
+def test_what_could_not_be_unpacked_is_broken(folder: ResultsFolder) -> None:
     """It has no exercises, hence waits for nothing."""
     folder.receive(received("Bob", problem="is no zip archive"))
-    assert kinds(folder, "bob") == {"broken"}
+    assert labels(folder, "bob") == {"broken"}
 
 
-def test_what_is_not_graded_yet_waits(folder: Folder) -> None:
+def test_what_is_not_graded_yet_waits(folder: ResultsFolder) -> None:
     """Also in full; who has another exercise graded keeps its points."""
-    folder.part("ada", "q3").unlink()
-    assert kinds(folder) == {"waiting"}
+    folder.graded_file("ada", "q3").unlink()
+    assert labels(folder) == {"waiting"}
     graded = opened(folder).result("ada").graded
     assert graded[0].scorecard == replace(CARD, exercise="q1")
     assert graded[1] == Graded("q3", problem=NOT_YET)
 
 
-def test_who_is_being_received_waits(folder: Folder) -> None:
+def test_who_is_being_received_waits(folder: ResultsFolder) -> None:
     """The folder is made an instant before what it is for."""
     (folder.root / "candidates" / "bob").mkdir()
-    assert kinds(folder, "bob") == {"waiting"}
+    assert labels(folder, "bob") == {"waiting"}
     assert opened(folder).result("bob").received.problem
 
 
@@ -275,10 +284,10 @@ NO_SCORECARD = part({"format": 1})
         NO_SCORECARD,
     ],
 )
-def test_a_damaged_part_is_one_problem(folder: Folder, text: str) -> None:
+def test_a_damaged_part_is_one_problem(folder: ResultsFolder, text: str) -> None:
     """The row and the whole result say it in the same sentence; the other exercise counts."""
-    folder.part("ada", "q1").write_bytes(text.encode("latin-1"))
-    assert kinds(folder) == {"damaged", "not scored"}
+    folder.graded_file("ada", "q1").write_bytes(text.encode("latin-1"))
+    assert labels(folder) == {"damaged", "not scored"}
     (row,) = opened(folder).rows()
     first, second = opened(folder).result("ada").graded
     assert first.scorecard is None
@@ -291,22 +300,22 @@ def test_a_damaged_part_is_one_problem(folder: Folder, text: str) -> None:
     "changes",
     [{"score": 100}, {"seed": "x"}, {"format": 2}, {"exercise_version": None}, {"criteria": [{}]}],
 )
-def test_an_edited_scorecard_is_damaged(folder: Folder, changes: dict[str, object]) -> None:
+def test_an_edited_scorecard_is_damaged(folder: ResultsFolder, changes: dict[str, object]) -> None:
     """A row never shows points that the whole scorecard does not have."""
-    path = folder.part("ada", "q1")
+    path = folder.graded_file("ada", "q1")
     data = json.loads(path.read_text())
     data["graded"]["scorecard"] |= changes
     path.write_text(json.dumps(data))
-    assert kinds(folder) == {"damaged", "not scored"}
+    assert labels(folder) == {"damaged", "not scored"}
     assert opened(folder).result("ada").graded[0].scorecard is None
 
 
 @pytest.mark.parametrize("exercise", ["q1", "q3"])
-def test_the_result_of_another_exercise_is_damage(folder: Folder, exercise: str) -> None:
+def test_the_result_of_another_exercise_is_damage(folder: ResultsFolder, exercise: str) -> None:
     """A file that was copied to another's place is no result of it."""
     other = {"q1": "q3", "q3": "q1"}[exercise]
-    folder.part("ada", exercise).write_bytes(folder.part("ada", other).read_bytes())
-    assert "damaged" in kinds(folder)
+    folder.graded_file("ada", exercise).write_bytes(folder.graded_file("ada", other).read_bytes())
+    assert "damaged" in labels(folder)
 
 
 @pytest.mark.parametrize(
@@ -321,43 +330,43 @@ def test_the_result_of_another_exercise_is_damage(folder: Folder, exercise: str)
         {"format": 2},
     ],
 )
-def test_a_damaged_candidate_is_one_row(folder: Folder, changes: dict[str, object]) -> None:
+def test_a_damaged_candidate_is_one_row(folder: ResultsFolder, changes: dict[str, object]) -> None:
     """It says so, names no other folder, and has no points; the others stay."""
     folder.receive(received("Bob", "q1"))
     path = folder.candidate("ada") / "candidate.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     ada, bob = opened(folder).rows()
-    assert ada.kinds == {"damaged"}
-    assert bob.kinds == {"waiting"}
+    assert ada.labels == {"damaged"}
+    assert bob.labels == {"waiting"}
     said = ada.result.received
-    assert (said.name, said.slug, said.digest, said.parts) == ("ada", "ada", "", ())
+    assert (said.name, said.slug, said.digest, said.exercises) == ("ada", "ada", "", ())
     assert said.problem
     assert opened(folder).result("ada").received == said
 
 
-def test_a_folder_in_the_place_of_a_file_is_damage(folder: Folder) -> None:
+def test_a_folder_in_the_place_of_a_file_is_damage(folder: ResultsFolder) -> None:
     """And so is a file in the place of the folder: neither is still to come."""
-    path = folder.part("ada", "q1")
+    path = folder.graded_file("ada", "q1")
     path.unlink()
     path.mkdir()
-    assert kinds(folder) == {"damaged", "not scored"}
+    assert labels(folder) == {"damaged", "not scored"}
     shutil.rmtree(path.parent)
     path.parent.touch()
-    assert kinds(folder) == {"damaged", "not scored"}
+    assert labels(folder) == {"damaged", "not scored"}
     assert opened(folder).result("ada").graded[0].problem != NOT_YET
 
 
-def test_a_candidate_whose_file_is_gone_is_damaged(folder: Folder) -> None:
+def test_a_candidate_whose_file_is_gone_is_damaged(folder: ResultsFolder) -> None:
     """There are results: it is not one who is just received."""
     (folder.candidate("ada") / "candidate.json").unlink()
-    assert kinds(folder) == {"damaged"}
+    assert labels(folder) == {"damaged"}
 
 
 # ------------------------------------------------------------------ changes
 
 
 def test_what_has_not_changed_is_not_read_again(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows are the very same objects."""
     folder.receive(received("Bob", "q1"))
@@ -365,30 +374,30 @@ def test_what_has_not_changed_is_not_read_again(
     ada, bob = before = whole.rows()
     assert whole.rows() is before
     read: list[str] = []
-    real = results_reader._read
-    monkeypatch.setattr(results_reader, "_read", lambda f, slug: read.append(slug) or real(f, slug))
-    folder.keep("bob", "d1", card("q1"))
+    real = candidate_rows.read_row
+    monkeypatch.setattr(
+        candidate_rows, "read_row", lambda f, slug: read.append(slug) or real(f, slug)
+    )
+    folder.save("bob", "d1", card("q1"))
     after = whole.rows()
     assert read == ["bob"]
     assert after[0] is ada
-    assert after[1].kinds == set()
-    assert bob.kinds == {"waiting"}
+    assert after[1].labels == set()
+    assert bob.labels == {"waiting"}
 
 
-@pytest.mark.parametrize("one", [True, False])
-def test_every_change_is_seen(folder: Folder, one: bool) -> None:
+def test_every_change_is_seen(folder: ResultsFolder) -> None:
     """Of a part, of what was handed in, by whatever means, in the list and on a page."""
     whole = opened(folder)
 
     def now() -> tuple[int, set[str]]:
-        row = whole.row("ada") if one else whole.rows()[0]
-        assert row
-        return row.result.score, set(row.kinds)
+        (row,) = whole.rows()
+        return row.result.score, set(row.labels)
 
     assert now() == (16, set())
-    folder.keep("ada", "d1", Graded("q3", problem="answer.py is missing."))
+    folder.save("ada", "d1", Graded("q3", problem="answer.py is missing."))
     assert now() == (8, {"broken"})
-    path = folder.part("ada", "q3")
+    path = folder.graded_file("ada", "q3")
     path.write_text("x" * path.stat().st_size)
     assert now() == (8, {"damaged", "not scored"})
     path.unlink()
@@ -397,20 +406,20 @@ def test_every_change_is_seen(folder: Folder, one: bool) -> None:
     assert now() == (8, set())
 
 
-def test_a_file_of_the_same_size_and_time_is_another(folder: Folder) -> None:
+def test_a_file_of_the_same_size_and_time_is_another(folder: ResultsFolder) -> None:
     """Two files can be written within one tick of the clock."""
     whole = opened(folder)
     whole.rows()
-    path = folder.part("ada", "q1")
+    path = folder.graded_file("ada", "q1")
     found = path.stat()
     new = path.with_suffix(".new")
     new.write_text("x" * found.st_size)
     os.utime(new, ns=(found.st_atime_ns, found.st_mtime_ns))
     new.replace(path)
-    assert "damaged" in whole.rows()[0].kinds
+    assert "damaged" in whole.rows()[0].labels
 
 
-def test_candidates_come_and_go(folder: Folder) -> None:
+def test_candidates_come_and_go(folder: ResultsFolder) -> None:
     """Also the last of them."""
     whole = opened(folder)
     assert len(whole.rows()) == 1
@@ -419,17 +428,18 @@ def test_candidates_come_and_go(folder: Folder) -> None:
     (folder.candidate("bob") / "candidate.json").unlink()
     folder.candidate("bob").rmdir()
     assert [row.slug for row in whole.rows()] == ["ada"]
-    assert whole.row("bob") is None
+    with pytest.raises(KeyError):
+        whole.result("bob")
 
 
-def test_readers_at_the_same_time_see_the_same(folder: Folder) -> None:
+def test_readers_at_the_same_time_see_the_same(folder: ResultsFolder) -> None:
     """While candidates arrive."""
     whole = opened(folder)
     seen: list[int] = []
 
     def look() -> None:
         seen.extend(len(whole.rows()) for _ in range(20))
-        assert whole.row("ada")
+        assert whole.result("ada")
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
@@ -445,7 +455,7 @@ def test_readers_at_the_same_time_see_the_same(folder: Folder) -> None:
 # ------------------------------------------------------------------ in full
 
 
-def test_a_result_is_whole(folder: Folder) -> None:
+def test_a_result_is_whole(folder: ResultsFolder) -> None:
     """With evidence, sources and what was reported, as it is on disk at that moment."""
     folder.receive(received("Ada", "q1", "q3", reported={"edited": 3}))
     whole = opened(folder)
@@ -453,15 +463,15 @@ def test_a_result_is_whole(folder: Folder) -> None:
     assert result == folder.result("ada")
     assert result.graded[0] == card("q1")
     assert result.received.reported == {"edited": 3}
-    folder.keep("ada", "d1", card("q1", ROUTING))
+    folder.save("ada", "d1", card("q1", ROUTING))
     assert whole.result("ada").graded[0] == card("q1", ROUTING)
 
 
-def test_earlier_gradings_are_newest_first(folder: Folder) -> None:
+def test_earlier_gradings_are_newest_first(folder: ResultsFolder) -> None:
     """Without sources, with their evidence; their numbers are those of the folders."""
     for number in range(2, 12):
-        folder.put_aside("ada")
-        folder.keep("ada", "d1", card("q1", replace(ROUTING, duration_s=float(number))))
+        folder.copy_to_earlier("ada")
+        folder.save("ada", "d1", card("q1", replace(ROUTING, duration_s=float(number))))
     found = opened(folder).earlier("ada")
     assert [number for number, _ in found] == list(range(10, 0, -1))
     oldest = found[-1][1]
@@ -473,10 +483,10 @@ def test_earlier_gradings_are_newest_first(folder: Folder) -> None:
     assert all(graded.source == {} for _, result in found for graded in result.graded)
 
 
-def test_earlier_gradings_that_are_damaged_are_left_out(folder: Folder) -> None:
+def test_earlier_gradings_that_are_damaged_are_left_out(folder: ResultsFolder) -> None:
     """One damaged exercise costs no other; what is no grading is none."""
     for _ in range(4):
-        folder.put_aside("ada")
+        folder.copy_to_earlier("ada")
     earlier = folder.candidate("ada") / "earlier"
     (earlier / "1" / "candidate.json").write_text("{")
     (earlier / "2" / "parts" / "q1.json").write_text("{")
@@ -491,19 +501,19 @@ def test_earlier_gradings_that_are_damaged_are_left_out(folder: Folder) -> None:
     assert opened(folder).earlier("bob") == []
 
 
-def test_an_earlier_grading_without_a_score_is_one(folder: Folder) -> None:
+def test_an_earlier_grading_without_a_score_is_one(folder: ResultsFolder) -> None:
     """That a file was missing is what came of it."""
     problem = Graded("q1", problem="answer.py is missing.")
     folder.receive(received("Bob", "q1"))
-    folder.keep("bob", "d1", problem)
-    folder.put_aside("bob")
+    folder.save("bob", "d1", problem)
+    folder.copy_to_earlier("bob")
     assert [result.graded for _, result in opened(folder).earlier("bob")] == [(problem,)]
 
 
 # ------------------------------------------------------------------ statistics
 
 
-def test_statistics_are_those_of_all(folder: Folder) -> None:
+def test_statistics_are_those_of_all(folder: ResultsFolder) -> None:
     """What `grade` writes, made anew only when a candidate has changed."""
     folder.receive(received("Bob", problem="is no zip archive"))
     whole = opened(folder)
@@ -511,7 +521,7 @@ def test_statistics_are_those_of_all(folder: Folder) -> None:
     every = [folder.result(slug, sources=False) for slug in folder.slugs()]
     assert before == statistics.of(every)
     assert whole.statistics() is before
-    folder.keep("ada", "d1", card("q1", ROUTING))
+    folder.save("ada", "d1", card("q1", ROUTING))
     after = whole.statistics()
     assert after.exercises[0].criteria[0].id == ROUTING.id
     assert after != before

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 import typer
-from interview.test_results import BATCH, GRADED, RECEIVED
-from review.test_security import Application, is_inside
+from interview.results.result_samples import BATCH, GRADED, RECEIVED
+from review.test_access_middleware import Application, is_inside
 from typer.testing import CliRunner
 
 pytest.importorskip("fastapi")
@@ -28,9 +28,11 @@ import httpx
 
 from archprep.cli import review as cli_review
 from archprep.core.errors import UsageError
-from archprep.interview import results
-from archprep.review import server
-from archprep.review.security import MOST_BODY, MOST_TARGET, Access, App, Guard
+from archprep.interview.results import results_lock
+from archprep.review import review_lock, server
+from archprep.review.access import Access
+from archprep.review.access_middleware import MAX_URL, AccessMiddleware
+from archprep.review.http_messages import MAX_BODY, App
 
 PATIENCE = 30.0  # seconds, for what takes milliseconds on an idle machine
 URL = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{43})")
@@ -38,10 +40,10 @@ URL = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{43})")
 
 def write_results(root: Path) -> Path:
     """A folder with one candidate, who has been graded."""
-    with results.begun(root, resume=False) as folder:
+    with results_lock.open_for_grading(root, resume=False) as folder:
         folder.begin(BATCH)
         folder.receive(RECEIVED)
-        folder.keep(RECEIVED.slug, RECEIVED.digest, GRADED)
+        folder.save(RECEIVED.slug, RECEIVED.digest, GRADED)
     return root
 
 
@@ -135,8 +137,8 @@ def test_it_prints_the_address_and_ends_with_ctrl_c(start: Start, folder: Path) 
         assert review.ends() == 0
         for each in open_:
             each.close()
-    said = f"{folder}: 1 candidate\n{review.access.url}\nCtrl-C ends it.\n"
-    assert review.out == f"{said}Ended. All marks are saved.\n"
+    said = f"{folder}: 1 candidate\n{review.access.url}\nPress Ctrl-C to stop.\n"
+    assert review.out == f"{said}Stopped. All marks are saved.\n"
     assert review.err == ""
 
 
@@ -159,16 +161,16 @@ def test_other_signals_end_it_as_well(start: Start, folder: Path, number: int, c
 
 
 def test_a_port_that_was_asked_for_and_is_in_use(start: Start, folder: Path) -> None:
-    with server._listener(0) as taken:
+    with server._listen(0) as taken:
         port = taken.getsockname()[1]
         review = start(folder, "--port", port)
         assert review.process.wait(PATIENCE) == 2
-    assert review.err.startswith(f"Error: Port {port} is in use.\nName another one")
+    assert review.err.startswith(f"Error: Port {port} is already in use.\nChoose another port")
     assert review.out == ""
 
 
 def test_a_port_that_is_free_is_the_one_asked_for(start: Start, folder: Path) -> None:
-    with server._listener(0) as free:
+    with server._listen(0) as free:
         port = free.getsockname()[1]
     assert start(folder, "--port", port).access.port == port
 
@@ -185,13 +187,13 @@ def test_a_second_review_of_a_folder_is_told_of_the_first(start: Start, folder: 
 
 
 def test_a_folder_that_is_being_graded_is_shown(start: Start, folder: Path) -> None:
-    with results.reopened(folder):
+    with results_lock.open_existing(folder):
         review = start(folder)
         review.begins()
-        assert until(lambda: "`archprep grade` is at work there" in review.err)
+        assert until(lambda: "`archprep grade` is still running" in review.err)
         with httpx.Client(follow_redirects=True) as client:
             assert client.get(review.begins()).status_code == 200
-    with results.reopened(folder):
+    with results_lock.open_existing(folder):
         pass  # nor does a review keep anybody from grading
 
 
@@ -315,48 +317,51 @@ def test_a_user_without_a_name_is_the_reviewer(
 
 
 def test_only_the_first_of_several_reviews_is_alone(tmp_path: Path) -> None:
-    held = server._held
+    held = review_lock.shared_lock
     with held(tmp_path) as first, held(tmp_path) as second, held(tmp_path) as third:
         assert (first, second, third) == (True, False, False)
-    with server._held(tmp_path) as again:
+    with review_lock.shared_lock(tmp_path) as again:
         assert again
 
 
 def test_who_came_second_counts_when_the_first_has_gone(tmp_path: Path) -> None:
-    first, second = server._held(tmp_path), server._held(tmp_path)
+    first, second = review_lock.shared_lock(tmp_path), review_lock.shared_lock(tmp_path)
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    with server._held(tmp_path) as third:
+    with review_lock.shared_lock(tmp_path) as third:
         assert not third
     second.__exit__(None, None, None)
 
 
 def test_where_no_lock_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
-    (tmp_path / server.LOCK).symlink_to(tmp_path / "elsewhere")
-    with server._held(tmp_path) as first, server._held(tmp_path) as second:
+    (tmp_path / review_lock.LOCK_NAME).symlink_to(tmp_path / "elsewhere")
+    with review_lock.shared_lock(tmp_path) as first, review_lock.shared_lock(tmp_path) as second:
         assert first
         assert second
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_why_marks_cannot_be_saved_is_said(folder: Path) -> None:
-    reading, marks = server.Reading(folder), SimpleNamespace(why_not="The disk is\x1b[2J full.")
-    said = server._notices(reading, marks, is_alone=True)  # type: ignore[arg-type]
+    reader, marks = (
+        server.ResultsReader(folder),
+        SimpleNamespace(read_only_reason="The disk is\x1b[2J full."),
+    )
+    said = server._notices(reader, marks, is_alone=True)  # type: ignore[arg-type]
     assert said == ["Marks cannot be saved: The disk is full."]
 
 
 def test_without_a_wish_any_port_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with server._listener(0) as usual:
+    with server._listen(0) as usual:
         port = usual.getsockname()[1]
-        monkeypatch.setattr(server, "PORT", port)
-        with server._listener(None) as other:
+        monkeypatch.setattr(server, "DEFAULT_PORT", port)
+        with server._listen(None) as other:
             assert other.getsockname()[1] != port
 
 
 def test_only_this_machine_reaches_the_port() -> None:
     """TCP by name, or short answers would wait for each other's acknowledgement."""
-    with server._listener(0) as listener:
+    with server._listen(0) as listener:
         assert listener.getsockname()[0] == "127.0.0.1"
         assert listener.proto == socket.IPPROTO_TCP
 
@@ -463,9 +468,9 @@ def inside() -> Application:
 
 @pytest.fixture(scope="module")
 def served(inside: Application) -> Iterator[Served]:
-    listener = server._listener(0)
+    listener = server._listen(0)
     access = Access("the-right-token", listener.getsockname()[1])
-    with running(Guard(inside, access), listener):
+    with running(AccessMiddleware(inside, access), listener):
         yield Served(access)
 
 
@@ -547,7 +552,7 @@ def test_what_is_no_http_or_has_no_end_is_refused(
 
 
 def test_a_target_that_is_too_long_is_said_to_be(served: Served) -> None:
-    assert statuses(served.ask(served.head("/" + "x" * MOST_TARGET))) == [414]
+    assert statuses(served.ask(served.head("/" + "x" * MAX_URL))) == [414]
 
 
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "CONNECT", "BREW", "get"])
@@ -568,8 +573,8 @@ def test_a_head_has_no_body(served: Served) -> None:
 def test_a_body_without_end_is_cut(served: Served, seen: list[Any], form: str) -> None:
     lines = {
         "chunked": ["Transfer-Encoding: chunked"],
-        "declared": [f"Content-Length: {MOST_BODY + 1}"],
-        "both": [f"Content-Length: {MOST_BODY + 1}", "Transfer-Encoding: chunked"],
+        "declared": [f"Content-Length: {MAX_BODY + 1}"],
+        "both": [f"Content-Length: {MAX_BODY + 1}", "Transfer-Encoding: chunked"],
         "endless head": ["Content-Length: " + "9" * 5000],
     }
     with served.connect() as client:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from archprep.core.sanitize import sanitize
-from archprep.interview.statistics import CriterionStatistics
+from archprep.interview.reports.statistics import CriterionStatistics
 from archprep.report import html
 
 _WIDTH = 480  # a phone scales this to three quarters
@@ -128,7 +128,7 @@ class _BarChart:
         """Draw a row with its top at `y`, and return the y of the next one."""
         for line in textwrap.wrap(label, _LABEL_LENGTH) or [""]:
             y += _LINE_HEIGHT
-            self._texts.append(_Text("label", _MARGIN, y - 4, line))
+            self._texts.append(_Text("label", _MARGIN, y - 6, line))
         self._rects.append(_Rect("track", _MARGIN, y, _TRACK_WIDTH, _BAR_HEIGHT))
         if value is not None:
             self._add_bar(value, y)

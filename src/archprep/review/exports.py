@@ -1,40 +1,41 @@
-"""Final scorecards for other programs: JSON and a table, automatic and human marks apart.
+"""Final scorecards as JSON and CSV, with automatic and human marks kept apart.
 
-Text of candidates and of reviewers stands in both. It is cleaned, and cut nowhere.
+Texts of candidates and reviewers are sanitized but not shortened.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from archprep.core.model import State
 from archprep.core.sanitize import sanitize
-from archprep.interview.exports import cell
 from archprep.interview.model import Batch
-from archprep.review.final import MARKS, Criterion, Exercise, Final
-from archprep.review.marks import LONGEST, Mark
+from archprep.interview.reports.summary_csv import cell
+from archprep.review.final_scores import FinalCriterion, FinalExercise, FinalScorecard
+from archprep.review.marks import MAX_TEXT, SCALE, Mark
 
 FORMAT = 1  # see docs/result-format.md
 
-_WHOLE = 2 * LONGEST  # of a text and of what cleaning may add to it
+_MAX_SANITIZED = 2 * MAX_TEXT  # sanitize() may make a text longer
 
 
 # ------------------------------------------------------------------ JSON
 
 
-def scorecard(final: Final, batch: Batch) -> dict[str, Any]:
+def scorecard(final: FinalScorecard, batch: Batch) -> dict[str, Any]:
     """One candidate's final scorecard as plain data."""
     return {"format": FORMAT, "batch": _batch(batch), **_candidate(final)}
 
 
-def document(finals: Iterable[Final], batch: Batch) -> str:
-    """All candidates as one JSON document. ASCII only, so that no sink is tricked by characters."""
-    import json
-
+def to_json(finals: Iterable[FinalScorecard], batch: Batch) -> str:
+    """All candidates as one JSON document in ASCII."""
     candidates = [_candidate(final) for final in finals]
-    whole = {"format": FORMAT, "batch": _batch(batch), "candidates": candidates}
-    return json.dumps(whole, ensure_ascii=True, allow_nan=False, indent=1) + "\n"
+    document = {"format": FORMAT, "batch": _batch(batch), "candidates": candidates}
+    return json.dumps(document, ensure_ascii=True, allow_nan=False, indent=1) + "\n"
 
 
 def _batch(batch: Batch) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _candidate(final: Final) -> dict[str, Any]:
+def _candidate(final: FinalScorecard) -> dict[str, Any]:
     return {
         "candidate": _text(final.name),
         "folder": final.slug,
@@ -61,8 +62,8 @@ def _candidate(final: Final) -> dict[str, Any]:
         "automatic": final.automatic,
         "human": {
             "overrides": len(final.overrides),
-            "answers": _answers([p for e in final.exercises for p in e.answer_points]),
-            "comment": _said(final.comment),
+            "answers": _answer_sums([p for e in final.exercises for p in e.answer_points]),
+            "comment": _comment(final.comment),
         },
         "final": final.final,
         "exercises": [_exercise(exercise) for exercise in final.exercises],
@@ -70,7 +71,7 @@ def _candidate(final: Final) -> dict[str, Any]:
     }
 
 
-def _exercise(exercise: Exercise) -> dict[str, Any]:
+def _exercise(exercise: FinalExercise) -> dict[str, Any]:
     return {
         "exercise": _text(exercise.exercise),
         "title": _text(exercise.title),
@@ -80,17 +81,17 @@ def _exercise(exercise: Exercise) -> dict[str, Any]:
         "human": {
             "overrides": len(exercise.overrides),
             "answers": {
-                **_answers(exercise.answer_points),
+                **_answer_sums(exercise.answer_points),
                 "points": [_answer(mark) for mark in exercise.answers],
             },
-            "comment": _said(exercise.comment),
+            "comment": _comment(exercise.comment),
         },
         "final": exercise.final,
         "criteria": [_criterion(criterion) for criterion in exercise.criteria],
     }
 
 
-def _criterion(criterion: Criterion) -> dict[str, Any]:
+def _criterion(criterion: FinalCriterion) -> dict[str, Any]:
     override = criterion.override
     return {
         "id": _text(criterion.id),
@@ -105,111 +106,123 @@ def _criterion(criterion: Criterion) -> dict[str, Any]:
 
 
 def _override(mark: Mark) -> dict[str, Any]:
-    return {"points": mark.points, "instead_of": mark.automatic, "reason": _text(mark.text)} | (
-        _signed(mark)
-    )
+    values = {"points": mark.points, "instead_of": mark.automatic, "reason": _text(mark.text)}
+    return values | _signature(mark)
 
 
-def _answers(points: Sequence[int]) -> dict[str, Any]:
-    """Sums that stand beside the score and are no part of it."""
-    return {"sum": sum(points), "marked": len(points), "highest": max(MARKS)}
+def _answer_sums(points: Sequence[int]) -> dict[str, Any]:
+    """Sums that are not part of the score."""
+    return {"sum": sum(points), "marked": len(points), "highest": max(SCALE)}
 
 
 def _answer(mark: Mark) -> dict[str, Any]:
-    word = None if mark.points is None else MARKS.get(mark.points)
-    remark = {"mark": mark.points, "word": word, "comment": _text(mark.text)}
-    return {"point": _text(mark.target.item)} | remark | _signed(mark)
+    word = None if mark.points is None else SCALE.get(mark.points)
+    values = {"mark": mark.points, "word": word, "comment": _text(mark.text)}
+    return {"point": _text(mark.target.item)} | values | _signature(mark)
 
 
-def _said(mark: Mark | None) -> dict[str, Any] | None:
-    return {"text": _text(mark.text)} | _signed(mark) if mark else None
+def _comment(mark: Mark | None) -> dict[str, Any] | None:
+    return {"text": _text(mark.text)} | _signature(mark) if mark else None
 
 
 def _outdated(mark: Mark) -> dict[str, Any]:
-    about = {"kind": str(mark.target.kind), "exercise": _text(mark.target.exercise)}
-    what = {"item": _text(mark.target.item), "points": mark.points, "text": _text(mark.text)}
-    return about | what | {"digest": _text(mark.digest)} | _signed(mark)
+    target = {"kind": str(mark.target.kind), "exercise": _text(mark.target.exercise)}
+    content = {"item": _text(mark.target.item), "points": mark.points, "text": _text(mark.text)}
+    return target | content | {"digest": _text(mark.digest)} | _signature(mark)
 
 
-def _signed(mark: Mark) -> dict[str, Any]:
+def _signature(mark: Mark) -> dict[str, Any]:
     return {"who": _text(mark.who), "at": mark.at}
 
 
 def _text(text: str) -> str:
-    return sanitize(text, _WHOLE)
+    return sanitize(text, _MAX_SANITIZED)
 
 
-# ------------------------------------------------------------------ the table
+# ------------------------------------------------------------------ CSV
 
 
-def table(finals: Iterable[Final]) -> str:
-    """One row for each candidate. No cell is a formula, none has a line break."""
-    import csv
-    import io
-
+def to_csv(finals: Iterable[FinalScorecard]) -> str:
+    """One row for each candidate. No cell contains a formula or a line break."""
     rows = [*finals]
     ids = {exercise.exercise for final in rows for exercise in final.exercises}
     names = sorted(ids, key=lambda name: (len(name), name))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    parts = [f"{name}_{part}" for name in names for part in _PARTS]
-    writer.writerow([*_FIRST, *(cell(part) for part in parts), *_LAST])
+    columns = [f"{name}_{column}" for name in names for column in _EXERCISE_COLUMNS]
+    writer.writerow([*_FIRST_COLUMNS, *(cell(column) for column in columns), *_LAST_COLUMNS])
     writer.writerows(_row(final, names) for final in rows)
     return file.getvalue()
 
 
-_FIRST = ["candidate", "folder", "received_at"]
-_PARTS = ["automatic", "final", "overrides", "answers_sum", "answers_marked", "comment"]
-_LAST = ["automatic", "final", "max", "overrides", "comment", "outdated", "flags", "problems"]
+_FIRST_COLUMNS = ["candidate", "folder", "received_at"]
+_EXERCISE_COLUMNS = [
+    "automatic",
+    "final",
+    "overrides",
+    "answers_sum",
+    "answers_marked",
+    "comment",
+]
+_LAST_COLUMNS = [
+    "automatic",
+    "final",
+    "max",
+    "overrides",
+    "comment",
+    "outdated",
+    "flags",
+    "problems",
+]
 
 Cell = str | int
 
 
-def _row(final: Final, names: Sequence[str]) -> list[Cell]:
-    found = {exercise.exercise: exercise for exercise in final.exercises}
+def _row(final: FinalScorecard, names: Sequence[str]) -> list[Cell]:
+    exercises = {exercise.exercise: exercise for exercise in final.exercises}
     return [
         *(_cell(text) for text in (final.name, final.slug, final.received_at)),
-        *(value for name in names for value in _parts(found.get(name))),
+        *(value for name in names for value in _exercise_cells(exercises.get(name))),
         *(_number(final.automatic), _number(final.final), final.max if final.exercises else ""),
-        *(len(final.overrides), _comment(final.comment), len(final.outdated)),
+        *(len(final.overrides), _comment_cell(final.comment), len(final.outdated)),
         *(_cell(" | ".join(texts)) for texts in (final.flags, _problems(final))),
     ]
 
 
-def _parts(exercise: Exercise | None) -> list[Cell]:
+def _exercise_cells(exercise: FinalExercise | None) -> list[Cell]:
     if exercise is None:
-        return [""] * len(_PARTS)
+        return [""] * len(_EXERCISE_COLUMNS)
     points = exercise.answer_points
     return [
         *(_number(exercise.automatic), _number(exercise.final), len(exercise.overrides)),
-        *(sum(points) if points else "", len(points), _comment(exercise.comment)),
+        *(sum(points) if points else "", len(points), _comment_cell(exercise.comment)),
     ]
 
 
-def _problems(final: Final) -> Iterator[str]:
-    """Why something of this candidate has no points."""
+def _problems(final: FinalScorecard) -> Iterator[str]:
+    """Why some of the candidate's points are missing."""
     if final.problem:
         yield final.problem
     for exercise in final.exercises:
         lost = sum(c.points for c in exercise.criteria if _has_no_verdict(c))
         if exercise.final is None:
-            yield f"{exercise.exercise} not graded: {exercise.problem or 'no reason is known.'}"
+            yield f"{exercise.exercise} not graded: {exercise.problem or 'the reason is unknown.'}"
         elif lost:
-            yield f"{exercise.exercise}: {lost} points not scored, by a fault of the grader"
+            yield f"{exercise.exercise}: {lost} points not scored because of a grader error"
 
 
-def _has_no_verdict(criterion: Criterion) -> bool:
+def _has_no_verdict(criterion: FinalCriterion) -> bool:
     return criterion.state == State.GRADER_ERROR and criterion.override is None
 
 
 def _number(points: int | None) -> Cell:
-    """Nothing where there is no score: a zero would be one."""
+    """Empty without a score, because 0 would be one."""
     return "" if points is None else points
 
 
-def _comment(mark: Mark | None) -> str:
+def _comment_cell(mark: Mark | None) -> str:
     return _cell(f"{mark.text} ({mark.who})") if mark else ""
 
 
 def _cell(text: str) -> str:
-    return cell(text, _WHOLE)
+    return cell(text, _MAX_SANITIZED)

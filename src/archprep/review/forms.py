@@ -1,4 +1,4 @@
-"""What a reviewer has filled in: what can be saved of it, or a sentence that says why not."""
+"""The forms that reviewers submit, and their validation."""
 
 from __future__ import annotations
 
@@ -7,87 +7,84 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from archprep.core.errors import UsageError
-from archprep.review.marks import Kind, Target
-from archprep.review.security import MOST_TARGET
+from archprep.review.access_middleware import MAX_URL
+from archprep.review.marks import MarkKind, Target
 
-_LARGEST = 2**31  # of a number in a form; no row of a table has a larger one
+_MAX_VERSION = 2**31
 
 Name = Annotated[str, StringConstraints(max_length=200)]
 Anchor = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]*$", max_length=40)]
 
 
-class Sent(BaseModel):
-    """What every form carries: the key that no other site knows, and where to go back to."""
+class ReviewForm(BaseModel):
+    """What all forms have: the key that other sites do not know, and where to return to."""
 
     key: Annotated[str, StringConstraints(max_length=200)] = ""
     back: Anchor = ""
-    query: Annotated[str, StringConstraints(max_length=MOST_TARGET)] = ""
+    query: Annotated[str, StringConstraints(max_length=MAX_URL)] = ""
 
 
-class MarkForm(Sent):
-    """A mark as it was typed, beside what the reviewer saw when typing.
-
-    `version` is that of the mark which stood there, `digest` that of the submission.
-    """
+class MarkForm(ReviewForm):
+    """A mark as typed, with the version and the submission's digest that the reviewer has seen."""
 
     candidate: Name
-    kind: Kind
+    kind: MarkKind
     exercise: Name = ""
     item: Name = ""
-    version: int = Field(ge=0, le=_LARGEST)
+    version: int = Field(ge=0, le=_MAX_VERSION)
     digest: Name = ""
     points: Annotated[str, StringConstraints(max_length=40)] = ""
     text: str = ""
-    take_back: str = ""
+    remove: str = ""
 
     @property
     def target(self) -> Target:
-        """What it is about."""
+        """What the mark is about."""
         return Target(self.candidate, self.kind, self.exercise, self.item)
 
     def check_submission(self, digest: str) -> None:
-        """Refuse to judge a submission that the reviewer has not seen."""
-        if self.kind is not Kind.COMMENT and self.digest != digest:
+        """Raise UsageError if the reviewer has seen another submission."""
+        if self.kind is not MarkKind.COMMENT and self.digest != digest:
             raise UsageError(
-                "This candidate's submission is another one since you opened the page.",
-                tip="Look at what is there now, and save again what still holds.",
+                "The candidate's submission changed after you opened the page.",
+                tip="Review the new submission, then save your mark again if it still applies.",
             )
 
-    def value(self, most: int) -> tuple[int | None, str]:
-        """Points, at most so many, and text to be saved; UsageError when they do not fit."""
-        if self.take_back:
+    def content(self, max_points: int) -> tuple[int | None, str]:
+        """The points and text to save; UsageError if they are invalid."""
+        if self.remove:
             return None, ""
         text = self.text.replace("\r\n", "\n").strip()
-        points = _points(self.points, most)
-        if self.kind is Kind.OVERRIDE:
-            _check_override(points, text, most)
-        return (None if self.kind is Kind.COMMENT else points), text
+        points = _parse_points(self.points, max_points)
+        if self.kind is MarkKind.OVERRIDE:
+            _check_override(points, text, max_points)
+        return (None if self.kind is MarkKind.COMMENT else points), text
 
 
-class UndoForm(Sent):
-    """Which change is to be taken back."""
+class UndoForm(ReviewForm):
+    """The number of the change to undo."""
 
     candidate: Name
     number: Annotated[str, StringConstraints(pattern=r"^[0-9]+$", max_length=40)]
 
 
-class ReviewerForm(Sent):
-    """Under which name marks are saved from now on."""
+class ReviewerForm(ReviewForm):
+    """The name under which this browser saves marks."""
 
     name: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
-def _points(typed: str, most: int) -> int | None:
+def _parse_points(typed: str, max_points: int) -> int | None:
     typed = typed.strip()
     if not typed:
         return None
-    if not (typed.isascii() and typed.isdigit() and int(typed) <= most):
-        raise UsageError(f"The points are a whole number from 0 to {most}.")
+    if not (typed.isascii() and typed.isdigit() and int(typed) <= max_points):
+        raise UsageError(f"Points must be a whole number from 0 to {max_points}.")
     return int(typed)
 
 
-def _check_override(points: int | None, text: str, most: int) -> None:
+def _check_override(points: int | None, text: str, max_points: int) -> None:
     if points is None:
-        raise UsageError(f"Say how many points it is worth, from 0 to {most}.")
+        raise UsageError(f"Enter the points, from 0 to {max_points}.")
     if not text:
-        raise UsageError("An override needs a reason: whoever reads the result will ask for it.")
+        raise UsageError("An override needs a reason. It is shown with the result.")

@@ -1,6 +1,6 @@
-"""A review from start to end: its port, its server, and what is said in the terminal.
+"""Runs a review from start to end: the port, the server and the terminal output.
 
-The address is printed once and nowhere else, since it holds the token: requests are not logged.
+The URL contains the token, so it is printed once and requests are not logged.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import secrets
 import socket
 import threading
@@ -21,17 +20,19 @@ import uvicorn
 from archprep.core import terminal
 from archprep.core.errors import UsageError
 from archprep.core.sanitize import sanitize
-from archprep.interview import results
-from archprep.review.marks import Marks
-from archprep.review.results_reader import Reading
-from archprep.review.security import HOST, Access, App, Guard
+from archprep.interview.text import shown
+from archprep.review.access import HOST, Access
+from archprep.review.access_middleware import AccessMiddleware
+from archprep.review.http_messages import App
+from archprep.review.mark_store import MarkStore
+from archprep.review.results_reader import ResultsReader
+from archprep.review.review_lock import shared_lock
 from archprep.sandbox import processes
 
-PORT = 8765  # unless it is taken
-LOCK = "review.lock"
+DEFAULT_PORT = 8765
 
 _BACKLOG = 100
-_LAST_REQUESTS_SECONDS = 1  # to be answered when it is to end
+_SHUTDOWN_SECONDS = 1  # for requests in progress
 
 
 def serve(
@@ -42,141 +43,98 @@ def serve(
     ready: Callable[[Access], None] | None = None,
     open_browser: bool = False,
 ) -> None:
-    """Serve the results in `root` until Ctrl-C; `ready` is called as soon as it answers."""
-    reading = Reading(root)
+    """Serve the results in `root` until Ctrl-C. `ready` is called once requests are answered."""
+    reader = ResultsReader(root)
     with (
-        contextlib.closing(Marks.open(root)) as marks,
-        _held(root) as is_alone,
-        _listener(port) as listener,
+        contextlib.closing(MarkStore.open(root)) as marks,
+        shared_lock(root) as is_alone,
+        _listen(port) as listener,
     ):
         access = Access.new(listener.getsockname()[1])
         ticket = secrets.token_urlsafe(32) if open_browser else ""
 
-        def tell() -> None:
+        def announce() -> None:
             terminal.console().print(heading, soft_wrap=True)
-            for sentence in notices:
-                terminal.say(sentence)
+            for notice in notices:
+                terminal.say(notice)
             if ticket:
-                _open(access.url_with(ticket))
+                _open_browser(access.url_with(ticket))
             if ready is not None:
                 ready(access)
 
         with _until_interrupted():
-            heading = _heading(reading, access)
-            notices = _notices(reading, marks, is_alone=is_alone)
-            app = _application(reading, marks, access, reviewer)
-            _Server(Guard(app, access, ticket), tell).run(sockets=[listener])
-        terminal.console().print("Ended." if marks.why_not else "Ended. All marks are saved.")
+            heading = _heading(reader, access)
+            notices = _notices(reader, marks, is_alone=is_alone)
+            app = _application(reader, marks, access, reviewer)
+            _Server(AccessMiddleware(app, access, ticket), announce).run(sockets=[listener])
+        saved = "" if marks.read_only_reason else " All marks are saved."
+        terminal.console().print(f"Stopped.{saved}")
 
 
-def _application(reading: Reading, marks: Marks, access: Access, reviewer: str) -> App:
-    from archprep.review import app  # takes a while, for which no error should have to wait
+def _application(reader: ResultsReader, marks: MarkStore, access: Access, reviewer: str) -> App:
+    from archprep.review import app  # slow to import: errors above are reported first
 
-    return app.make(reading, marks, access, reviewer)
-
-
-# -- what is said -----------------------------------------------------------------------------
+    return app.create_app(reader, marks, access, reviewer)
 
 
-def _heading(reading: Reading, access: Access) -> str:
-    count = len(reading.rows())
+# ------------------------------------------------------------------ terminal output
+
+
+def _heading(reader: ResultsReader, access: Access) -> str:
+    count = len(reader.rows())
     candidates = "1 candidate" if count == 1 else f"{count:,} candidates"
-    return f"{results.shown(reading.root)}: {candidates}\n{access.url}\nCtrl-C ends it."
+    return f"{shown(reader.root)}: {candidates}\n{access.url}\nPress Ctrl-C to stop."
 
 
-def _notices(reading: Reading, marks: Marks, *, is_alone: bool) -> list[str]:
+def _notices(reader: ResultsReader, marks: MarkStore, *, is_alone: bool) -> list[str]:
     found = []
-    if reading.is_being_graded():
-        found.append("`archprep grade` is at work there: you see what is there so far.")
+    if reader.is_being_graded():
+        found.append("`archprep grade` is still running: more results will appear.")
     if not is_alone:
-        found.append("Another review has this folder open. Both may mark: nothing is lost by that.")
-    if marks.why_not:
-        found.append(f"Marks cannot be saved: {sanitize(marks.why_not, 1000)}")
+        found.append("Another review has this folder open. Both can save marks.")
+    if marks.read_only_reason:
+        found.append(f"Marks cannot be saved: {sanitize(marks.read_only_reason, 1000)}")
     return found
 
 
-# -- the folder -------------------------------------------------------------------------------
+# ------------------------------------------------------------------ the server
 
 
-@contextlib.contextmanager
-def _held(root: Path) -> Iterator[bool]:
-    """Whether no other review has the folder open, now and by those who ask while we have it.
-
-    Nobody is kept out: the lock is exclusive for an instant, to ask, and shared from then on.
-    """
-    import fcntl
-
-    lock = _lock_file(root)
-    if lock is None:
-        yield True  # nobody can tell
-        return
-    try:
-        alone = _is_locked(lock, fcntl.LOCK_EX)
-        _is_locked(lock, fcntl.LOCK_SH)
-        yield alone
-    finally:
-        os.close(lock)
-
-
-def _lock_file(root: Path) -> int | None:
-    """The descriptor of the lock; none where it does not exist and cannot be made."""
-    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
-        with contextlib.suppress(OSError):
-            return os.open(root / LOCK, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    return None
-
-
-def _is_locked(lock: int, kind: int) -> bool:
-    """Whether the lock is ours now; where there are no locks, it is."""
-    import fcntl
-
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-# -- the server -------------------------------------------------------------------------------
-
-
-def _listener(port: int | None) -> socket.socket:
-    """A socket that only this machine reaches: at the port asked for, else where there is room."""
+def _listen(port: int | None) -> socket.socket:
+    """A socket on loopback: at `port`, or at the default port, or at any free one."""
     if port is not None:
-        return _bound(port)
+        return _bind(port)
     try:
-        return _bound(PORT)
+        return _bind(DEFAULT_PORT)
     except UsageError:
-        return _bound(0)
+        return _bind(0)
 
 
-def _bound(port: int) -> socket.socket:
-    # With the protocol's number asyncio knows it for TCP, and sends short answers at once.
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(port: int) -> socket.socket:
+    # With an explicit protocol asyncio recognizes TCP and sets TCP_NODELAY.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((HOST, port))
-        made.listen(_BACKLOG)
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
-        made.close()
-        raise _no_port(port, error) from None
-    return made
+        listener.close()
+        raise _port_error(port, error) from None
+    return listener
 
 
-def _no_port(port: int, error: OSError) -> UsageError:
+def _port_error(port: int, error: OSError) -> UsageError:
     if error.errno == errno.EADDRINUSE:
-        message = f"Port {port} is in use."
+        message = f"Port {port} is already in use."
     else:
         message = f"Port {port} cannot be used: {error.strerror}."
-    return UsageError(message, tip="Name another one, or leave --port out: any that is free.")
+    return UsageError(message, tip="Choose another port, or omit --port to use any free one.")
 
 
 class _Server(uvicorn.Server):
-    """Calls `started` when it answers; says nothing by itself."""
+    """Prints nothing itself, and calls `on_started` once it answers requests."""
 
-    def __init__(self, app: App, started: Callable[[], None]) -> None:
+    def __init__(self, app: App, on_started: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -187,35 +145,35 @@ class _Server(uvicorn.Server):
             log_level="critical",
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # nobody stands in front of it, so nobody is to be believed
-            timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
+            proxy_headers=False,  # there is no proxy, so such headers are forged
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         super().__init__(config)
-        self._tell = started
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
-        # A client that breaks off in the middle is no news.
+        """Start to answer requests."""
+        # A client that disconnects early is not an error.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         await super().startup(sockets)
-        self._tell()
+        self._on_started()
 
 
 @contextlib.contextmanager
 def _until_interrupted() -> Iterator[None]:
-    """Take Ctrl-C for the end that it is meant to be; clean up on other signals, too."""
+    """Treat Ctrl-C as the normal end, and clean up on other signals."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is ever interrupted
+        yield  # only the main thread is interrupted
         return
     with contextlib.suppress(KeyboardInterrupt), processes.ended_by_signals():
         yield
 
 
-def _open(url: str) -> None:
-    """Show it in the browser, which may take its time."""
+def _open_browser(url: str) -> None:
+    """Open the browser without waiting for it."""
 
     def show() -> None:
         if not webbrowser.open(url):
-            terminal.say("No browser was found here: open the address in one yourself.")
+            terminal.say("No browser was found. Open the address above in one.")
 
     threading.Thread(target=show, daemon=True).start()

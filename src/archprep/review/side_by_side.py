@@ -1,7 +1,7 @@
-"""Files of two sides beside each other, within limits that no candidate's file can stretch.
+"""Files of two sides aligned line by line, within limits that no candidate's file can exceed.
 
-Finding the lines that belong together takes, for lines chosen to that end, time that grows with
-the cube of their number: a few kilobytes would keep everybody waiting for minutes.
+SequenceMatcher takes cubic time on input chosen for that: a few kilobytes would block the server
+for minutes.
 """
 
 from __future__ import annotations
@@ -15,101 +15,108 @@ from itertools import groupby, zip_longest
 from archprep.core.sanitize import sanitize
 from archprep.report import html
 
-_AROUND = 4  # equal lines that are shown above and below what differs
-_ROWS = 10_000  # of a page, from which on nothing more is begun: it must open in a browser
-_EFFORT = 100_000_000  # comparisons of a page: about a second of the worst
+_CONTEXT_LINES = 4  # equal lines shown above and below a difference
+_MAX_LINES = 10_000  # of a page, which must open in a browser
+_MAX_COMPARISONS = 100_000_000  # of a page: about a second in the worst case
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line of two files side by side; a number is None where that side has no line here."""
+class LinePair:
+    """A line of two files side by side; a side is None if it has no line here."""
 
     same: bool
     left: tuple[int, str] | None = None
     right: tuple[int, str] | None = None
-    skipped: int = 0  # this many equal lines stand here instead
+    skipped: int = 0  # number of equal lines that this one replaces
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A file in two versions; `gone` says which side does not have it.
+class FilePair:
+    """A file in two versions; `missing` is the side without it: "left", "right" or "".
 
-    What is not `is_aligned` has the first line beside the first; `left_out` counts lines.
+    Unless the file `is_aligned`, lines are paired by number. `left_out` counts lines.
     """
 
     name: str
-    lines: tuple[Line, ...]
-    gone: str
+    lines: tuple[LinePair, ...]
+    missing: str
     is_aligned: bool
     left_out: int
 
 
-def pairs(left: Mapping[str, str], right: Mapping[str, str], *, whole: bool = True) -> list[Pair]:
-    """The files of two sides, those of both first; what is equal is folded unless `whole`."""
+def pair_files(
+    left: Mapping[str, str], right: Mapping[str, str], *, whole: bool = True
+) -> list[FilePair]:
+    """The files of two sides, common ones first. Equal lines are folded unless `whole`."""
     names = sorted(left.keys() | right.keys(), key=lambda n: ((n in left) + (n in right) < 2, n))
-    page = _Page()
-    found = [page.pair(name, left.get(name), right.get(name)) for name in names]
+    budget = _Budget()
+    found = [budget.pair(name, left.get(name), right.get(name)) for name in names]
     return found if whole else [replace(pair, lines=tuple(_folded(pair.lines))) for pair in found]
 
 
-def _folded(lines: Sequence[Line]) -> Iterator[Line]:
-    """Long stretches of equal lines as one, but for the lines around what differs."""
+def _folded(lines: Sequence[LinePair]) -> Iterator[LinePair]:
+    """Replace long runs of equal lines, except for those around a difference."""
     for same, group in groupby(lines, key=lambda line: line.same):
-        stretch = list(group)
-        hidden = len(stretch) - 2 * _AROUND
-        if not same or hidden < _AROUND:
-            yield from stretch
+        run = list(group)
+        hidden = len(run) - 2 * _CONTEXT_LINES
+        if not same or hidden < _CONTEXT_LINES:
+            yield from run
         else:
-            yield from (*stretch[:_AROUND], Line(same=True, skipped=hidden), *stretch[-_AROUND:])
+            yield from run[:_CONTEXT_LINES]
+            yield LinePair(same=True, skipped=hidden)
+            yield from run[-_CONTEXT_LINES:]
 
 
-class _Page:
-    """Pairs files as long as there is room on the page, and time to align them."""
+class _Budget:
+    """Pairs files while the page has room, and aligns them while there is time."""
 
     def __init__(self) -> None:
-        self._rows = _ROWS
-        self._effort = _EFFORT
+        self._lines = _MAX_LINES
+        self._comparisons = _MAX_COMPARISONS
 
-    def pair(self, name: str, left: str | None, right: str | None) -> Pair:
-        ours, theirs = whole = _lines(left), _lines(right)
-        ours, theirs = ours[: self._rows], theirs[: self._rows]
-        is_aligned = self._has_time_for(ours, theirs)
-        lines = tuple((_aligned if is_aligned else _in_step)(ours, theirs))
-        self._rows = max(0, self._rows - len(lines))
-        gone = "left" if left is None else "right" if right is None else ""
-        left_out = sum(map(len, whole)) - len(ours) - len(theirs)
-        return Pair(sanitize(name, 300), lines, gone, is_aligned, left_out)
+    def pair(self, name: str, left: str | None, right: str | None) -> FilePair:
+        all_left, all_right = _lines(left), _lines(right)
+        shown_left, shown_right = all_left[: self._lines], all_right[: self._lines]
+        is_aligned = self._can_align(shown_left, shown_right)
+        lines = tuple((_aligned if is_aligned else _by_number)(shown_left, shown_right))
+        self._lines = max(0, self._lines - len(lines))
+        missing = "left" if left is None else "right" if right is None else ""
+        left_out = len(all_left) - len(shown_left) + len(all_right) - len(shown_right)
+        return FilePair(sanitize(name, 300), lines, missing, is_aligned, left_out)
 
-    def _has_time_for(self, left: Sequence[str], right: Sequence[str]) -> bool:
-        """Whether aligning them ends soon at the worst; if so, it is taken off."""
-        effort = _effort(left, right)
-        fits = effort <= self._effort
-        self._effort -= effort if fits else 0
+    def _can_align(self, left: Sequence[str], right: Sequence[str]) -> bool:
+        """Whether the worst case fits the budget; if so, it is deducted."""
+        needed = _worst_case(left, right)
+        fits = needed <= self._comparisons
+        self._comparisons -= needed if fits else 0
         return fits
 
 
-def _effort(left: Sequence[str], right: Sequence[str]) -> int:
-    """How much there is to compare at most: all that is alike, once for each line in common."""
+def _worst_case(left: Sequence[str], right: Sequence[str]) -> int:
+    """The maximum number of comparisons: all equal pairs, once for each common line."""
     times = Counter(right)
-    alike = sum(times[line] for line in left)
-    return (len(left) + alike) * min(len(left), len(right))
+    equal_pairs = sum(times[line] for line in left)
+    return (len(left) + equal_pairs) * min(len(left), len(right))
 
 
 def _lines(text: str | None) -> list[str]:
     return [] if text is None else html.numbered({"": text})[0][1]
 
 
-def _aligned(left: Sequence[str], right: Sequence[str]) -> Iterator[Line]:
-    """Lines that both have stand beside each other: the starter holds the two together."""
+def _aligned(left: Sequence[str], right: Sequence[str]) -> Iterator[LinePair]:
+    """Pair the lines that both sides have in common."""
     matcher = SequenceMatcher(None, left, right, autojunk=False)
-    for kind, a, b, c, d in matcher.get_opcodes():
-        ours = [(n + 1, left[n]) for n in range(a, b)]
-        theirs = [(n + 1, right[n]) for n in range(c, d)]
-        for one, other in zip_longest(ours, theirs):
-            yield Line(kind == "equal", one, other)
+    for kind, left_start, left_end, right_start, right_end in matcher.get_opcodes():
+        left_lines = [(n + 1, left[n]) for n in range(left_start, left_end)]
+        right_lines = [(n + 1, right[n]) for n in range(right_start, right_end)]
+        for left_line, right_line in zip_longest(left_lines, right_lines):
+            yield LinePair(kind == "equal", left_line, right_line)
 
 
-def _in_step(left: Sequence[str], right: Sequence[str]) -> Iterator[Line]:
-    for number, (one, other) in enumerate(zip_longest(left, right), 1):
-        ours, theirs = (None if line is None else (number, line) for line in (one, other))
-        yield Line(one == other, ours, theirs)
+def _by_number(left: Sequence[str], right: Sequence[str]) -> Iterator[LinePair]:
+    for number, (left_text, right_text) in enumerate(zip_longest(left, right), 1):
+        yield LinePair(
+            left_text == right_text,
+            None if left_text is None else (number, left_text),
+            None if right_text is None else (number, right_text),
+        )

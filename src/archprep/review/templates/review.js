@@ -1,9 +1,9 @@
-// Comfort only: every page works without it. Keys, and marks that are saved as soon as they change.
+// Keyboard shortcuts and automatic saving. All pages work without this script.
 "use strict";
 
 const typing = (element) => element.matches("input, select, textarea, [contenteditable]");
 
-// -- keys -----------------------------------------------------------------------------------------
+// -- keyboard shortcuts --------------------------------------------------------------------------
 
 const follow = (selector) => document.querySelector(selector)?.click();
 
@@ -38,17 +38,17 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// -- saving ---------------------------------------------------------------------------------------
+// -- saving --------------------------------------------------------------------------------------
 
-const KEPT_ALIVE = 60_000; // bytes of a request that may outlive its page; browsers take 64 KiB
+const MAX_KEEPALIVE = 60_000; // bytes; browsers accept 64 KiB
 const marks = [...document.querySelectorAll("form.mark")];
 const saving = new Set();
-let isRefused = false; // then a page that says why is coming
+let isRejected = false; // a page with the reason is loading
 
-const PAUSE = 1500; // milliseconds without a key, after which what was typed is saved
+const PAUSE = 1500; // milliseconds without typing before a form is saved
 
-// `tone` is "", "fresh" for what was saved just now, or "trouble".
-function say(form, text, tone = "") {
+// `tone` is "", "fresh" after saving, or "trouble".
+function showStatus(form, text, tone = "") {
   const status = form.querySelector("output");
   if (status) {
     status.textContent = text;
@@ -56,7 +56,7 @@ function say(form, text, tone = "") {
   }
 }
 
-// One request of a form at a time: the next must carry the version that the last one has made.
+// One request per form at a time: the next one needs the version that this one creates.
 function save(form, submitter) {
   if (form.dataset.busy) {
     form.dataset.again = "yes";
@@ -69,51 +69,51 @@ function save(form, submitter) {
 async function saveNow(form, submitter) {
   form.dataset.busy = "yes";
   delete form.dataset.unsaved;
-  say(form, "Saving …");
+  showStatus(form, "Saving…");
   const answer = await send(form, submitter);
   delete form.dataset.busy;
   const again = form.dataset.again;
   delete form.dataset.again;
   if (answer.saved) {
     form.elements.version.value = answer.saved.version;
-    say(form, answer.saved.said, "fresh");
+    showStatus(form, answer.saved.message, "fresh");
     if (again) await saveNow(form);
-    else if (form.matches("[data-stay]")) location.reload(); // the scores have changed
-  } else if (answer.refused) {
-    isRefused = true;
+    else if (form.matches("[data-stay]")) location.reload(); // to update the scores
+  } else if (answer.rejected) {
+    isRejected = true;
     delete form.dataset.unsaved;
-    keep(form, submitter);
-    form.submit(); // the page that comes says what is wrong, with all that was typed
+    addSubmitter(form, submitter);
+    form.submit(); // the next page has the reason and everything that was typed
   } else {
     form.dataset.unsaved = "yes";
-    say(form, `Not saved: ${answer.trouble} What you wrote is still here.`, "trouble");
+    showStatus(form, `Not saved: ${answer.trouble} Your text is still here.`, "trouble");
   }
 }
 
-// A form that is submitted by a script does not say by which button.
-function keep(form, submitter) {
+// form.submit() does not send the button that was clicked.
+function addSubmitter(form, submitter) {
   if (!submitter?.name) return;
-  const kept = document.createElement("input");
-  Object.assign(kept, { type: "hidden", name: submitter.name, value: submitter.value });
-  form.append(kept);
+  const input = document.createElement("input");
+  Object.assign(input, { type: "hidden", name: submitter.name, value: submitter.value });
+  form.append(input);
 }
 
-// What became of a form: `saved`, `refused` by a page that shows it again, or in `trouble`.
+// Resolves to `saved`, `rejected` (a page explains why) or `trouble`.
 async function send(form, submitter) {
   const headers = {
     "Content-Type": "application/x-www-form-urlencoded",
     "X-Requested-With": "archprep",
   };
   const body = new URLSearchParams(new FormData(form, submitter)).toString();
-  const keepalive = body.length < KEPT_ALIVE;
+  const keepalive = body.length < MAX_KEEPALIVE;
   try {
     const answer = await fetch(form.action, { method: "POST", body, keepalive, headers });
     if (answer.ok) return { saved: await answer.json() };
-    if ([409, 422].includes(answer.status)) return { refused: true };
+    if ([409, 422].includes(answer.status)) return { rejected: true };
     const plain = answer.headers.get("Content-Type")?.startsWith("text/plain");
-    return { trouble: plain ? await answer.text() : `archprep says error ${answer.status}.` };
+    return { trouble: plain ? await answer.text() : `the server answered with error ${answer.status}.` };
   } catch {
-    return { trouble: "archprep does not answer." };
+    return { trouble: "the server does not respond." };
   }
 }
 
@@ -121,19 +121,19 @@ for (const form of marks) {
   let pause;
   form.addEventListener("input", () => {
     form.dataset.unsaved = "yes";
-    say(form, "Not saved yet");
+    showStatus(form, "Not saved yet");
     clearTimeout(pause);
     if (form.matches("[data-auto]")) pause = setTimeout(saveAll, PAUSE);
   });
   form.addEventListener("submit", (event) => {
-    if (!form.matches("[data-auto], [data-stay]")) return; // it leads back to the candidate
+    if (!form.matches("[data-auto], [data-stay]")) return; // this one redirects to the candidate
     event.preventDefault();
     save(form, event.submitter);
   });
   if (form.matches("[data-auto]")) form.addEventListener("change", () => save(form));
 }
 
-// -- leaving --------------------------------------------------------------------------------------
+// -- leaving the page ----------------------------------------------------------------------------
 
 const unsaved = () => marks.some((form) => form.dataset.unsaved || form.dataset.busy);
 
@@ -143,47 +143,47 @@ function saveAll() {
   }
 }
 
-// Whoever goes on while something is being saved waits for that: it may be refused.
-function hold(event, goOn) {
+// Delay navigation until saving is done, because it may be rejected.
+function delay(event, navigate) {
   if (!saving.size || event.defaultPrevented) return;
   event.preventDefault();
-  Promise.all(saving).then(() => isRefused || unsaved() || goOn());
+  Promise.all(saving).then(() => isRejected || unsaved() || navigate());
 }
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]:not([href^='#'])");
   const here = !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
-  if (link && here) hold(event, () => link.click());
+  if (link && here) delay(event, () => link.click());
 });
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  hold(event, () => form.requestSubmit(event.submitter));
+  delay(event, () => form.requestSubmit(event.submitter));
   if (!event.defaultPrevented) delete form.dataset.unsaved;
 });
 
-document.addEventListener("visibilitychange", saveAll); // a phone may never come back
+document.addEventListener("visibilitychange", saveAll); // a phone may close the page without further events
 addEventListener("beforeunload", (event) => {
   if (!unsaved()) return;
   saveAll();
   event.preventDefault();
 });
 
-// A page that the browser has kept shows what stood there then.
+// A page from the back/forward cache may be outdated.
 addEventListener("pageshow", (event) => {
   if (event.persisted && !unsaved()) location.reload();
 });
 
-// -- a list that is being graded ------------------------------------------------------------------
+// -- the list during grading ---------------------------------------------------------------------
 
-// Not while somebody types there or has ticked a box: that would be lost.
+// Reloading would lose typed text and selected boxes.
 if (document.body.matches(".being-graded")) {
   let touched = false;
   addEventListener("input", () => { touched = true; });
   setInterval(() => touched || location.reload(), 5000);
 }
 
-// -- a link may lead into something folded --------------------------------------------------------
+// -- links into closed details -------------------------------------------------------------------
 
 function unfold() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from interview.test_statistics import card, criterion, received, result
+from interview.reports.result_values import card, criterion, received, result
 
 from archprep.core.model import State
 from archprep.interview.model import Graded, Result
-from archprep.review import marks as marks_module
-from archprep.review.final import MARKS, final, points
-from archprep.review.marks import Kind, Mark, Target
+from archprep.review.final_scores import final_points, final_scorecard
+from archprep.review.marks import SCALE, Mark, MarkKind, Target
 
 DIGEST = "ab" * 32  # of what `received` has handed in
 ADA = result(
@@ -22,7 +21,7 @@ ADA = result(
 )
 
 
-def mark(kind: Kind, exercise: str = "q1", item: str = "", **changes: Any) -> Mark:
+def mark(kind: MarkKind, exercise: str = "q1", item: str = "", **changes: Any) -> Mark:
     """A mark of Ada's."""
     target = Target("Ada", kind, exercise, item)
     at = "2026-03-02T09:00:00+00:00"
@@ -30,22 +29,22 @@ def mark(kind: Kind, exercise: str = "q1", item: str = "", **changes: Any) -> Ma
 
 
 def override(given: int, item: str = "b", exercise: str = "q1", **changes: Any) -> Mark:
-    return mark(Kind.OVERRIDE, exercise, item, points=given, automatic=0, **changes)
+    return mark(MarkKind.OVERRIDE, exercise, item, points=given, automatic=0, **changes)
 
 
 def answer(given: int | None, item: str = "1", **changes: Any) -> Mark:
-    return mark(Kind.ANSWER, item=item, points=given, **changes)
+    return mark(MarkKind.ANSWER, item=item, points=given, **changes)
 
 
 def both(whole: Result, *marks: Mark) -> tuple[int | None, int | None]:
     """The automatic and the final points; the short way says the same as the long one."""
-    found = final(whole, marks)
-    assert points(whole, marks) == found.final
+    found = final_scorecard(whole, marks)
+    assert final_points(whole, marks) == found.final
     return found.automatic, found.final
 
 
 def test_without_marks_the_final_points_are_the_automatic_ones():
-    found = final(ADA, [])
+    found = final_scorecard(ADA, [])
     assert both(ADA) == (130, 130)
     assert (found.name, found.slug, found.max) == ("Ada", "Ada", 200)
     assert [(e.exercise, e.automatic, e.final, e.max) for e in found.exercises] == [
@@ -58,7 +57,7 @@ def test_without_marks_the_final_points_are_the_automatic_ones():
 def test_an_override_changes_the_final_points_and_leaves_the_automatic_ones():
     """Of the criterion, of its exercise and in total; up or down."""
     up, down = override(25), override(0, "c", "q3")
-    found = final(ADA, [up, down])
+    found = final_scorecard(ADA, [up, down])
     assert both(ADA, up, down) == (130, 85)
     assert [(e.automatic, e.final) for e in found.exercises] == [(60, 85), (70, 0)]
     changed = found.exercises[0].criteria[1]
@@ -78,7 +77,7 @@ def test_an_override_that_no_longer_fits_does_not_count(given):
     """The grader was mended: a deduction from more points must not become full marks."""
     mark = override(given)
     assert both(ADA, mark) == (130, 130)
-    assert final(ADA, [mark]).outdated == (mark,)
+    assert final_scorecard(ADA, [mark]).outdated == (mark,)
 
 
 def test_an_override_of_the_same_criterion_in_another_exercise_does_not_meet_it():
@@ -99,24 +98,24 @@ def test_an_override_gives_points_where_the_grader_had_no_verdict():
         override(25, exercise="q2"),
         override(25, exercise=""),
         answer(4, digest="of an earlier submission"),
-        replace(answer(4), target=Target("Ada", Kind.ANSWER, "q2", "1")),
-        mark(Kind.COMMENT, "q2"),
-        mark(Kind.COMMENT, "", "item"),
+        replace(answer(4), target=Target("Ada", MarkKind.ANSWER, "q2", "1")),
+        mark(MarkKind.COMMENT, "q2"),
+        mark(MarkKind.COMMENT, "", "item"),
     ],
 )
 def test_a_mark_of_what_is_no_more_is_outdated_and_changes_nothing(given):
     """Another submission, or a criterion or an exercise that the result does not have."""
-    found = final(ADA, [given])
+    found = final_scorecard(ADA, [given])
     assert found.outdated == (given,)
-    assert replace(found, outdated=()) == final(ADA, [])
+    assert replace(found, outdated=()) == final_scorecard(ADA, [])
     assert both(ADA, given) == (130, 130)
 
 
 @pytest.mark.parametrize("exercise", ["", "q3"])
 def test_a_comment_stays_whatever_is_handed_in(exercise):
     """It is about the candidate, and says itself what of."""
-    said = mark(Kind.COMMENT, exercise, digest="of an earlier submission")
-    found = final(ADA, [said])
+    said = mark(MarkKind.COMMENT, exercise, digest="of an earlier submission")
+    found = final_scorecard(ADA, [said])
     assert said == (found.exercises[1].comment if exercise else found.comment)
     assert found.outdated == ()
 
@@ -124,7 +123,7 @@ def test_a_comment_stays_whatever_is_handed_in(exercise):
 def test_answers_are_summed_apart_and_never_become_points():
     """In the rubric's order; a remark without a mark is no mark."""
     given = [answer(4, "10"), answer(0, "2"), answer(None, "3"), answer(3, "1")]
-    first, second = final(ADA, given).exercises
+    first, second = final_scorecard(ADA, given).exercises
     assert [a.target.item for a in first.answers] == ["1", "2", "3", "10"]
     assert first.answer_points == (3, 0, 4)
     assert second.answers == second.answer_points == ()
@@ -132,9 +131,9 @@ def test_answers_are_summed_apart_and_never_become_points():
 
 
 def test_marks_of_other_candidates_are_left_out():
-    theirs = replace(override(25), target=Target("Bob", Kind.OVERRIDE, "q1", "b"))
-    assert final(ADA, [theirs]) == final(ADA, [])
-    assert points(ADA, [theirs]) == 130
+    theirs = replace(override(25), target=Target("Bob", MarkKind.OVERRIDE, "q1", "b"))
+    assert final_scorecard(ADA, [theirs]) == final_scorecard(ADA, [])
+    assert final_points(ADA, [theirs]) == 130
 
 
 def test_of_several_versions_the_newest_counts():
@@ -142,8 +141,8 @@ def test_of_several_versions_the_newest_counts():
     old, new = override(10), override(20, version=2, number=2)
     assert both(ADA, old, new) == both(ADA, new, old) == (130, 150)
     gone = replace(new, version=3, points=None, text="")
-    assert final(ADA, [gone, new, old]) == final(ADA, [])
-    assert points(ADA, [gone, new, old]) == 130
+    assert final_scorecard(ADA, [gone, new, old]) == final_scorecard(ADA, [])
+    assert final_points(ADA, [gone, new, old]) == 130
 
 
 def test_without_any_scorecard_there_is_no_score():
@@ -152,21 +151,21 @@ def test_without_any_scorecard_there_is_no_score():
     lost = Result(received("Ada"), (Graded("q1", problem="not graded: by our fault"),))
     for whole in (refused, lost):
         assert both(whole) == both(whole, override(25)) == (None, None)
-        assert final(whole, [override(25)]).outdated == (override(25),)
-    assert final(refused, []).problem == "Ada.zip is no zip archive"
-    assert final(refused, []).flags == ("late",)
-    [exercise] = final(lost, [answer(3), mark(Kind.COMMENT)]).exercises
+        assert final_scorecard(whole, [override(25)]).outdated == (override(25),)
+    assert final_scorecard(refused, []).problem == "Ada.zip is no zip archive"
+    assert final_scorecard(refused, []).flags == ("late",)
+    [exercise] = final_scorecard(lost, [answer(3), mark(MarkKind.COMMENT)]).exercises
     assert (exercise.problem, exercise.title) == ("not graded: by our fault", "")
     assert (exercise.automatic, exercise.final, exercise.max) == (None, None, 100)
     assert exercise.answer_points == (3,)
-    assert exercise.comment == mark(Kind.COMMENT)
+    assert exercise.comment == mark(MarkKind.COMMENT)
 
 
 def test_an_exercise_without_a_scorecard_leaves_the_others_their_points():
     half = replace(ADA, graded=(ADA.graded[0], Graded("q3", problem="no such file")))
     assert both(half, override(25)) == (60, 85)
-    assert final(half, []).max == 200
+    assert final_scorecard(half, []).max == 200
 
 
 def test_the_marks_of_answers_are_what_can_be_saved():
-    assert list(MARKS) == list(range(marks_module.MOST + 1))
+    assert list(SCALE) == list(range(5))

@@ -13,7 +13,9 @@ pytest.importorskip("fastapi")
 
 import httpx
 
-from archprep.review.security import HEADERS, MOST_BODY, MOST_TARGET, Access, Guard
+from archprep.review.access import Access
+from archprep.review.access_middleware import MAX_URL, AccessMiddleware
+from archprep.review.http_messages import MAX_BODY, SECURITY_HEADERS
 
 ACCESS = Access("the-right-token", 8765)
 BASE = "http://127.0.0.1:8765"
@@ -53,7 +55,7 @@ Ask = Callable[..., httpx.Response]
 @pytest.fixture
 def ask(app: Application) -> Ask:
     """Send a request through the guard; with the right cookie unless told otherwise."""
-    guard = Guard(app, ACCESS, "a-ticket")
+    guard = AccessMiddleware(app, ACCESS, "a-ticket")
 
     def send(
         method: str = "GET",
@@ -145,7 +147,7 @@ def test_a_ticket_opens_once(ask: Ask) -> None:
 
 
 def test_without_a_ticket_nothing_empty_is_one(app: Application) -> None:
-    assert not Guard(app, ACCESS)._opens("")
+    assert not AccessMiddleware(app, ACCESS)._is_valid("")
 
 
 @pytest.mark.parametrize(
@@ -205,8 +207,8 @@ def test_browsers_leave_port_80_out(app: Application) -> None:
 
 
 def test_an_address_has_an_end(ask: Ask, app: Application) -> None:
-    assert is_inside(ask(url="/" + "x" * (MOST_TARGET - 1)))
-    for url in ("/" + "x" * MOST_TARGET, "/?" + "x" * MOST_TARGET, f"/?{'x&' * 2100}token=x"):
+    assert is_inside(ask(url="/" + "x" * (MAX_URL - 1)))
+    for url in ("/" + "x" * MAX_URL, "/?" + "x" * MAX_URL, f"/?{'x&' * 2100}token=x"):
         assert ask(url=url).status_code == 414
     assert len(app.seen) == 1
 
@@ -285,11 +287,11 @@ def test_other_pages_may_link_here_but_load_nothing(ask: Ask, method: str, site:
 def test_a_body_reaches_the_application_in_one_piece(ask: Ask, app: Application) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(4):
-            yield b"x" * (MOST_BODY // 4)
+            yield b"x" * (MAX_BODY // 4)
 
-    assert is_inside(ask("POST", "/", OURS, content=b"x" * MOST_BODY))
+    assert is_inside(ask("POST", "/", OURS, content=b"x" * MAX_BODY))
     assert is_inside(ask("POST", "/", OURS, content=pieces()))
-    assert app.seen == [("POST", "/", MOST_BODY)] * 2
+    assert app.seen == [("POST", "/", MAX_BODY)] * 2
 
 
 def test_a_body_that_is_too_large_reaches_nobody(ask: Ask, app: Application) -> None:
@@ -297,12 +299,12 @@ def test_a_body_that_is_too_large_reaches_nobody(ask: Ask, app: Application) -> 
         while True:
             yield b"x" * 1000
 
-    for content in (b"x" * (MOST_BODY + 1), pieces()):
+    for content in (b"x" * (MAX_BODY + 1), pieces()):
         assert ask("POST", "/", OURS, content=content).status_code == 413
     assert app.seen == []
 
 
-@pytest.mark.parametrize("length", [str(MOST_BODY + 1), "9" * 5000, "-1", "1e3", "", "²"])
+@pytest.mark.parametrize("length", [str(MAX_BODY + 1), "9" * 5000, "-1", "1e3", "", "²"])
 def test_a_length_that_makes_no_sense_is_too_large(app: Application, length: str) -> None:
     """The body is not even waited for."""
     sent: list[Any] = []
@@ -314,7 +316,7 @@ def test_a_length_that_makes_no_sense_is_too_large(app: Application, length: str
         sent.append(message)
 
     headers = {"host": "127.0.0.1:8765", "cookie": COOKIE, "content-length": length} | OURS
-    asyncio.run(Guard(app, ACCESS)(request("POST", headers), receive, send))
+    asyncio.run(AccessMiddleware(app, ACCESS)(request("POST", headers), receive, send))
     assert sent[0]["status"] == 413
     assert app.seen == []
 
@@ -339,7 +341,7 @@ def test_who_hangs_up_in_the_middle_is_forgotten(app: Application) -> None:
         pytest.fail("nobody is there")
 
     headers = {"host": "127.0.0.1:8765", "cookie": COOKIE} | OURS
-    asyncio.run(Guard(app, ACCESS)(request("POST", headers), receive, send))
+    asyncio.run(AccessMiddleware(app, ACCESS)(request("POST", headers), receive, send))
     assert app.seen == []
 
 
@@ -355,7 +357,7 @@ def test_after_the_body_the_application_hears_who_hangs_up() -> None:
         return next(messages)
 
     headers = {"host": "127.0.0.1:8765", "cookie": COOKIE}
-    asyncio.run(Guard(app, ACCESS)(request("GET", headers), receive, app))  # type: ignore[arg-type]
+    asyncio.run(AccessMiddleware(app, ACCESS)(request("GET", headers), receive, app))  # type: ignore[arg-type]
     assert heard == ["http.request", "http.disconnect"]
 
 
@@ -370,12 +372,12 @@ def test_every_answer_tells_browsers_what_they_may_do(ask: Ask, app: Application
         ask(url=f"/?token={ACCESS.token}"),
         ask(headers={"host": "evil.example"}),
         ask("PUT"),
-        ask("POST", headers=OURS, content=b"x" * (MOST_BODY + 1)),
+        ask("POST", headers=OURS, content=b"x" * (MAX_BODY + 1)),
         ask("POST"),
     ]
     assert [a.status_code for a in answers] == [200, 403, 403, 303, 421, 405, 413, 403]
     for answer in answers:
-        assert HEADERS.items() <= dict(answer.headers).items()
+        assert SECURITY_HEADERS.items() <= dict(answer.headers).items()
         assert "server" not in answer.headers
         if answer.status_code != 200:
             assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -389,7 +391,7 @@ def test_no_answer_allows_other_origins_to_read(ask: Ask) -> None:
 
 
 def test_the_policy_forbids_what_pages_do_not_need() -> None:
-    policy = dict(d.split(" ", 1) for d in HEADERS["content-security-policy"].split("; "))
+    policy = dict(d.split(" ", 1) for d in SECURITY_HEADERS["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
     assert {policy[f"{kind}-src"] for kind in ("script", "style", "img", "connect")} == {"'self'"}
     assert policy["form-action"] == "'self'"
@@ -397,7 +399,7 @@ def test_the_policy_forbids_what_pages_do_not_need() -> None:
 
 def test_the_referrer_policy_lets_browsers_name_the_origin_of_a_form() -> None:
     """With "no-referrer" they send `Origin: null`, and each mark would be refused."""
-    assert HEADERS["referrer-policy"] == "same-origin"
+    assert SECURITY_HEADERS["referrer-policy"] == "same-origin"
 
 
 def test_what_the_application_says_counts_but_not_who_serves_it(ask: Ask, app: Application) -> None:
@@ -414,7 +416,7 @@ def test_a_failure_of_ours_is_a_sentence(ask: Ask, app: Application) -> None:
     answer = ask()
     assert answer.status_code == 500
     assert answer.text.startswith("archprep itself failed.")
-    assert HEADERS.items() <= dict(answer.headers).items()
+    assert SECURITY_HEADERS.items() <= dict(answer.headers).items()
 
 
 def test_a_failure_in_the_middle_is_not_answered_twice(app: Application) -> None:
@@ -429,7 +431,7 @@ def test_a_failure_in_the_middle_is_not_answered_twice(app: Application) -> None
 
     headers = {"host": "127.0.0.1:8765", "cookie": COOKIE}
     with pytest.raises(RuntimeError):
-        asyncio.run(Guard(app, ACCESS)(request("GET", headers), receive, send))
+        asyncio.run(AccessMiddleware(app, ACCESS)(request("GET", headers), receive, send))
     assert [message["type"] for message in sent] == ["http.response.start"]
 
 
@@ -445,7 +447,7 @@ def test_a_websocket_is_closed_and_the_rest_passed_on(app: Application) -> None:
     async def receive() -> Any:
         return {}
 
-    guard = Guard(noted, ACCESS)
+    guard = AccessMiddleware(noted, ACCESS)
     asyncio.run(guard({"type": "websocket"}, receive, send))
     asyncio.run(guard({"type": "lifespan"}, receive, send))
     assert sent == [{"type": "websocket.close", "code": 1008}, {"type": "lifespan"}]

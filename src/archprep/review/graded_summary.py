@@ -1,6 +1,6 @@
-"""What came of an exercise, decoded without what takes room: evidence, files, sources.
+"""Graded exercises without their large parts: evidence, files and source.
 
-The parts of a thousand candidates are 300 MB, of which a list shows a hundredth.
+The graded exercises of a thousand candidates take 300 MB, of which the list shows a hundredth.
 """
 
 from __future__ import annotations
@@ -19,36 +19,39 @@ from archprep.core.model import CriterionResult, Evidence, Isolation
 from archprep.interview.model import FORMAT, Graded
 
 
-def skimmed(text: bytes, exercise: str) -> Graded:
-    """The file of a part; UsageError when it is damaged or of a form that must be read whole."""
+def decode_summary(text: bytes, exercise: str) -> Graded:
+    """Decode the file of a graded exercise, but only what a summary needs.
+
+    Raises UsageError if the file is damaged, or is valid only for the full decoder.
+    """
     try:
         data = _DECODER.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise UsageError(f"{exercise} cannot be skimmed: {error}") from None
+        raise UsageError(f"The result of {exercise} cannot be summarized: {error}") from None
     graded = data.graded
     card, problem = graded.scorecard, graded.problem
-    is_odd = graded.exercise != exercise or (card is None) is (problem is None)
-    if data.format != FORMAT or is_odd:
+    is_inconsistent = graded.exercise != exercise or (card is None) is (problem is None)
+    if data.format != FORMAT or is_inconsistent:
         raise UsageError(f"The result of {exercise} is damaged.")
     scorecard = None if card is None else report.from_json(_plain(card))
     return Graded(exercise, scorecard, problem)
 
 
-def bare(graded: Graded) -> Graded:
-    """The same of a part that was read whole."""
+def summarize(graded: Graded) -> Graded:
+    """The same summary of a graded exercise that was decoded in full."""
     card = graded.scorecard
     if card is None:
         return Graded(graded.exercise, problem=graded.problem)
     submission = replace(card.submission, files=())
-    criteria = tuple(map(_verdict, card.criteria))
+    criteria = tuple(map(_without_evidence, card.criteria))
     return Graded(graded.exercise, replace(card, submission=submission, criteria=criteria))
 
 
-def _verdict(result: CriterionResult) -> CriterionResult:
+def _without_evidence(result: CriterionResult) -> CriterionResult:
     return replace(result, evidence=Evidence(), expected=None, observed=None, hint=None)
 
 
-# ------------------------------------------------------------------ the keys that are needed
+# ------------------------------------------------------------------ the keys of a summary
 
 
 class _Task(TypedDict):
@@ -73,7 +76,7 @@ class _Submission(TypedDict):
     digest: str
 
 
-class _Card(msgspec.Struct):
+class _Scorecard(msgspec.Struct):
     format: int
     exercise: str
     title: str
@@ -94,19 +97,19 @@ class _Card(msgspec.Struct):
 class _Graded(msgspec.Struct):
     exercise: str
     problem: str | None
-    scorecard: _Card | None
+    scorecard: _Scorecard | None
 
 
-class _Part(msgspec.Struct):
+class _File(msgspec.Struct):
     format: int
     graded: _Graded
 
 
-_DECODER = msgspec.json.Decoder(_Part)
+_DECODER = msgspec.json.Decoder(_File)
 
 
-def _plain(card: _Card) -> dict[str, Any]:
-    """The scorecard as `from_json` checks it; what is the same for many is held only once."""
+def _plain(card: _Scorecard) -> dict[str, Any]:
+    """The scorecard as input for `from_json`; values shared by many are kept in memory once."""
     for named in (*card.tasks, *card.criteria):
         named["title"] = intern(named["title"])
     for criterion in card.criteria:
