@@ -22,10 +22,18 @@ _COLLECTED = (0, 1)  # pytest's exit codes: all passed; some failed
 
 
 def find(
-    exercise: Exercise, results: Sequence[JobResult], wrong: Sequence[WrongAnswer]
+    exercise: Exercise,
+    results: Sequence[JobResult],
+    wrong: Sequence[WrongAnswer],
+    *,
+    complete: bool,
 ) -> list[Finding]:
-    """Return every difference between the results and what they should be, by importance."""
-    return list(_Finder(exercise, results, wrong).all())
+    """Return every difference between the results and what they should be, by importance.
+
+    `complete`: all wrong answers were graded, so a criterion that none of them loses is a finding.
+    """
+    finder = _Finder(exercise, results, wrong)
+    return [*finder.all(), *(finder.never_lost() if complete else ())]
 
 
 class _Finder:
@@ -49,7 +57,6 @@ class _Finder:
         yield from self._right_answers()
         for result in self._of(JobKind.WRONG):
             yield from self._wrong_answer(result)
-        yield from self._never_lost()
         yield from self._forged_points()
 
     def _finding(self, file: str, message: str) -> Finding:
@@ -189,7 +196,7 @@ class _Finder:
                 "depend on its own behaviour only.",
             )
 
-    def _never_lost(self) -> Iterator[Finding]:
+    def never_lost(self) -> Iterator[Finding]:
         results = self._of(JobKind.WRONG)
         if not results and not any(r.job.kind is JobKind.STUB for r in self._results):
             return  # only a failing reference was graded

@@ -22,6 +22,14 @@ class JobKind(StrEnum):
     EXAMPLES = "public examples"
 
 
+class Extent(StrEnum):
+    """How much of an exercise is proven."""
+
+    SAMPLE = "sample"  # a drawn sample of the wrong answers and stubs
+    FULL = "full"
+    RECEIPT = "receipt"  # nothing: this machine has proven the same exercise in full before
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One answer to grade, or a workspace in which to run the public examples.
@@ -80,6 +88,8 @@ class ExerciseProof:
     findings: tuple[Finding, ...]
     counts: Mapping[JobKind, int]
     criteria: int
+    extent: Extent
+    seconds: float
 
     @property
     def sound(self) -> bool:

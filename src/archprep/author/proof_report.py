@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archprep.author.model import ExerciseProof, JobKind, Proof
+from archprep.author.model import ExerciseProof, Extent, JobKind, Proof
 from archprep.core.errors import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _INDENT = "  "
+_PROVEN = {
+    Extent.SAMPLE: "proven by a sample",
+    Extent.FULL: "proven",
+    Extent.RECEIPT: "proven before",
+}
 _SINGULAR_AND_PLURAL = {
     JobKind.REFERENCE: ("reference with 1 seed", "reference with {} seeds"),
     JobKind.RIGHT: ("1 other right answer", "{} other right answers"),
@@ -59,18 +64,20 @@ def _wrapped(finding: str, width: int) -> list[str]:
 def _verdict(proof: ExerciseProof) -> str:
     count = len(proof.findings)
     if not count:
-        return "proven"
+        return _PROVEN[proof.extent]
     return "1 finding" if count == 1 else f"{count} findings"
 
 
 def _summary(proof: ExerciseProof) -> str:
+    if proof.extent is Extent.RECEIPT:
+        return f"nothing has changed since a full proof, which took {proof.seconds:g} s"
     items = [f"{proof.criteria} criteria"]
     for kind, (singular, plural) in _SINGULAR_AND_PLURAL.items():
         if count := proof.counts.get(kind, 0):
             items.append(singular if count == 1 else plural.format(count))
     if proof.counts.get(JobKind.REFERENCE) and not proof.counts.get(JobKind.STUB):
         items.append("the rest needs a reference that scores 100")
-    return ", ".join(items)
+    return f"{', '.join(items)}; {proof.seconds:g} s"
 
 
 def _total(proof: Proof) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from archprep.author import file_checks, findings, stubs, trial
-from archprep.author.model import ExerciseProof, Finding, Job, JobKind, JobResult, Proof
+from archprep.author import file_checks, findings, receipts, stubs, trial
+from archprep.author.model import ExerciseProof, Extent, Finding, Job, JobKind, JobResult, Proof
 from archprep.content import exercise_files
 from archprep.content.wrong_answers import WrongAnswer, find_wrong_answers, read_wrong_answer
 from archprep.core.errors import ContentError, UsageError
@@ -18,36 +19,44 @@ from archprep.grading import session
 from archprep.grading.process_pool import Workers, cores
 from archprep.sandbox import selftest
 
-Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, an empty string
+Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, the exercise
 Pool = Workers[Job, JobResult]
 
-REFERENCE_SEEDS = 10
-STACK_SEEDS = 3  # for exercises whose sandbox takes seconds to start
-THOROUGH_SEEDS = 3  # for each wrong answer
-FORGED_ROUNDS = 3
-THOROUGH_ROUNDS = 30
+SAMPLE_SEEDS = 2  # of the reference
+SAMPLE_WRONG = 10  # wrong answers
+SAMPLE_STUBS = 2
+FULL_SEEDS = 10  # of the reference
+STACK_SEEDS = 3  # instead, for exercises whose sandbox takes seconds to start
+FORGED_ROUNDS = 3  # for each seed of a full proof
+JOBS_PER_CORE = 2  # scenarios wait more than they work
 
 
 def check(
     exercises: Sequence[Exercise],
     *,
+    full: Callable[[Exercise], bool] = lambda _: False,
+    seeds: int = 1,
     jobs: int | None = None,
-    thorough: bool = False,
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Proof:
-    """Prove that the graders accept the reference and nothing less.
+    """Prove that the graders accept the reference and nothing less, one exercise after another.
 
-    `jobs` is the number of processes, one per core by default. `seed` repeats an earlier proof:
-    whatever is graded once is graded with it.
+    `full` says which exercises are proven in full: unless a receipt says that this was done
+    before, with `seeds` seeds for each wrong answer. Of the others a drawn sample is proven.
+    `jobs` is the number of processes. `seed` repeats an earlier proof: whatever is graded once is
+    graded with it.
     """
     if jobs is not None and jobs < 1:
         raise UsageError("--jobs must be at least 1.")
+    if seeds < 1:
+        raise UsageError("--seeds must be at least 1.")
     started = time.monotonic()
     chosen = session.draw_seed() if seed is None else seed
     isolation = selftest.inspect(None).profile.level  # remembered, so that no process repeats it
-    plans = [_plan(exercise, chosen, thorough=thorough) for exercise in exercises]
-    with Pool(jobs or cores(), trial.job_runner, trial.lost, "archprep-author-") as pool:
+    plans = [_plan(exercise, chosen, seeds if full(exercise) else None) for exercise in exercises]
+    count = jobs or JOBS_PER_CORE * cores()
+    with Pool(count, trial.job_runner, trial.lost, "archprep-author-") as pool:
         _run_all(plans, pool, progress or (lambda *_: None))
     proofs = tuple(plan.proof() for plan in plans)
     return Proof(proofs, chosen, round(time.monotonic() - started, 1), isolation)
@@ -62,11 +71,13 @@ class Plan:
     """
 
     exercise: Exercise
+    extent: Extent
     first: list[Job] = field(default_factory=list)
     later: list[Job] = field(default_factory=list)
     wrong: list[WrongAnswer] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     results: list[JobResult] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def reference_passes(self) -> bool:
@@ -75,49 +86,73 @@ class Plan:
         return bool(runs) and runs[0].error is None and runs[0].card.passed
 
     def proof(self) -> ExerciseProof:
-        """Return the findings of the plan and of its results."""
-        found = [*self.findings, *findings.find(self.exercise, self.results, self.wrong)]
+        """Return the findings of the plan and of its results; keep a receipt of a full proof."""
+        complete = self.extent is Extent.FULL
+        found = findings.find(self.exercise, self.results, self.wrong, complete=complete)
+        every = tuple(dict.fromkeys([*self.findings, *found]))
         counts = Counter(r.job.kind for r in self.results)
         criteria = next((len(r.card.criteria) for r in self.results if r.cards), 0)
-        return ExerciseProof(self.exercise, tuple(dict.fromkeys(found)), counts, criteria)
+        if complete and not every:
+            receipts.keep(self.exercise, self.seconds)
+        return ExerciseProof(self.exercise, every, counts, criteria, self.extent, self.seconds)
+
+    def run(self, pool: Pool, done: Callable[[], None]) -> None:
+        """Run the jobs and note how long that takes."""
+        started = time.monotonic()
+        self.results += pool.do(self.first, done)
+        if self.reference_passes:
+            self.results += pool.do(self.later, done)
+        self.seconds = round(time.monotonic() - started, 1)
 
 
 def _run_all(plans: list[Plan], pool: Pool, progress: Progress) -> None:
     total = sum(len(p.first) + len(p.later) for p in plans)
     count = 0
-
-    def done() -> None:
-        nonlocal count
-        count += 1
-        progress(count, total, "")
-
-    _run(plans, [job for plan in plans for job in plan.first], pool, done)
-    ready = [plan for plan in plans if plan.reference_passes]
-    total -= sum(len(p.later) for p in plans if p not in ready)
-    _run(ready, [job for plan in ready for job in plan.later], pool, done)
-
-
-def _run(plans: list[Plan], jobs: list[Job], pool: Pool, done: Callable[[], None]) -> None:
-    results = pool.do(jobs, done)
     for plan in plans:
-        plan.results += [r for r in results if r.job.exercise.id == plan.exercise.id]
+
+        def done(exercise: str = plan.exercise.id) -> None:
+            nonlocal count
+            count += 1
+            progress(count, total, exercise)
+
+        plan.run(pool, done)
 
 
-def _plan(exercise: Exercise, seed: int, *, thorough: bool) -> Plan:
-    plan = Plan(exercise, findings=list(file_checks.find(exercise)))
+def _plan(exercise: Exercise, seed: int, seeds: int | None) -> Plan:
+    """Plan a full proof with `seeds` seeds for each wrong answer, or with None a sample."""
+    if seeds and (before := receipts.find(exercise)) is not None:
+        return Plan(exercise, Extent.RECEIPT, seconds=before)
+    plan = Plan(exercise, Extent.FULL if seeds else Extent.SAMPLE)
+    plan.findings = list(file_checks.find(exercise))
     try:
         reference = exercise_files.reference(exercise)
         plan.first = list(_first(exercise, seed, reference))
+        drawn = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        sample = partial(_sample, drawn) if seeds is None else _all
+        wrong = _wrong_answers(plan, reference)
         plan.later = [
             *_right_answers(exercise, seed),
-            *_wrong_answers(plan, _seeds(seed, THOROUGH_SEEDS if thorough else 1), reference),
-            *_stubs(exercise, seed),
-            _forged(exercise, seed, reference, THOROUGH_ROUNDS if thorough else FORGED_ROUNDS),
-            *_references(exercise, _seeds(seed, _reference_seeds(exercise))[1:], reference),
+            *(
+                replace(job, seed=s)
+                for job in sample(wrong, SAMPLE_WRONG)
+                for s in _seeds(seed, seeds or 1)
+            ),
+            *sample(_stubs(exercise, seed), SAMPLE_STUBS),
+            _forged(exercise, seed, reference, FORGED_ROUNDS * seeds if seeds else 1),
+            *_references(exercise, _seeds(seed, _reference_seeds(exercise, seeds))[1:], reference),
         ]
     except ContentError as e:
         plan.findings.append(Finding(exercise.id, "", e.message))
     return plan
+
+
+def _sample(drawn: random.Random, jobs: Iterable[Job], count: int) -> list[Job]:
+    every = list(jobs)
+    return drawn.sample(every, min(count, len(every)))
+
+
+def _all(jobs: Iterable[Job], _count: int) -> list[Job]:
+    return list(jobs)
 
 
 def _first(exercise: Exercise, seed: int, reference: dict[str, str]) -> Iterator[Job]:
@@ -128,8 +163,10 @@ def _first(exercise: Exercise, seed: int, reference: dict[str, str]) -> Iterator
         yield Job(exercise, JobKind.EXAMPLES, "reference", seed, reference)
 
 
-def _reference_seeds(exercise: Exercise) -> int:
-    return REFERENCE_SEEDS if exercise.stack is None else STACK_SEEDS
+def _reference_seeds(exercise: Exercise, seeds: int | None) -> int:
+    if seeds is None:
+        return SAMPLE_SEEDS
+    return FULL_SEEDS if exercise.stack is None else STACK_SEEDS
 
 
 def _references(exercise: Exercise, seeds: list[int], reference: dict[str, str]) -> Iterator[Job]:
@@ -151,7 +188,7 @@ def _forged(exercise: Exercise, seed: int, reference: dict[str, str], rounds: in
     return Job(exercise, JobKind.FORGED, "forged observations", seed, reference, rounds)
 
 
-def _wrong_answers(plan: Plan, seeds: list[int], reference: dict[str, str]) -> Iterator[Job]:
+def _wrong_answers(plan: Plan, reference: dict[str, str]) -> Iterator[Job]:
     for path in find_wrong_answers(plan.exercise):
         try:
             wrong = read_wrong_answer(path)
@@ -160,8 +197,7 @@ def _wrong_answers(plan: Plan, seeds: list[int], reference: dict[str, str]) -> I
             plan.findings.append(Finding(plan.exercise.id, "", e.message))
             continue
         plan.wrong.append(wrong)
-        for seed in seeds:
-            yield Job(plan.exercise, JobKind.WRONG, wrong.name, seed, files)
+        yield Job(plan.exercise, JobKind.WRONG, wrong.name, 0, files)
 
 
 def _seeds(first: int, count: int) -> list[int]:

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     group.command(epilog="Example: archprep author new q18 --title 'Feature flags'")(new)
-    group.command(epilog="Example: archprep author check q1 --thorough")(check)
+    group.command(epilog="Example: archprep author check q1 --full")(check)
     app.add_typer(group, name="author")
 
 
@@ -46,21 +46,38 @@ def check(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(help="Number of parallel processes. Default: one per core.", metavar="N"),
+        typer.Option(help="Number of parallel processes. Default: two per core.", metavar="N"),
     ] = None,
-    thorough: Annotated[
-        bool, typer.Option("--thorough", help="Grade every wrong answer with several seeds.")
+    full: Annotated[
+        bool, typer.Option("--full", help="Prove everything. Default: a drawn sample.")
     ] = False,
+    changed_since: Annotated[
+        str | None,
+        typer.Option(help="Prove in full what differs from this Git revision.", metavar="REV"),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(help="With --full: seeds for each wrong answer.", metavar="N")
+    ] = 1,
     seed: Annotated[
         int | None, typer.Option(help="Repeat the inputs of an earlier proof.", metavar="S")
     ] = None,
 ) -> None:
-    """Prove that the graders accept the reference and reject every wrong answer."""
+    """Prove that the graders accept the reference and reject wrong answers.
+
+    By default a drawn sample of each exercise is proven; the seed is printed.
+    """
     from archprep import author
     from archprep.content import catalog
 
     chosen = [catalog.get(name) for name in exercises] if exercises else catalog.load_all()
     with console.Progress() as progress:
-        proof = author.check(chosen, jobs=jobs, thorough=thorough, seed=seed, progress=progress)
+        proof = author.check(
+            chosen,
+            full=author.extent(everything=full, changed_since=changed_since),
+            seeds=seeds,
+            jobs=jobs,
+            seed=seed,
+            progress=progress,
+        )
         progress.clear()
         raise typer.Exit(author.print_proof(proof, terminal.console()))
