@@ -1,4 +1,4 @@
-"""The commands as a user runs them: real processes, exit codes, sentences."""
+"""The commands as a user runs them: real processes, exit codes, messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from archprep import __version__
 COMPLETE = "_PYTHON _M ARCHPREP_COMPLETE"  # click makes it of the words before the command
 
 
-def test_the_whole_job(run: Run, workspace: Path) -> None:
+def test_an_exercise_from_start_to_finish(run: Run, workspace: Path) -> None:
     """Start, fail with reasons, write the code, pass: exit codes 1 and 0."""
     failed = run("check", cwd=workspace)
     assert failed.returncode == 1
@@ -29,8 +29,8 @@ def test_the_whole_job(run: Run, workspace: Path) -> None:
     assert "best 100" in run("list").stdout
 
 
-def test_list_filters_and_speaks_json(run: Run) -> None:
-    """`list --json` is one array with an object for each exercise; filters narrow it."""
+def test_list_has_filters_and_json(run: Run) -> None:
+    """`list --json` is one array with an object for each exercise; filters select from it."""
     rows = json.loads(run("list", "--json").stdout)
     assert [row["id"] for row in rows] == ["q1", "q3"]
     assert json.loads(run("list", "--json", "--difficulty", "easy").stdout) == []
@@ -38,7 +38,7 @@ def test_list_filters_and_speaks_json(run: Run) -> None:
 
 
 def test_check_finds_the_exercise(run: Run, workspace: Path, desk: Path) -> None:
-    """The folder one stands in decides, else the last one started, else --dir."""
+    """By the working directory, else by the last one started, or by --dir."""
     (workspace / "answer.py").write_text(RIGHT)
     deeper = workspace / "notes"
     deeper.mkdir()
@@ -47,14 +47,14 @@ def test_check_finds_the_exercise(run: Run, workspace: Path, desk: Path) -> None
     assert run("check", "q1", "--dir", str(workspace), cwd=desk.parent).returncode == 0
 
 
-def test_a_folder_laid_out_like_the_starter_can_be_checked(run: Run, desk: Path) -> None:
-    """--dir takes a folder that archprep did not make."""
+def test_a_folder_with_the_entry_files_can_be_checked(run: Run, desk: Path) -> None:
+    """--dir accepts a folder that archprep did not create."""
     write_tree(desk / "mine", {"answer.py": RIGHT})
     assert run("check", "q1", "--dir", "mine").returncode == 0
 
 
 def test_json_is_one_object_and_the_seed_repeats_it(run: Run, workspace: Path) -> None:
-    """Same seed and same submission: the same drawn inputs; nothing else on the output."""
+    """The same seed and submission give the same inputs; standard output has nothing else."""
     (workspace / "answer.py").write_text("def add(a, b):\n    return a - b\n")
     one, two = (
         json.loads(run("check", "--json", "--seed", "7", cwd=workspace).stdout)["criteria"][0]
@@ -71,7 +71,7 @@ def test_json_is_one_object_and_the_seed_repeats_it(run: Run, workspace: Path) -
 
 
 def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
-    """--task and --criterion grade a part; the best score does not count parts."""
+    """--task and --criterion grade a part, which does not count as the best score."""
     (workspace / "answer.py").write_text(RIGHT)
     card = json.loads(run("check", "--json", "--task", "2", cwd=workspace).stdout)
     assert [c["id"] for c in card["criteria"]] == ["adds-to-nothing"]
@@ -99,8 +99,8 @@ def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
     ],
 )
 def test_a_wrong_command_says_what_to_do(run: Run, desk: Path, args: list[str], says: str) -> None:
-    """Exit code 2, one sentence and a tip; never a traceback."""
-    if len(args) > 3 and "--dir" not in args:  # the mistake is met in a workspace only
+    """Exit code 2, a message and a tip; never a traceback."""
+    if len(args) > 3 and "--dir" not in args:  # the mistake is only noticed in a workspace
         assert run("start", "q1").returncode == 0
     done = run(*args)
     assert done.returncode == 2
@@ -110,7 +110,7 @@ def test_a_wrong_command_says_what_to_do(run: Run, desk: Path, args: list[str], 
 
 @pytest.mark.parametrize(("option", "value"), [("--task", "9"), ("--criterion", "addz")])
 def test_a_part_that_does_not_exist(run: Run, workspace: Path, option: str, value: str) -> None:
-    """An unknown task or criterion lists what there is."""
+    """The message lists the tasks or criteria."""
     done = run("check", option, value, cwd=workspace)
     assert done.returncode == 2
     assert ("adds" if option == "--criterion" else "1, 2") in done.stderr
@@ -130,24 +130,24 @@ def test_a_part_that_does_not_exist(run: Run, workspace: Path, option: str, valu
 def test_broken_code_is_scored_with_its_reason(
     run: Run, workspace: Path, text: str, says: str
 ) -> None:
-    """What does not work earns 0 and is told with the line, as a result and not as an error."""
+    """It earns 0 points; the line is part of the result, not an error of the command."""
     (workspace / "answer.py").write_text(text)
     done = run("check", cwd=workspace)
     assert done.returncode == 1
-    assert says in " ".join(done.stdout.split())  # wherever the line was wrapped
+    assert says in " ".join(done.stdout.split())  # wherever lines are wrapped
     assert "Score 0/100" in done.stdout
 
 
 def test_a_missing_file_is_named(run: Run, workspace: Path) -> None:
-    """A deleted or renamed file is no score of 0 but a sentence."""
+    """A deleted or renamed file is a usage error, not a score of 0."""
     (workspace / "answer.py").rename(workspace / "answers.py")
     done = run("check", cwd=workspace)
     assert done.returncode == 2
     assert "answer.py" in done.stderr
 
 
-def test_start_again_touches_nothing(run: Run, workspace: Path) -> None:
-    """Starting twice resumes: no byte changes."""
+def test_start_again_changes_nothing(run: Run, workspace: Path) -> None:
+    """The second start resumes: no byte changes."""
     (workspace / "answer.py").write_text(RIGHT)
     before = {p: p.read_bytes() for p in workspace.iterdir()}
     again = run("start", "q1")
@@ -157,7 +157,7 @@ def test_start_again_touches_nothing(run: Run, workspace: Path) -> None:
 
 
 def test_reset_keeps_a_backup(run: Run, workspace: Path, desk: Path) -> None:
-    """`reset` gives the starter back and keeps every byte of what was there."""
+    """`reset` restores the starter and keeps every byte of the previous files."""
     (workspace / "answer.py").write_text(RIGHT)
     assert run("reset", "q1").returncode == 0
     assert "NotImplementedError" in (workspace / "answer.py").read_text()
@@ -166,7 +166,7 @@ def test_reset_keeps_a_backup(run: Run, workspace: Path, desk: Path) -> None:
 
 
 def test_hints_go_from_general_to_concrete_and_are_counted(run: Run, workspace: Path) -> None:
-    """Each call reveals one more; the last says so."""
+    """Each call reveals one more, and says when it is the last."""
     run("check", cwd=workspace)
     first, second, third = (run("hint", cwd=workspace).stdout for _ in range(3))
     assert "Python has an operator" in first
@@ -177,7 +177,7 @@ def test_hints_go_from_general_to_concrete_and_are_counted(run: Run, workspace: 
 
 
 def test_hints_fit_the_screen_and_any_encoding(run: Run, desk: Path) -> None:
-    """A hint's further lines stand below its first; a letter unknown there ends no command."""
+    """Wrapped lines are indented; a character that the encoding lacks is escaped."""
     hint = "Look \u2713 " + "closely " * 20
     path = desk.parent / "content" / "exercises" / "q01_adding" / "hints.md"
     path.write_text(path.read_text(encoding="utf-8").replace("1. ", f"1. {hint}", 1), "utf-8")
@@ -189,7 +189,7 @@ def test_hints_fit_the_screen_and_any_encoding(run: Run, desk: Path) -> None:
 
 
 def test_the_solution_opens_when_earned_or_given_up(run: Run, workspace: Path) -> None:
-    """Closed before 100 points; --give-up opens it and is recorded; the diff shows one's own."""
+    """Before 100 points --give-up opens it, which is recorded; the diff has the user's code."""
     assert run("solution", "q1").returncode == 2
     opened = run("solution", "q1", "--give-up")
     assert opened.returncode == 0
@@ -199,8 +199,8 @@ def test_the_solution_opens_when_earned_or_given_up(run: Run, workspace: Path) -
     assert run("solution", "q1").returncode == 0
 
 
-def test_the_solution_opens_whatever_ones_own_files_are_like(run: Run, workspace: Path) -> None:
-    """What moves the cursor is left out of the diff; a file that cannot be read has none."""
+def test_the_solution_opens_whatever_the_users_files_are(run: Run, workspace: Path) -> None:
+    """The diff is sanitized; for a file that cannot be read there is none."""
     answer = workspace / "answer.py"
     answer.write_bytes(b"\xff = '\x1b[2J'\n")
     shown = run("solution", "q1", "--give-up", cwd=workspace)
@@ -213,8 +213,8 @@ def test_the_solution_opens_whatever_ones_own_files_are_like(run: Run, workspace
     assert "return a + b" in shown.stdout
 
 
-def test_report_writes_pages_and_overwrites_no_strangers_file(run: Run, workspace: Path) -> None:
-    """HTML and JSON of the last attempt; a file that is not archprep's stays as it is."""
+def test_report_overwrites_only_reports(run: Run, workspace: Path) -> None:
+    """HTML and JSON of the last attempt; any other file stays as it is."""
     (workspace / "answer.py").write_text(RIGHT)
     run("check", cwd=workspace)
     done = run("report", "--html", "r.html", "--json", "r.json", cwd=workspace)
@@ -227,7 +227,7 @@ def test_report_writes_pages_and_overwrites_no_strangers_file(run: Run, workspac
 
 
 def test_the_candidates_modules_never_run_in_the_judge(run: Run, workspace: Path) -> None:
-    """Modules named like the library's, pytest's or archprep's own settings change nothing."""
+    """Modules and settings named like those of the library, pytest or archprep have no effect."""
     (workspace / "answer.py").write_text("def add(a, b):\n    return 0\n")
     bomb = "import os\nos.write(2, b'LOADED IN THE JUDGE')\nos._exit(0)\n"
     for name in (
@@ -258,17 +258,17 @@ def test_plain_output_without_a_terminal(run: Run, workspace: Path) -> None:
 
 
 def test_two_checks_at_once(run: Run, workspace: Path) -> None:
-    """Both finish and both attempts are kept."""
+    """Both finish, and both attempts are saved."""
     (workspace / "answer.py").write_text(RIGHT)
     command = [sys.executable, "-m", "archprep", "check"]
     both = [subprocess.Popen(command, cwd=workspace, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [p.wait(60) for p in both] == [0, 0]
 
 
-def test_an_attempt_that_cannot_be_kept_is_still_shown(
+def test_an_attempt_that_cannot_be_saved_is_still_shown(
     run: Run, workspace: Path, home: Path
 ) -> None:
-    """A home that is no folder: the scorecard first, then the sentence, exit code 2."""
+    """If the home is a file: the scorecard, then the message, exit code 2."""
     (workspace / "answer.py").write_text(RIGHT)
     blocked = home.parent / "a-file"
     blocked.write_text("")
@@ -278,8 +278,8 @@ def test_an_attempt_that_cannot_be_kept_is_still_shown(
     assert "ARCHPREP_HOME" in done.stderr
 
 
-def test_a_broken_state_database_is_moved_aside(run: Run, workspace: Path, home: Path) -> None:
-    """archprep goes on with a new one, says so, and deletes nothing."""
+def test_a_damaged_state_database_is_moved_aside(run: Run, workspace: Path, home: Path) -> None:
+    """archprep continues with a new one, says so, and deletes nothing."""
     for path in home.glob("state.sqlite*"):
         path.unlink()
     (home / "state.sqlite").write_bytes(b"not a database " * 1000)
@@ -290,7 +290,7 @@ def test_a_broken_state_database_is_moved_aside(run: Run, workspace: Path, home:
 
 
 def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None:
-    """Interrupted in the middle of an endless loop: exit code 130 and nothing left running."""
+    """Interrupted in an endless loop: exit code 130, and no process is left."""
     (workspace / "answer.py").write_text(
         "def add(a, b):\n    print('spinning', flush=True)\n    while True:\n        pass\n"
     )
@@ -309,7 +309,7 @@ def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None
 
 @pytest.mark.parametrize("seconds", [0.03, 0.06, 0.09])
 def test_ctrl_c_while_modules_are_imported(run: Run, seconds: float) -> None:
-    """Python itself needs a moment; from then on there is a sentence and no traceback."""
+    """As soon as archprep runs, there is a message and no traceback."""
     code = (
         "import archprep.__main__ as m, os, signal, threading;"
         f"threading.Timer({seconds}, os.kill, (os.getpid(), signal.SIGINT)).start();"
@@ -320,7 +320,7 @@ def test_ctrl_c_while_modules_are_imported(run: Run, seconds: float) -> None:
 
 
 def test_help_of_every_command_has_an_example(run: Run) -> None:
-    """`--help` shows how the command is used."""
+    """In the output of `--help`."""
     commands = "list start check watch run hint solution reset report progress doctor tour"
     for name in commands.split():
         assert f"Example: archprep {name}" in run(name, "--help").stdout
@@ -328,7 +328,7 @@ def test_help_of_every_command_has_an_example(run: Run) -> None:
 
 
 def test_version(run: Run) -> None:
-    """One line, and no command is missed."""
+    """One line, and no command is needed."""
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"archprep {__version__}\n")
 
@@ -345,21 +345,21 @@ def test_version(run: Run) -> None:
     ],
 )
 def test_completion(run: Run, workspace: Path, line: str, offers: list[str]) -> None:
-    """What bash is offered: without an id, criteria of the folder one stands in. No other word."""
+    """As bash asks for it; without an id, criteria are those of the current workspace."""
     asked = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     done = run(cwd=workspace, env={**asked, COMPLETE: "complete_bash"})
     assert (done.stdout.split(), done.stderr) == (offers, "")
 
 
-def test_doctor_looks_at_the_machine(run: Run) -> None:
-    """Each line says ok or problem; the isolation stands among them."""
+def test_doctor_checks_the_machine(run: Run) -> None:
+    """Including its isolation."""
     done = run("doctor")
     assert "isolation" in done.stdout
     assert "Traceback" not in done.stderr
 
 
-def test_tour_spares_ones_own_work(run: Run, workspace: Path) -> None:
-    """The tour writes the reference, so never into a workspace that is there already."""
+def test_tour_overwrites_nothing(run: Run, workspace: Path) -> None:
+    """It writes the reference, so never into an existing workspace."""
     mine = (workspace / "answer.py").read_text()
     done = run("tour", "--dir", str(workspace.parent))
     assert done.returncode == 2
@@ -367,8 +367,8 @@ def test_tour_spares_ones_own_work(run: Run, workspace: Path) -> None:
     assert (workspace / "answer.py").read_text() == mine
 
 
-def test_tour_walks_through_the_job(run: Run, desk: Path) -> None:
-    """0 points, 100 points, a report; one's own attempts are left alone."""
+def test_tour_goes_from_start_to_report(run: Run, desk: Path) -> None:
+    """0 points, 100 points, a report; the user's attempts do not change."""
     done = run("tour", "q1", "--dir", "trip")
     assert done.returncode == 0
     assert "Score 0/100" in done.stdout

@@ -1,4 +1,4 @@
-"""What the commands put on the screen and into files."""
+"""Reports are written atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EARLIER = '{"archprep_version": "0"}'
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """The kernel refuses whatever goes beyond a few bytes."""
+    """Let the kernel refuse to write more than a few bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
     try:
@@ -26,8 +26,8 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_report_is_written_wholly_or_not_at_all(tmp_path: Path) -> None:
-    """What was there stays when there is no room, and nothing else is left in the folder."""
+def test_a_report_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
+    """On a full disk the earlier report stays, and no other file is left."""
     path = tmp_path / "r.json"
     path.write_text(EARLIER)
     with full_disk(), pytest.raises(UsageError, match="cannot be written"):
@@ -36,8 +36,8 @@ def test_a_report_is_written_wholly_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_report_goes_through_a_link(tmp_path: Path) -> None:
-    """A link that somebody made on purpose stays one."""
+def test_a_report_replaces_the_target_of_a_link(tmp_path: Path) -> None:
+    """The link itself stays."""
     path, link = tmp_path / "r.json", tmp_path / "link.json"
     path.write_text(EARLIER)
     link.symlink_to(path)

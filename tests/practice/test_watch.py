@@ -1,4 +1,4 @@
-"""Watching a workspace: graded on each save, from a warm parent, and nothing left behind."""
+"""Watching a workspace: each save is graded by the same fork server; no process is left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE = 30.0
 
 
 class Watching:
-    """An `archprep watch` that runs, and what it has printed so far."""
+    """A running `archprep watch`, and what it has printed so far."""
 
     def __init__(self, workspace: Path, log: Path) -> None:
         self.log = log
@@ -34,7 +34,7 @@ class Watching:
             )
 
     def says(self, text: str, times: int = 1) -> bool:
-        """Whether it has printed a text that often before the patience is over."""
+        """Whether it prints a text this often in time."""
         return until(lambda: " ".join(self.log.read_text().split()).count(text) >= times)
 
     def sandbox(self) -> list[int]:
@@ -63,7 +63,7 @@ def gone(pids: list[int]) -> bool:
 
 @pytest.fixture
 def watching(run: Run, workspace: Path, tmp_path: Path) -> Iterator[Watching]:
-    """A watch on a workspace that has just been started."""
+    """A watch on a new workspace."""
     assert run("list").returncode == 0
     made = Watching(workspace, tmp_path / "log")
     yield made
@@ -72,7 +72,7 @@ def watching(run: Run, workspace: Path, tmp_path: Path) -> Iterator[Watching]:
 
 
 def test_each_save_is_graded(watching: Watching, workspace: Path):
-    """At once, and after each save; the change of the score is told."""
+    """At once, and after each save, with the change of the score."""
     assert watching.says("Score 0/100")
     (workspace / "answer.py").write_text(RIGHT)
     assert watching.says("Score 100/100 (+100)")
@@ -81,8 +81,8 @@ def test_each_save_is_graded(watching: Watching, workspace: Path):
     assert watching.says("each pair is added")
 
 
-def test_libraries_stay_warm_between_saves(watching: Watching, workspace: Path):
-    """The same warm parent plays every save; between saves nothing else is in the sandbox."""
+def test_libraries_stay_loaded_between_saves(watching: Watching, workspace: Path):
+    """The same fork server serves every save; between saves nothing else is in the sandbox."""
     assert watching.says("Watching")
     before = watching.sandbox()
     (workspace / "answer.py").write_text(RIGHT)
@@ -92,7 +92,7 @@ def test_libraries_stay_warm_between_saves(watching: Watching, workspace: Path):
 
 
 def test_it_survives_whatever_is_saved(watching: Watching, workspace: Path):
-    """A syntax error, half a file, a missing file: told, and watched on."""
+    """A syntax error, half a file, a missing file: it is shown, and watching goes on."""
     assert watching.says("Score 0/100")
     (workspace / "answer.py").write_text("def add(a, b:\n")
     assert watching.says("SyntaxError")
@@ -105,7 +105,7 @@ def test_it_survives_whatever_is_saved(watching: Watching, workspace: Path):
 
 
 def test_what_is_not_changed_is_not_graded_again(watching: Watching, workspace: Path, run: Run):
-    """Saving the same bytes, or a file that is not handed in, costs no attempt."""
+    """Saving the same bytes, or a file outside the submission, is not an attempt."""
     assert watching.says("Watching")
     (workspace / "answer.py").write_bytes((workspace / "answer.py").read_bytes())
     (workspace / "answer.pyc").write_bytes(b"")
@@ -116,7 +116,7 @@ def test_what_is_not_changed_is_not_graded_again(watching: Watching, workspace: 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ending_it_leaves_no_process(watching: Watching, number: int):
-    """Ctrl-C, a polite kill, a terminal that dies: everything below it ends, without a trace."""
+    """Ctrl-C, SIGTERM, a closed terminal: everything below it ends."""
     assert watching.says("Watching")
     below = watching.sandbox()
     assert below
@@ -127,7 +127,7 @@ def test_ending_it_leaves_no_process(watching: Watching, number: int):
 
 
 def test_killing_it_leaves_no_process(watching: Watching):
-    """Not even SIGKILL, after which it can do nothing itself."""
+    """Not even after SIGKILL."""
     assert watching.says("Watching")
     below = watching.sandbox()
     watching.process.kill()

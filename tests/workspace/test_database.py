@@ -1,4 +1,4 @@
-"""The database survives other processes, damage, full disks and closed folders."""
+"""The database survives other processes, damage, full disks and unreadable folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNT = "SELECT count(*) FROM give_ups"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the database will be."""
+    """The path of the database, which does not exist yet."""
     return tmp_path / "home" / "state.sqlite"
 
 
@@ -32,7 +32,7 @@ Opener = Callable[[Path], Database]
 
 @pytest.fixture
 def opened() -> Iterator[Opener]:
-    """Opens databases and closes them when the test is over."""
+    """Open databases that are closed after the test."""
     made: list[Database] = []
 
     def open_one(path: Path) -> Database:
@@ -58,7 +58,7 @@ def broken_files(path: Path) -> list[Path]:
 
 @pytest.mark.parametrize("size", [8, 5000])
 def test_a_damaged_file_is_moved_aside(path: Path, size: int, opened: Opener) -> None:
-    """Its bytes are kept under another name, a new database is begun, and the user is told."""
+    """Its bytes are kept under another name, a new database is started, and the user is warned."""
     path.parent.mkdir()
     garbage = b"garbage!" * (size // 8)
     path.write_bytes(garbage)
@@ -72,10 +72,10 @@ def test_a_damaged_file_is_moved_aside(path: Path, size: int, opened: Opener) ->
     assert kept.name in warning
 
 
-def test_damage_inside_is_noticed_when_it_is_met(
+def test_damage_inside_is_noticed_when_it_is_read(
     database: Database, path: Path, opened: Opener
 ) -> None:
-    """A file whose head is right but whose pages are not is moved aside as well."""
+    """A file with a valid header and damaged pages is moved aside as well."""
     for n in range(100):
         database.write(INSERT, (f"q{n + 10}", "x" * 50))
     database.close()
@@ -89,7 +89,7 @@ def test_damage_inside_is_noticed_when_it_is_met(
 
 @pytest.mark.parametrize("sql", ["CREATE TABLE mine (a)", "PRAGMA user_version = 99"])
 def test_another_programs_database_is_moved_aside(path: Path, sql: str, opened: Opener) -> None:
-    """A valid file that is not ours is neither used nor overwritten."""
+    """A valid file of another program is neither used nor overwritten."""
     path.parent.mkdir()
     with sqlite3.connect(path) as other:
         other.execute(sql)
@@ -112,7 +112,7 @@ def test_journals_go_with_the_damaged_file(path: Path, opened: Opener, suffix: s
 
 
 def test_a_broken_file_never_replaces_an_older_one(path: Path, opened: Opener) -> None:
-    """Twice within a second gives two names."""
+    """Two within a second get two names."""
     path.parent.mkdir()
     for _ in range(2):
         path.write_bytes(b"garbage" * 100)
@@ -123,7 +123,7 @@ def test_a_broken_file_never_replaces_an_older_one(path: Path, opened: Opener) -
 
 
 def test_a_newer_schema_asks_for_an_upgrade(database: Database, path: Path, opened: Opener) -> None:
-    """The file of a newer archprep is left alone."""
+    """The file of a newer archprep is not changed."""
     database.write("PRAGMA user_version = 999", ())
     database.close()
     before = path.read_bytes()
@@ -137,7 +137,7 @@ def test_a_newer_schema_asks_for_an_upgrade(database: Database, path: Path, open
 
 
 def test_an_empty_file_is_filled(path: Path, opened: Opener) -> None:
-    """What a full disk left of an earlier start is no damage."""
+    """An interrupted creation leaves one; it does not count as damage."""
     path.parent.mkdir()
     path.touch()
     database = opened(path)
@@ -157,7 +157,7 @@ for n in range(20):
 
 
 def test_processes_may_write_at_once(path: Path, opened: Opener) -> None:
-    """Four processes create and fill one database; every row arrives."""
+    """Four processes create and fill one database; no row is lost."""
     command = [sys.executable, "-c", WRITER, str(path)]
     writers = [subprocess.Popen([*command, name]) for name in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
@@ -165,8 +165,8 @@ def test_processes_may_write_at_once(path: Path, opened: Opener) -> None:
     assert broken_files(path) == []
 
 
-def test_a_database_is_made_once(tmp_path: Path) -> None:
-    """However many start at the same moment on a fresh machine, nobody fails."""
+def test_a_database_is_created_once(tmp_path: Path) -> None:
+    """No process fails, however many start at the same moment on a new machine."""
     together = Barrier(8)
 
     def save(number: int) -> None:
@@ -184,7 +184,7 @@ def test_a_database_is_made_once(tmp_path: Path) -> None:
 def test_one_that_cannot_be_created_stays_empty(
     path: Path, opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk at the first save: the next command must not find a damaged database."""
+    """After a full disk at the first save, the next command does not find a damaged database."""
     with monkeypatch.context() as patch:
         full = "PRAGMA max_page_count = 2;" + database_module._SCHEMA
         patch.setattr(database_module, "_SCHEMA", full)
@@ -202,7 +202,7 @@ def test_one_that_cannot_be_created_stays_empty(
 def test_reading_goes_on_while_another_writes(
     database: Database, path: Path, opened: Opener
 ) -> None:
-    """An open transaction elsewhere makes no reader wait, and its rows are not seen early."""
+    """Readers do not wait for an open transaction, and do not see its rows early."""
     other = opened(path)
 
     def work(db: sqlite3.Connection) -> list[tuple[int]]:
@@ -214,7 +214,7 @@ def test_reading_goes_on_while_another_writes(
 
 
 def test_an_interruption_saves_nothing(database: Database) -> None:
-    """Ctrl-C in the middle of a transaction leaves no half of it."""
+    """Ctrl-C in the middle of a transaction rolls it back."""
 
     def work(db: sqlite3.Connection) -> None:
         db.execute(INSERT, ("q2", "now"))
@@ -227,9 +227,9 @@ def test_an_interruption_saves_nothing(database: Database) -> None:
     assert database.read(COUNT) == [(2,)]
 
 
-def test_a_full_disk_is_told_and_loses_nothing(database: Database, path: Path) -> None:
-    """The sentence names the folder and ARCHPREP_HOME; what was saved before is still there."""
-    database.write("PRAGMA max_page_count = 1", ())  # SQLite's own way to run out of space
+def test_a_full_disk_loses_nothing(database: Database, path: Path) -> None:
+    """The message names the folder and ARCHPREP_HOME; what was saved before is still there."""
+    database.write("PRAGMA max_page_count = 1", ())  # makes SQLite run out of space
     with pytest.raises(StoreError) as caught:
         database.write(INSERT, ("q2", "x" * 100_000))
     assert str(path.parent) in caught.value.message
@@ -238,18 +238,18 @@ def test_a_full_disk_is_told_and_loses_nothing(database: Database, path: Path) -
     assert database.read(COUNT) == [(1,)]
 
 
-def test_a_locked_database_is_told(
+def test_a_locked_database_is_an_error(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch, opened: Opener
 ) -> None:
-    """Who waits too long for another process gets a sentence, not a hang."""
+    """After waiting too long for another process, there is a message instead of a hang."""
     monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.01)
     other = opened(path)
     with pytest.raises(StoreError, match="locked"):
         database.transaction(lambda _: other.write(INSERT, ("q2", "now")))
 
 
-def test_a_home_that_is_a_file_is_told(tmp_path: Path, opened: Opener) -> None:
-    """Reading finds nothing and says so; saving raises."""
+def test_a_home_that_is_a_file_is_an_error(tmp_path: Path, opened: Opener) -> None:
+    """Reading finds nothing and warns; saving raises."""
     (tmp_path / "home").write_text("I am a file")
     database = opened(tmp_path / "home" / "state.sqlite")
     assert database.read(COUNT) == []
@@ -259,7 +259,7 @@ def test_a_home_that_is_a_file_is_told(tmp_path: Path, opened: Opener) -> None:
 
 
 def test_a_read_only_home_can_be_read(user: OrdinaryUser, opened: Opener) -> None:
-    """What was saved is shown where nothing can be saved any more."""
+    """Where nothing can be saved, what was saved can still be read."""
     home = user.folder / "home"
     database = opened(home / "state.sqlite")
     database.write(INSERT, ("q1", "now"))
@@ -273,8 +273,8 @@ def test_a_read_only_home_can_be_read(user: OrdinaryUser, opened: Opener) -> Non
         again.write(INSERT, ("q2", "now"))
 
 
-def test_a_closed_home_is_empty_with_a_warning(user: OrdinaryUser, opened: Opener) -> None:
-    """Where nothing can be read, reading finds nothing and the user is told why."""
+def test_an_unreadable_home_is_empty_with_a_warning(user: OrdinaryUser, opened: Opener) -> None:
+    """Reading finds nothing and warns."""
     home = user.folder / "home"
     opened(home / "state.sqlite").write(INSERT, ("q1", "now"))
     home.chmod(0o000)
@@ -286,8 +286,8 @@ def test_a_closed_home_is_empty_with_a_warning(user: OrdinaryUser, opened: Opene
     assert str(home) in warning
 
 
-def test_a_home_that_cannot_be_made_is_told(user: OrdinaryUser, opened: Opener) -> None:
-    """A read-only parent folder makes saving fail with a sentence."""
+def test_a_home_that_cannot_be_created_is_an_error(user: OrdinaryUser, opened: Opener) -> None:
+    """Saving fails with a message if the parent folder is read-only."""
     user.folder.chmod(0o500)
     user.become()
     with pytest.raises(StoreError, match="Permission denied"):

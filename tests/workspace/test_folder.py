@@ -1,4 +1,4 @@
-"""A workspace is made whole, resumed untouched, and never lost."""
+"""A workspace is created completely, resumed without changes, and never lost."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def work(tmp_path: Path, exercise: Exercise) -> Path:
     return start_workspace(exercise, tmp_path / "candidate" / "q01_event_bus").path
 
 
-# ------------------------------------------------------------------ start
+# -- start -------------------------------------------------------------------------------------
 
 
 def test_a_start_makes_everything_the_candidate_needs(tmp_path: Path, exercise: Exercise) -> None:
-    """The rendered brief, the prompts, the starter's files and the marker; parents are made."""
+    """The rendered brief, the prompts, the starter's files and the marker; also the parents."""
     target = tmp_path / "some" / "where"
     made = start_workspace(exercise, target)
     assert made == Workspace(target, "q1", resumed=False)
@@ -53,24 +53,24 @@ def test_a_start_makes_everything_the_candidate_needs(tmp_path: Path, exercise: 
     assert sorted(p.name for p in target.parent.iterdir()) == ["where"]
 
 
-def test_the_marker_says_what_the_folder_is(work: Path) -> None:
+def test_the_marker_describes_the_folder(work: Path) -> None:
     """Format, exercise, its version and the time in UTC."""
     marker = json.loads((work / ".archprep.json").read_text())
     assert (marker["format"], marker["exercise"], marker["version"]) == (1, "q1", 1)
     assert datetime.fromisoformat(marker["started_at"]).utcoffset() is not None
 
 
-def test_files_can_be_edited_though_the_installation_is_read_only(
+def test_files_are_writable_even_if_the_installation_is_not(
     tmp_path: Path, exercise: Exercise
 ) -> None:
-    """Copies do not inherit the modes of the package's files."""
+    """The copies do not inherit the modes of the package's files."""
     (exercise.brief_dir / "starter" / "answer.py").chmod(0o444)
     made = start_workspace(exercise, tmp_path / "w")
     assert (made.path / "answer.py").stat().st_mode & 0o200
 
 
-def test_starting_again_touches_nothing(work: Path, exercise: Exercise) -> None:
-    """Not even a file that is gone comes back: it is reported."""
+def test_starting_again_changes_nothing(work: Path, exercise: Exercise) -> None:
+    """A deleted file is not restored, but reported."""
     (work / "answer.py").write_text("mine")
     (work / "README.md").unlink()
     (work / "test_examples.py").unlink()
@@ -80,15 +80,15 @@ def test_starting_again_touches_nothing(work: Path, exercise: Exercise) -> None:
     assert snapshot(work) == before
 
 
-def test_a_folder_laid_out_like_the_starter_is_resumed(tmp_path: Path, exercise: Exercise) -> None:
-    """Somebody copied their files without the marker: the folder is taken as it stands."""
+def test_a_folder_with_the_entry_files_is_resumed(tmp_path: Path, exercise: Exercise) -> None:
+    """As after copying the files without the marker; nothing is added."""
     write_tree(tmp_path / "mine", {"answer.py": "x"})
     assert start_workspace(exercise, tmp_path / "mine").resumed
     assert list(snapshot(tmp_path / "mine")) == ["answer.py"]
 
 
 def test_a_foreign_folder_is_refused(tmp_path: Path, exercise: Exercise) -> None:
-    """Files that archprep does not know are never mixed with the starter's."""
+    """Unknown files are never mixed with the starter's."""
     write_tree(tmp_path / "thesis", {"chapter.tex": "x"})
     with pytest.raises(UsageError, match="thesis is not empty and not a workspace of q1"):
         start_workspace(exercise, tmp_path / "thesis")
@@ -96,20 +96,20 @@ def test_a_foreign_folder_is_refused(tmp_path: Path, exercise: Exercise) -> None
 
 
 def test_the_workspace_of_another_exercise_is_refused(work: Path) -> None:
-    """Though its files may have the same names."""
+    """Even if its files have the same names."""
     with pytest.raises(UsageError, match="is the workspace of q1, not of q3"):
         start_workspace(catalog.get("q3"), work)
 
 
-def test_a_file_in_the_way_is_told(tmp_path: Path, exercise: Exercise) -> None:
-    """--dir that names a file is a mistake, not a traceback."""
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path, exercise: Exercise) -> None:
+    """It is a usage error, not a traceback."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="file cannot be used: Not a directory"):
         start_workspace(exercise, tmp_path / "file")
 
 
 def test_an_empty_folder_is_filled_in_place(tmp_path: Path, exercise: Exercise) -> None:
-    """A shell that stands in it keeps standing in it."""
+    """It is not replaced: a shell may be in it."""
     (tmp_path / "empty").mkdir()
     inode = (tmp_path / "empty").stat().st_ino
     assert not start_workspace(exercise, tmp_path / "empty").resumed
@@ -122,7 +122,7 @@ def test_an_empty_folder_is_filled_in_place(tmp_path: Path, exercise: Exercise) 
 def test_an_interrupted_start_leaves_nothing(
     tmp_path: Path, exercise: Exercise, monkeypatch: pytest.MonkeyPatch, step: int, *, exists: bool
 ) -> None:
-    """Ctrl-C at any step: the place is as it was before, and a new start works."""
+    """Ctrl-C at any step: the folder is as before, and a new start works."""
     target = tmp_path / "alone" / "w"
     (target if exists else target.parent).mkdir(parents=True)
     with monkeypatch.context() as patch:
@@ -154,7 +154,7 @@ def interrupt_at(patch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def test_only_the_folder_itself_must_be_writable(user: OrdinaryUser, theirs: Exercise) -> None:
-    """An empty folder is filled without touching its parent: it may be a mount."""
+    """An empty folder is filled without changing its parent: it may be a mount."""
     (user.folder / "mount").mkdir()
     user.become()
     user.folder.chmod(0o555)
@@ -162,8 +162,8 @@ def test_only_the_folder_itself_must_be_writable(user: OrdinaryUser, theirs: Exe
     assert sorted(snapshot(user.folder / "mount")) == NEW
 
 
-def test_a_closed_parent_is_told(user: OrdinaryUser, exercise: Exercise) -> None:
-    """A read-only folder gives a sentence with a way out."""
+def test_a_read_only_parent_is_a_usage_error(user: OrdinaryUser, exercise: Exercise) -> None:
+    """The tip suggests --dir."""
     user.folder.chmod(0o500)
     user.become()
     with pytest.raises(UsageError, match="w cannot be used: Permission denied") as caught:
@@ -179,10 +179,10 @@ def test_a_closed_parent_is_told(user: OrdinaryUser, exercise: Exercise) -> None
         ("{{ exercise.nothing }}", "brief.md: "),
     ],
 )
-def test_a_faulty_brief_is_our_fault(
+def test_a_faulty_brief_is_a_content_error(
     tmp_path: Path, exercise: Exercise, brief: str, message: str
 ) -> None:
-    """A template that names what does not exist is never shown with a hole in it."""
+    """An undefined name is an error, never a gap in the text."""
     (exercise.brief_dir / "brief.md").write_text(brief)
     with pytest.raises(ContentError) as caught:
         start_workspace(exercise, tmp_path / "w")
@@ -190,11 +190,11 @@ def test_a_faulty_brief_is_our_fault(
     assert not (tmp_path / "w").exists()
 
 
-# ------------------------------------------------------------------ find
+# -- find --------------------------------------------------------------------------------------
 
 
 def test_a_workspace_is_found_from_within(work: Path, tmp_path: Path) -> None:
-    """From the folder itself and any folder inside; outside there is none."""
+    """From the folder itself and any folder inside, but not from outside."""
     (work / "pkg" / "deep").mkdir(parents=True)
     found = find_workspace(work / "pkg" / "deep")
     assert found
@@ -207,32 +207,32 @@ def test_a_workspace_is_found_from_within(work: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "marker", ["", "[]", "{", '{"exercise": 3}', "\x00", "[" * 4000, '{"exercise": ""}']
 )
-def test_a_broken_marker_is_no_marker(work: Path, marker: str) -> None:
-    """A candidate may write anything into it."""
+def test_a_broken_marker_is_ignored(work: Path, marker: str) -> None:
+    """The candidate may write anything into it."""
     (work / ".archprep.json").write_text(marker)
     assert find_workspace(work) is None
 
 
 def test_a_marker_that_is_a_pipe_does_not_hang(work: Path) -> None:
-    """Nobody is made to wait for the other end."""
+    """Opening it does not wait for the other end."""
     (work / ".archprep.json").unlink()
     os.mkfifo(work / ".archprep.json")
     assert find_workspace(work) is None
 
 
-def test_the_layout_tells_a_workspace_too(work: Path, exercise: Exercise) -> None:
-    """A copy without the marker is recognised by the files that the candidate writes."""
+def test_a_workspace_is_recognized_by_its_entry_files(work: Path, exercise: Exercise) -> None:
+    """A copy without the marker is, too."""
     (work / ".archprep.json").unlink()
     assert looks_like_workspace(work, exercise)
     (work / "answer.py").rename(work / "renamed.py")
     assert not looks_like_workspace(work, exercise)
 
 
-# ------------------------------------------------------------------ reset
+# -- reset -------------------------------------------------------------------------------------
 
 
 def test_a_reset_keeps_what_was_there(work: Path, exercise: Exercise) -> None:
-    """The old files are in a dated folder beside it, the starter is back, the folder the same."""
+    """The old files are in a dated folder next to it; the starter is back in the same folder."""
     write_tree(work, {"answer.py": "mine", "pkg/more.py": "more"})
     (work / "README.md").unlink()
     (work / "dangling").symlink_to("nowhere")
@@ -256,7 +256,7 @@ def test_a_backup_never_replaces_another(work: Path, exercise: Exercise) -> None
 
 
 def test_a_reset_leaves_repositories_and_environments(work: Path, exercise: Exercise) -> None:
-    """What archprep never reads is neither moved nor lost; what the starter brings is backed up."""
+    """What archprep never reads stays in place; what the starter replaces is backed up."""
     write_tree(exercise.brief_dir / "starter", {".gitignore": "ours"})
     apart = {".git/HEAD": "x", ".venv/bin/python": "x", "env/pyvenv.cfg": "x", "env/bin/pip": "x"}
     write_tree(work, {**apart, ".gitignore": "mine"})
@@ -271,7 +271,7 @@ def test_a_reset_leaves_repositories_and_environments(work: Path, exercise: Exer
 def test_an_interrupted_reset_loses_nothing(
     work: Path, exercise: Exercise, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    """Ctrl-C at any step: either all is as before, or the reset is complete."""
+    """Ctrl-C at any step: either everything is as before, or the reset is complete."""
     (work / "answer.py").write_text("mine")
     (work / "dangling").symlink_to("nowhere")
     before = snapshot(work.parent)
@@ -289,7 +289,7 @@ def test_an_interrupted_reset_loses_nothing(
 def test_there_must_be_something_to_reset(
     tmp_path: Path, exercise: Exercise, *, make: bool
 ) -> None:
-    """No folder or an empty one: the user is told how to start."""
+    """If there is no folder or an empty one, the tip says how to start."""
     if make:
         (tmp_path / "w").mkdir()
     with pytest.raises(UsageError, match="There is no workspace at") as caught:
@@ -298,7 +298,7 @@ def test_there_must_be_something_to_reset(
 
 
 def test_a_foreign_folder_is_not_reset(tmp_path: Path, exercise: Exercise) -> None:
-    """`reset --dir` with the wrong folder must not empty it."""
+    """`reset --dir` does not empty another folder."""
     write_tree(tmp_path / "thesis", {"chapter.tex": "x"})
     with pytest.raises(UsageError, match="not a workspace of q1"):
         reset_workspace(exercise, tmp_path / "thesis")

@@ -1,4 +1,4 @@
-"""What is saved is found again, by anybody who opens the store later."""
+"""What is saved is found again when the store is next opened."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def scoring(card: Scorecard, points: int) -> Scorecard:
 
 
 def test_nothing_is_written_before_something_is_saved(home: Path) -> None:
-    """Listing exercises on a fresh machine leaves no trace and finds nothing."""
+    """Reading on a new machine finds nothing and leaves no file."""
     with Store.open() as store:
         assert store.states(["q1"]) == {"q1": "not started"}
         assert store.last_started() is None
@@ -70,8 +70,8 @@ def test_nothing_is_written_before_something_is_saved(home: Path) -> None:
     assert not home.exists()
 
 
-def test_an_attempt_is_kept_whole(card: Scorecard) -> None:
-    """Score, seed, scorecard and the very bytes of the submission are there after reopening."""
+def test_an_attempt_is_saved_completely(card: Scorecard) -> None:
+    """Score, seed, scorecard and the bytes of the submission are there after reopening."""
     with Store.open() as store:
         number = store.add_attempt(card, '{"score": 7}')
     with Store.open() as store:
@@ -85,7 +85,7 @@ def test_an_attempt_is_kept_whole(card: Scorecard) -> None:
 
 
 def test_attempts_come_oldest_first(card: Scorecard) -> None:
-    """Each attempt is added with a higher number; those at other exercises are apart."""
+    """Each attempt has a higher number; those at other exercises are separate."""
     with Store.open() as store:
         numbers = [store.add_attempt(scoring(card, points), "{}") for points in (5, 9, 9, 4)]
         store.add_attempt(replace(card, exercise="q2"), "{}")
@@ -99,12 +99,12 @@ def test_attempts_come_oldest_first(card: Scorecard) -> None:
         assert best.id == numbers[2]
 
 
-def test_only_whole_scored_attempts_can_be_the_best(card: Scorecard) -> None:
-    """A run of one task, or one that a fault of ours spoilt, is no result of the exercise."""
-    ours = CriterionResult("c", "A behaviour", 1, 1, 0, State.GRADER_ERROR)
+def test_only_complete_scored_attempts_can_be_the_best(card: Scorecard) -> None:
+    """An attempt at one task, or one with a grader error, is not a result of the exercise."""
+    grader_error = CriterionResult("c", "A behaviour", 1, 1, 0, State.GRADER_ERROR)
     with Store.open() as store:
         store.add_attempt(replace(card, partial=True), "{}")
-        store.add_attempt(replace(card, criteria=(*card.criteria, ours)), "{}")
+        store.add_attempt(replace(card, criteria=(*card.criteria, grader_error)), "{}")
         assert store.best_attempt("q1") is None
         assert store.states() == {"q1": "in progress"}
         assert [(a.partial, a.scored) for a in store.attempts("q1")] == [
@@ -113,8 +113,8 @@ def test_only_whole_scored_attempts_can_be_the_best(card: Scorecard) -> None:
         ]
 
 
-def test_states_tell_how_far_one_is(card: Scorecard) -> None:
-    """Not started, in progress (a workspace is there), or the best score."""
+def test_states_of_exercises(card: Scorecard) -> None:
+    """Not started, in progress (there is a workspace), or the best score."""
     with Store.open() as store:
         store.remember_workspace("q1", Path("a"))
         store.remember_workspace("q2", Path("b"))
@@ -140,7 +140,7 @@ def test_attempts_are_append_only(card: Scorecard) -> None:
 
 
 def test_the_last_started_exercise_is_the_one_started_last(tmp_path: Path) -> None:
-    """Resuming counts as starting; the newest folder of an exercise replaces the older."""
+    """Resuming counts as starting; an exercise's newest folder replaces the older one."""
     odd = tmp_path / "na\udcffme"
     with Store.open() as store:
         store.remember_workspace("q1", tmp_path / "old")
@@ -154,7 +154,7 @@ def test_the_last_started_exercise_is_the_one_started_last(tmp_path: Path) -> No
 
 
 def test_hints_are_counted_by_exercise_and_key() -> None:
-    """Each further hint gives the next number."""
+    """Each hint increases the count."""
     with Store.open() as store:
         taken = [store.take_hint("q1", "order"), store.take_hint("q1", "order")]
         assert (*taken, store.take_hint("q1", "retry"), store.take_hint("q2", "order")) == (
@@ -167,7 +167,7 @@ def test_hints_are_counted_by_exercise_and_key() -> None:
 
 
 def test_giving_up_is_recorded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first time counts."""
+    """The first time is kept."""
     with Store.open() as store:
         assert store.gave_up("q1") is None
         store.give_up("q1")
@@ -196,7 +196,7 @@ def test_archprep_home_moves_everything(home: Path) -> None:
 def test_without_the_variable_the_platform_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An empty ARCHPREP_HOME counts as none."""
+    """An empty ARCHPREP_HOME counts as unset."""
     monkeypatch.setenv("ARCHPREP_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)

@@ -1,4 +1,4 @@
-"""A submission holds the candidate's own plain files, and nothing from elsewhere."""
+"""A submission contains the candidate's own plain files, and nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def staged(submission: Submission) -> list[str]:
 
 
 def refusal(work: Path, exercise: Exercise, stage: Path) -> str:
-    """What the user reads; nothing is left behind."""
+    """Return the message of the UsageError; nothing is left in the stage."""
     with pytest.raises(UsageError) as caught:
         freeze(work, exercise, stage)
     assert not stage.exists()
@@ -48,7 +48,7 @@ def refusal(work: Path, exercise: Exercise, stage: Path) -> str:
 
 
 def test_only_code_and_discussion_are_taken(work: Path, exercise: Exercise, stage: Path) -> None:
-    """Python files anywhere, the discussion, what the starter named; the copy has just these."""
+    """Python files anywhere, the discussion, and the starter's files; nothing else."""
     write_tree(exercise.brief_dir / "starter", {"table.csv": ""})
     extra = {"pkg/deep/more.py": "", "table.csv": "1,2", "pkg/table.csv": "", "notes.txt": ""}
     write_tree(work, {**extra, "pkg/DISCUSSION.md": "", "data.bin": "", "answer.pyc": ""})
@@ -67,12 +67,13 @@ def test_only_code_and_discussion_are_taken(work: Path, exercise: Exercise, stag
         "__pycache__/x.py",
         "node_modules/x.py",
         "pkg/site-packages/x.py",
+        "__MACOSX/x.py",
     ],
 )
 def test_what_tools_leave_is_skipped(
     work: Path, exercise: Exercise, stage: Path, name: str
 ) -> None:
-    """Hidden files, caches and installed packages are no part of an answer."""
+    """Hidden files, caches and installed packages are not part of an answer."""
     write_tree(work, {name: "x"})
     assert names(freeze(work, exercise, stage)) == [
         "DISCUSSION.md",
@@ -81,8 +82,10 @@ def test_what_tools_leave_is_skipped(
     ]
 
 
-def test_an_environment_is_known_by_its_marker(work: Path, exercise: Exercise, stage: Path) -> None:
-    """Whatever a virtual environment is called, its links and packages are skipped."""
+def test_a_virtual_environment_is_recognized_by_its_marker(
+    work: Path, exercise: Exercise, stage: Path
+) -> None:
+    """Whatever its name is, its links and packages are skipped."""
     write_tree(work, {"py312/pyvenv.cfg": "", "py312/x.py": "", "py312/lib/y.py": ""})
     (work / "py312" / "lib64").symlink_to("lib")
     assert len(freeze(work, exercise, stage).files) == 3
@@ -91,7 +94,7 @@ def test_an_environment_is_known_by_its_marker(work: Path, exercise: Exercise, s
 def test_the_copy_is_exact_hashed_and_read_only(
     work: Path, exercise: Exercise, stage: Path
 ) -> None:
-    """Any bytes; sha256 and size of each file; no write permission, but readable by anybody."""
+    """Any bytes; sha256 and size of each file; readable by everyone, writable by no one."""
     data = b"# caf\xe9\r\n\x00"
     (work / "answer.py").write_bytes(data)
     write_tree(work, {"pkg/__init__.py": ""})
@@ -107,7 +110,7 @@ def test_the_copy_is_exact_hashed_and_read_only(
 def test_the_digest_stands_for_names_and_contents(
     work: Path, exercise: Exercise, tmp_path: Path
 ) -> None:
-    """The same files give the same digest, whatever lies beside them; any change another."""
+    """The same files give the same digest, whatever is next to them; any change another."""
 
     def digest(name: str) -> str:
         return freeze(work, exercise, tmp_path / name).digest
@@ -124,7 +127,7 @@ def test_the_digest_stands_for_names_and_contents(
 
 
 def test_the_workspace_is_not_modified(work: Path, exercise: Exercise, stage: Path) -> None:
-    """Freezing reads only: contents, modes and times stay."""
+    """Freezing only reads: contents, modes and times stay the same."""
 
     def facts() -> list[tuple[str, int, int]]:
         stats = {str(p): p.stat() for p in (work, *work.rglob("*"))}
@@ -136,7 +139,7 @@ def test_the_workspace_is_not_modified(work: Path, exercise: Exercise, stage: Pa
 
 
 def test_a_discarded_copy_is_gone(work: Path, exercise: Exercise, stage: Path) -> None:
-    """Read-only files and folders can be removed by us; what is gone already is no error."""
+    """Although it is read-only; a copy that is already gone is not an error."""
     write_tree(work, {"pkg/deep/x.py": ""})
     freeze(work, exercise, stage)
     discard(stage)
@@ -144,8 +147,8 @@ def test_a_discarded_copy_is_gone(work: Path, exercise: Exercise, stage: Path) -
     discard(stage)
 
 
-def test_a_copy_is_discarded_by_who_made_it(user: OrdinaryUser, theirs: Exercise) -> None:
-    """Its read-only folders are no obstacle, though an ordinary user cannot remove from them."""
+def test_an_ordinary_user_can_discard_a_copy(user: OrdinaryUser, theirs: Exercise) -> None:
+    """Its folders are made writable first."""
     work = start_workspace(theirs, user.folder / "work").path
     write_tree(work, {"pkg/deep/x.py": ""})
     user.become()
@@ -156,7 +159,7 @@ def test_a_copy_is_discarded_by_who_made_it(user: OrdinaryUser, theirs: Exercise
 def test_discarding_follows_no_link(
     work: Path, exercise: Exercise, stage: Path, tmp_path: Path
 ) -> None:
-    """A link that found its way into the copy costs nobody else their files or modes."""
+    """A link in the copy does not change files or modes elsewhere."""
     outside = tmp_path / "outside"
     write_tree(outside, {"precious.txt": "x"})
     outside.chmod(0o755)
@@ -177,16 +180,16 @@ def test_discarding_follows_no_link(
 def test_links_are_refused(
     work: Path, exercise: Exercise, stage: Path, name: str, target: str
 ) -> None:
-    """Links to files or folders, inside, outside or nowhere, are never followed."""
+    """Links to files or folders, inside, outside or dangling, are never followed."""
     (work / name).unlink(missing_ok=True)
     (work / name).symlink_to(target)
     assert refusal(work, exercise, stage) == f"{work / name} is a link."
 
 
-def test_a_link_that_replaces_a_file_while_we_read_is_refused(
+def test_a_file_that_becomes_a_link_during_the_copy_is_refused(
     work: Path, exercise: Exercise, stage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between looking and opening a file may become a link to a secret: the copy has none of it."""
+    """A file may be replaced by a link to a secret between listing and opening it."""
     secret = work.parent / "secret.py"
     secret.write_text("password")
     really_open = os.open
@@ -201,10 +204,10 @@ def test_a_link_that_replaces_a_file_while_we_read_is_refused(
     assert "answer.py cannot be read" in refusal(work, exercise, stage)
 
 
-def test_a_folder_that_becomes_a_link_while_we_read_is_refused(
+def test_a_folder_that_becomes_a_link_during_the_copy_is_refused(
     work: Path, exercise: Exercise, stage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same for a folder of the workspace."""
+    """The same for a folder."""
     write_tree(work, {"pkg/x.py": ""})
     write_tree(work.parent, {"secrets/x.py": "password"})
     really_open = os.open
@@ -222,7 +225,7 @@ def test_a_folder_that_becomes_a_link_while_we_read_is_refused(
 def test_pipes_and_sockets_are_refused_at_once(
     work: Path, exercise: Exercise, stage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A special file named like code neither hangs nor passes."""
+    """A special file with the name of a code file neither blocks nor is copied."""
     os.mkfifo(work / "pipe.py")
     assert refusal(work, exercise, stage) == f"{work / 'pipe.py'} is not a regular file."
     (work / "pipe.py").unlink()
@@ -232,7 +235,7 @@ def test_pipes_and_sockets_are_refused_at_once(
         assert "sock.py cannot be read" in refusal(work, exercise, stage)
 
 
-def test_a_folder_named_like_the_answer_is_no_answer(
+def test_a_folder_with_the_name_of_the_entry_file_is_refused(
     work: Path, exercise: Exercise, stage: Path
 ) -> None:
     """answer.py must be a file."""
@@ -241,8 +244,8 @@ def test_a_folder_named_like_the_answer_is_no_answer(
     assert refusal(work, exercise, stage) == f"answer.py is missing from {work}."
 
 
-def test_a_renamed_answer_is_asked_for(work: Path, exercise: Exercise, stage: Path) -> None:
-    """The file's name, the folder and the likely cause."""
+def test_a_missing_entry_file_is_named(work: Path, exercise: Exercise, stage: Path) -> None:
+    """With the folder and the likely cause."""
     (work / "answer.py").rename(work / "answer2.py")
     with pytest.raises(UsageError) as caught:
         freeze(work, exercise, stage)
@@ -250,8 +253,8 @@ def test_a_renamed_answer_is_asked_for(work: Path, exercise: Exercise, stage: Pa
     assert "renamed" in (caught.value.tip or "")
 
 
-def test_a_missing_folder_is_told(tmp_path: Path, exercise: Exercise, stage: Path) -> None:
-    """With the command that makes it."""
+def test_a_missing_folder_is_a_usage_error(tmp_path: Path, exercise: Exercise, stage: Path) -> None:
+    """The tip has the command that creates it."""
     with pytest.raises(UsageError, match="There is no folder") as caught:
         freeze(tmp_path / "gone", exercise, stage)
     assert "archprep start q1" in (caught.value.tip or "")
@@ -261,7 +264,7 @@ def test_a_missing_folder_is_told(tmp_path: Path, exercise: Exercise, stage: Pat
     "name", ["na\nme.py", "\x1b[2J.py", "back\\slash.py", "\udcff.py", "\u202ex.py"]
 )
 def test_unusual_names_are_refused(work: Path, exercise: Exercise, stage: Path, name: str) -> None:
-    """Names that could steer a terminal or mean another path are not taken, and told cleanly."""
+    """Names that could control a terminal or mean another path; the message is sanitized."""
     (work / name).write_text("")
     message = refusal(work, exercise, stage)
     assert message.endswith("has a name with unusual characters.")
@@ -271,8 +274,8 @@ def test_unusual_names_are_refused(work: Path, exercise: Exercise, stage: Path, 
 # ------------------------------------------------------------------ caps
 
 
-def test_files_up_to_the_caps_are_taken(work: Path, exercise: Exercise, stage: Path) -> None:
-    """256 KiB in one file and 8 folders deep are fine."""
+def test_files_up_to_the_limits_are_taken(work: Path, exercise: Exercise, stage: Path) -> None:
+    """256 KiB in one file, 8 folders deep."""
     (work / "big.py").write_bytes(b"#" * intake.MAX_FILE_BYTES)
     deep = "/".join("abcdefgh") + "/x.py"
     write_tree(work, {deep: ""})
@@ -280,21 +283,21 @@ def test_files_up_to_the_caps_are_taken(work: Path, exercise: Exercise, stage: P
 
 
 def test_a_large_file_is_refused(work: Path, exercise: Exercise, stage: Path) -> None:
-    """Whatever its size is: a sparse file of a terabyte costs nothing."""
+    """Even a sparse file of a terabyte is refused at once."""
     (work / "big.py").touch()
     os.truncate(work / "big.py", 2**40)
     assert refusal(work, exercise, stage) == f"{work / 'big.py'} is larger than 256 KiB."
 
 
 def test_many_middling_files_are_refused(work: Path, exercise: Exercise, stage: Path) -> None:
-    """2 MiB in all."""
+    """The limit for all files is 2 MiB."""
     for n in range(9):
         (work / f"m{n}.py").write_bytes(b"#" * (250 * 1024))
     assert refusal(work, exercise, stage) == f"{work} contains more than 2 MiB of code."
 
 
 def test_many_files_are_refused(work: Path, exercise: Exercise, stage: Path) -> None:
-    """200 files."""
+    """The limit is 200 files."""
     write_tree(work, {f"m{n}.py": "" for n in range(198)})
     assert refusal(work, exercise, stage) == f"{work} contains more than 200 files."
 
@@ -302,14 +305,14 @@ def test_many_files_are_refused(work: Path, exercise: Exercise, stage: Path) -> 
 def test_many_entries_are_refused(
     work: Path, exercise: Exercise, stage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files that would not even be taken count, since looking at them takes time."""
+    """Ignored files count, too, since listing them takes time."""
     monkeypatch.setattr(intake, "MAX_ENTRIES", 50)
     write_tree(work, {f"data/{n}.csv": "" for n in range(50)})
     assert refusal(work, exercise, stage) == f"{work} contains more than 50 files and folders."
 
 
 def test_a_deep_tree_is_refused(work: Path, exercise: Exercise, stage: Path) -> None:
-    """Nine folders deep is one too many."""
+    """The limit is 8 folders."""
     write_tree(work, {"/".join("abcdefghi") + "/x.py": ""})
     assert refusal(work, exercise, stage).endswith(
         "a/b/c/d/e/f/g/h/i is nested deeper than 8 folders."
@@ -317,7 +320,7 @@ def test_a_deep_tree_is_refused(work: Path, exercise: Exercise, stage: Path) -> 
 
 
 def test_a_long_path_is_refused(work: Path, exercise: Exercise, stage: Path) -> None:
-    """200 bytes for the path inside the workspace."""
+    """The limit for the path inside the workspace is 200 bytes."""
     write_tree(work, {f"{'a' * 150}/{'b' * 60}.py": ""})
     assert refusal(work, exercise, stage).endswith("has a path longer than 200 bytes.")
 
@@ -326,8 +329,8 @@ def test_a_long_path_is_refused(work: Path, exercise: Exercise, stage: Path) -> 
 
 
 @pytest.mark.parametrize("closed", ["answer.py", "pkg", ""])
-def test_what_cannot_be_read_is_named(user: OrdinaryUser, theirs: Exercise, closed: str) -> None:
-    """A closed file or folder is told, with the command that opens it."""
+def test_an_unreadable_file_is_named(user: OrdinaryUser, theirs: Exercise, closed: str) -> None:
+    """Or folder; the tip has the command that makes it readable."""
     work = start_workspace(theirs, user.folder / "work").path
     write_tree(work, {"pkg/x.py": ""})
     (work / closed).chmod(0o000)
@@ -340,17 +343,17 @@ def test_what_cannot_be_read_is_named(user: OrdinaryUser, theirs: Exercise, clos
 
 
 def test_a_read_only_workspace_can_be_frozen(user: OrdinaryUser, theirs: Exercise) -> None:
-    """Grading needs no right to write in the candidate's folder."""
+    """Grading needs no permission to write to the candidate's folder."""
     work = start_workspace(theirs, user.folder / "work").path
     work.chmod(0o555)
     user.become()
     assert len(freeze(work, theirs, user.folder / "stage").files) == 3
 
 
-def test_a_copy_that_cannot_be_written_is_told(
+def test_a_copy_that_cannot_be_written_is_a_usage_error(
     work: Path, exercise: Exercise, stage: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk is not blamed on the submission."""
+    """The message is about the disk, not about the submission."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

@@ -22,8 +22,8 @@ LONGEST_PAUSE_S = 30 * 60  # a longer time between two attempts counts as this m
 
 
 @dataclass(frozen=True, slots=True)
-class WeakestTask:
-    """The task whose points the best attempts earned the smallest share of."""
+class TaskProgress:
+    """A task and the points that the best attempt at its exercise earned in it."""
 
     exercise: str
     task: int
@@ -50,11 +50,12 @@ class ExerciseProgress:
 class Progress:
     """All exercises in the catalog's order; the fields are those of the JSON.
 
-    `next` is the command to continue with, None when all exercises are solved.
+    `weakest` is the task with the smallest share of its points, `next` the command to continue
+    with; None if all exercises are solved.
     """
 
     rows: tuple[ExerciseProgress, ...]
-    weakest: WeakestTask | None
+    weakest: TaskProgress | None
     next: str | None
 
 
@@ -119,17 +120,17 @@ def _seconds(instants: Iterable[str]) -> float:
     return sum(min(pause, LONGEST_PAUSE_S) for pause in pauses)
 
 
-def _weakest(exercises: Sequence[Exercise], store: Store) -> WeakestTask | None:
+def _weakest(exercises: Sequence[Exercise], store: Store) -> TaskProgress | None:
     found = [
         w for e in exercises if (best := store.best_attempt(e.id)) for w in _unsolved_tasks(e, best)
     ]
     return min(found, key=lambda w: w.earned / w.points, default=None)
 
 
-def _unsolved_tasks(exercise: Exercise, best: Attempt) -> Iterable[WeakestTask]:
+def _unsolved_tasks(exercise: Exercise, best: Attempt) -> Iterable[TaskProgress]:
     for task in report.loads(best.scorecard).tasks:
         if task.earned < task.points:
-            yield WeakestTask(exercise.id, task.number, task.title, task.earned, task.points)
+            yield TaskProgress(exercise.id, task.number, task.title, task.earned, task.points)
 
 
 def _next(rows: Sequence[ExerciseProgress]) -> str | None:

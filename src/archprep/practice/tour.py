@@ -61,40 +61,40 @@ class _Tour:
 
     def run(self, store: Store) -> Exit:
         """Run the four steps; ContentError if the scores are not 0 and 100."""
-        name = self._exercise.id
-        self._step(
-            1,
-            f"archprep start {name}",
-            "Creates a workspace: the brief, typed starter code, public examples.",
-        )
+        self._start(store)
+        self._check_starter(store)
+        card = self._check_reference(store)
+        self._write_report(card, store)
+        self._farewell()
+        return Exit.PASSED
+
+    def _start(self, store: Store) -> None:
+        creates = "Creates a workspace: the brief, typed starter code, public examples."
+        self._step(1, f"archprep start {self._exercise.id}", creates)
         locate.start(self._exercise, self._workspace, store)
         for path in sorted(self._workspace.iterdir()):
             self._console.print(f"    {path.name}")
-        self._step(
-            2,
-            "archprep check",
-            "Grades the starter in a sandbox: 0 points, with a reason for each.",
-        )
+
+    def _check_starter(self, store: Store) -> None:
+        grades = "Grades the starter in a sandbox: 0 points, with a reason for each."
+        self._step(2, "archprep check", grades)
         self._expect(self._check(store), 0)
-        self._step(
-            3,
-            "archprep check",
-            "Grades the reference, as if you had written it: 100 points.",
-        )
+
+    def _check_reference(self, store: Store) -> Scorecard:
+        grades = "Grades the reference, as if you had written it: 100 points."
+        self._step(3, "archprep check", grades)
         for file, text in exercise_files.reference(self._exercise).items():
             (self._workspace / file).write_text(text, encoding="utf-8")
         card = self._check(store)
         self._expect(card, card.max_score)
-        self._step(
-            4,
-            f"archprep report {name} --html report.html",
-            "Writes the scorecard as a page to read or print.",
-        )
+        return card
+
+    def _write_report(self, card: Scorecard, store: Store) -> None:
+        command = f"archprep report {self._exercise.id} --html report.html"
+        self._step(4, command, "Writes the scorecard as a page to read or print.")
         page = self._folder / "report.html"
         page.write_text(render_html(card, store), encoding="utf-8")
         self._console.print(f"    {page}", soft_wrap=True)
-        self._farewell()
-        return Exit.PASSED
 
     def _check(self, store: Store) -> Scorecard:
         located = locate.LocatedWorkspace(self._exercise, self._workspace)

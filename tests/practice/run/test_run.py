@@ -17,7 +17,7 @@ import psutil
 import pytest
 from conftest import Run, write_tree
 
-from archprep.sandbox.services import airflow_home
+from archprep.sandbox.services import airflow_installation
 
 PATIENCE = 30.0
 SERVICE = """
@@ -39,7 +39,7 @@ async def app(scope, receive, send):
 """
 
 needs_uvicorn = pytest.mark.skipif(find_spec("uvicorn") is None, reason="no uvicorn here")
-needs_airflow = pytest.mark.skipif(bool(airflow_home.problems()), reason="no Airflow here")
+needs_airflow = pytest.mark.skipif(bool(airflow_installation.problems()), reason="no Airflow here")
 
 
 class Running:
@@ -399,7 +399,7 @@ def test_the_reference_of_q6_succeeds_on_a_real_airflow(
 
 def test_an_unusable_airflow_is_a_usage_error(pipeline: Path, run: Run):
     """If Airflow is missing or has another version, the message names the command that fixes it."""
-    if airflow_home.problems():
+    if airflow_installation.problems():
         done = run("run", "q3", "--dir", str(pipeline))
         assert done.returncode == 2
         assert "What mends it: " in done.stderr
