@@ -305,9 +305,11 @@ def test_ctrl_c_leaves_nothing_behind(home, tmp_path, monkeypatch):
         stderr=subprocess.PIPE,
         text=True,
     )
-    started = _wait_for(lambda: _busy_for(psutil.Process(process.pid), seconds=0.3))
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=10)
+    try:
+        started = _wait_for(lambda: _busy_for(psutil.Process(process.pid), seconds=0.3), seconds=60)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
     assert process.returncode == -signal.SIGINT
     assert said.count("Traceback") == 1  # this script's own
     _wait_for(lambda: not any(_lives(p) for p in started))
