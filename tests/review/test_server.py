@@ -240,17 +240,17 @@ def test_without_a_browser_it_goes_on(start: Start, folder: Path) -> None:
 
 @pytest.mark.parametrize("module", ["uvicorn", "sqlalchemy"])
 def test_missing_packages_are_named_with_the_command(folder: Path, module: str) -> None:
-    code = f"import sys; sys.modules[{module!r}] = None; from archprep.cli import main; main()"
+    code = f"import sys; sys.modules[{module!r}] = None; from archprep.cli.app import main; main()"
     command = [sys.executable, "-c", code, "review", str(folder)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 2
-    assert f"not installed here ({module})." in ended.stderr
+    assert f"not installed ({module})." in ended.stderr
     assert "pip install 'archprep[review]'" in ended.stderr
 
 
 def test_cheap_commands_do_not_pay_for_it() -> None:
     heavy = ["fastapi", "sqlalchemy", "uvicorn", "webbrowser", "archprep.review"]
-    code = f"import sys, archprep.cli; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, archprep.cli.app; print([m for m in {heavy} if m in sys.modules])"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout == "[]\n"

@@ -13,8 +13,8 @@ from archprep.cli.interview import PANEL
 from archprep.core.errors import UsageError
 from archprep.core.sanitize import sanitize
 
-_NEEDED = ("fastapi", "python_multipart", "sqlalchemy", "uvicorn")
-_NAME = 80  # characters of a reviewer's name
+_REQUIRED = ("fastapi", "python_multipart", "sqlalchemy", "uvicorn")
+_MAX_NAME = 80  # characters
 
 
 def register(app: typer.Typer) -> None:
@@ -23,48 +23,56 @@ def register(app: typer.Typer) -> None:
 
 
 def review(
-    results: Annotated[Path, typer.Argument(help="A folder of results.", metavar="RESULTS")],
+    results: Annotated[
+        Path, typer.Argument(help="Folder written by `archprep grade`.", metavar="RESULTS")
+    ],
     *,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Default: 8765, or any that is free.", metavar="N"),
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Port to listen on. Default: 8765, or any free port.",
+            metavar="N",
+        ),
     ] = None,
     as_: Annotated[
         str | None,
         typer.Option(
-            "--as", help="Your name, beside your marks. Default: your login.", metavar="NAME"
+            "--as", help="Name to save marks under. Default: your login name.", metavar="NAME"
         ),
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open the browser, too.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open the address in the browser.")] = False,
 ) -> None:
-    """Show what `grade` has written in the browser, to mark, comment and decide.
+    """Review graded results in the browser: mark answers, comment, override points.
 
-    Only this machine can reach it, and only with the address that is printed. Ctrl-C ends it.
+    The server is only reachable from this machine, with the address that is printed. Press Ctrl-C
+    to stop it.
     """
     _require_packages()
     from archprep.review import server
 
-    name = _login() if as_ is None else _named(as_)
+    name = _login() if as_ is None else _reviewer_name(as_)
     server.serve(results, port=port, reviewer=name, open_browser=open_)
 
 
 def _require_packages() -> None:
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+    if missing := [name for name in _REQUIRED if importlib.util.find_spec(name) is None]:
         raise UsageError(
-            f"`archprep review` needs packages that are not installed here ({', '.join(missing)}).",
+            f"`archprep review` needs packages that are not installed ({', '.join(missing)}).",
             tip="Install them: pip install 'archprep[review]'",
         )
 
 
-def _named(text: str) -> str:
+def _reviewer_name(text: str) -> str:
     name = " ".join(sanitize(text, 4096).split())
-    if not name or len(name) > _NAME:
-        raise UsageError(f"--as takes a name of 1 to {_NAME} characters.")
+    if not name or len(name) > _MAX_NAME:
+        raise UsageError(f"--as must be a name of 1 to {_MAX_NAME} characters.")
     return name
 
 
 def _login() -> str:
     try:
-        return _named(getpass.getuser())
+        return _reviewer_name(getpass.getuser())
     except (KeyError, OSError, UsageError):
-        return "reviewer"  # a container may know no name for its user
+        return "reviewer"  # in a container the user may have no name
