@@ -27,7 +27,9 @@ import speed
 from archprep.content import catalog, exercise_files
 from archprep.content.wrong_answers import find_wrong_answers, read_wrong_answer
 from archprep.core.model import Exercise
-from archprep.interview import batch, results
+from archprep.interview.batch import grading_run
+from archprep.interview.model import Batch
+from archprep.interview.results.results_folder import ResultsFolder
 from archprep.worker import protocol
 
 BARS = {"q1": 1.2, "q3": 1.2, "q6": 1.4}  # at least
@@ -54,7 +56,7 @@ def main() -> None:
 
 def _measure(exercise: Exercise, folder: Path, number: int, rounds: int) -> None:
     submissions = _class(exercise, folder / "class", number)
-    seed = str(batch.seed_of(_begin(exercise, folder), exercise.id))
+    seed = str(grading_run.seed_of(_begin(exercise, folder), exercise.id))
     measured = []
     for turn in range(rounds):
         graded = _seconds(_grade, folder / "class", folder / f"results{turn}")
@@ -104,11 +106,11 @@ def _submission(exercise: Exercise, place: Path, files: dict[str, str]) -> Path:
 # -- archprep ----------------------------------------------------------------------------------
 
 
-def _begin(exercise: Exercise, folder: Path) -> results.Batch:
+def _begin(exercise: Exercise, folder: Path) -> Batch:
     """Grade one alone: what is made once, such as Airflow's database, is there afterwards."""
     _class(exercise, folder / "first", 1)
     _grade(folder / "first", folder / "results")
-    return results.Folder(folder / "results").batch()
+    return ResultsFolder(folder / "results").batch()
 
 
 def _grade(submissions: Path, out: Path) -> None:

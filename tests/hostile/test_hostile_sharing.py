@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hostile.harness import CONTENT, HERE, PLAIN, Server, level_a_only, staged
 
-from archprep.interview.work import Job, _Grader
+from archprep.interview.batch.batch_job import BatchJob
+from archprep.interview.batch.batch_worker import BatchWorker
 from archprep.sandbox import selftest
 
 pytestmark = level_a_only
@@ -33,14 +34,14 @@ def grader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("ARCHPREP_CONTENT", str(CONTENT))
     monkeypatch.setenv("ARCHPREP_HOME", str(tmp_path / "home"))
     with ExitStack() as opened:
-        yield _Grader("A", opened)
+        yield BatchWorker("A", opened)
 
 
-def graded(grader: _Grader, folder: Path) -> set[str]:
+def graded(grader: BatchWorker, folder: Path) -> set[str]:
     """The states of the criteria, and that nothing of the judge failed."""
     level = selftest.inspect("A").profile.level
-    job = Job(folder.name, folder.name, "digest", PLAIN.id, 7, level, folder)
-    outcome = grader.do(job)
+    job = BatchJob(folder.name, folder.name, "digest", PLAIN.id, 7, level, folder)
+    outcome = grader.run(job)
     assert outcome.stop is None, outcome.stop
     card = outcome.graded.scorecard
     assert card is not None, outcome.graded.problem
@@ -49,22 +50,22 @@ def graded(grader: _Grader, folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", ATTACKERS)
 def test_what_comes_after_an_attacker_is_graded_as_if_alone(
-    name: str, grader: _Grader, server: Server, tmp_path: Path
+    name: str, grader: BatchWorker, server: Server, tmp_path: Path
 ):
     """The attacker itself again, which looks for its own traces; then an honest one."""
     attacker = staged(HERE / name, tmp_path / "attacker", server)
     honest = staged(None, tmp_path / "honest", server)
     (honest / PLAIN.entry).write_text((honest / "honest.py").read_text())
     assert graded(grader, attacker) == {"passed"}
-    (room,) = grader._rooms.values()
-    parent = room._session._sandbox.pid
+    (sandbox,) = grader._sandboxes.values()
+    parent = sandbox._session._sandbox.pid
     assert graded(grader, attacker) == {"passed"}
     assert graded(grader, honest) == {"passed"}
-    assert grader._rooms[PLAIN.id]._session._sandbox.pid == parent, "it was not shared"
+    assert grader._sandboxes[PLAIN.id]._session._sandbox.pid == parent, "it was not shared"
 
 
 def test_the_next_sees_nothing_of_the_files_before_it(
-    grader: _Grader, server: Server, tmp_path: Path
+    grader: BatchWorker, server: Server, tmp_path: Path
 ):
     """A submission is gone from the folder that the sandbox sees when the next one is there."""
     secret = staged(None, tmp_path / "first", server)
@@ -79,9 +80,9 @@ def test_the_next_sees_nothing_of_the_files_before_it(
 
 
 def test_after_one_that_crashed_the_next_gets_a_sandbox_of_its_own(
-    grader: _Grader, server: Server, tmp_path: Path
+    grader: BatchWorker, server: Server, tmp_path: Path
 ):
     """Nothing says that it did anything to the parent; nothing has to."""
     broken = staged(HERE / "z_crash_37_segmentation_fault.py", tmp_path / "broken", server)
     assert graded(grader, broken) != {"passed"}
-    assert grader._rooms == {}
+    assert grader._sandboxes == {}

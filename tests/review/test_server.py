@@ -204,7 +204,7 @@ def test_a_folder_without_results(start: Start, tmp_path: Path, made: bool) -> N
         folder.mkdir()
     review = start(folder)
     assert review.process.wait(PATIENCE) == 2
-    says = f"{folder} has no results." if made else f"There is no folder {folder}."
+    says = f"{folder} has no results." if made else f"{folder} does not exist."
     assert review.err.startswith(f"Error: {says}")
     assert review.out == ""
     assert list(tmp_path.rglob("*")) == ([folder] if made else [])

@@ -1,4 +1,4 @@
-"""The commands that hand out kits and hand them in; `cli` registers them."""
+"""The commands for kits: `kit` for interviewers, `begin` and `submit` for candidates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from archprep.core.errors import UsageError
 from archprep.core.sanitize import sanitize
 
 if TYPE_CHECKING:
-    from archprep.interview.handin import Begun, HandedIn
+    from archprep.interview.kits.begin import BegunKit
+    from archprep.interview.kits.submit import WrittenSubmission
 
-PANEL = "Interviews"  # of the commands, in the help
+PANEL = "Interviews"  # of these commands in the help
 
 
 def register(app: typer.Typer) -> None:
@@ -34,37 +35,43 @@ def kit(
         str, typer.Option(help="The exercises, in the order of the kit.", metavar="q1,q3,...")
     ],
     candidate: Annotated[
-        str | None, typer.Option(help="The name of the one candidate.", metavar="NAME")
+        str | None, typer.Option(help="The candidate's name.", metavar="NAME")
     ] = None,
     from_: Annotated[
         Path | None,
         typer.Option(
             "--from",
-            help="A kit for each name in a CSV file: its column `name`, or its first one.",
-            metavar="F",
+            help="A CSV file of names, in its column `name` or its first one: one kit for each.",
+            metavar="FILE",
         ),
     ] = None,
     minutes: Annotated[
         int | None,
-        typer.Option(help="The time for all of it. Default: what the exercises say.", metavar="N"),
+        typer.Option(
+            help="Time for the whole kit. Default: the sum of the exercises' times.", metavar="N"
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write to.", metavar="D")] = Path("kits"),
+    out: Annotated[Path, typer.Option(help="The folder to write to.", metavar="FOLDER")] = Path(
+        "kits"
+    ),
 ) -> None:
     """Make a zip for a candidate: briefs, starters and public examples, signed.
 
-    It holds nothing that grades, solves or hints. Nothing that exists is overwritten.
+    It contains no graders, solutions or hints. Existing files are never overwritten.
     """
-    from archprep.interview import kit as kits
+    from archprep.interview.kits.candidates_csv import read_names
+    from archprep.interview.kits.make_kits import chosen_exercises, make_kits
 
     if (candidate is None) == (from_ is None):
+        problem = "are both missing" if candidate is None else "cannot be combined"
         raise UsageError(
-            "A kit is for one --candidate, or for each name in a file given by --from.",
-            tip="Give one of the two.",
+            f"--candidate and --from {problem}.",
+            tip="Use --candidate for one kit, or --from for one kit per name in a file.",
         )
-    exercises = kits.questions(questions)
-    names = kits.candidates(from_) if from_ is not None else [candidate or ""]
+    exercises = chosen_exercises(questions)
+    names = read_names(from_) if from_ is not None else [candidate or ""]
     time = sum(exercise.minutes for exercise in exercises) if minutes is None else minutes
-    made = kits.make(exercises, names, time, out)
+    made = make_kits(exercises, names, time, out)
     for one in made:
         typer.echo(_shown(one.path) + (f"  {one.candidate}" if from_ is not None else ""))
     if from_ is not None:
@@ -75,85 +82,90 @@ def begin(
     kit: Annotated[
         Path,
         typer.Argument(
-            help="The kit's folder, or its zip. Default: where you are.",
+            help="The kit's folder or its zip. Default: the current folder.",
             metavar="[KIT]",
             show_default=False,
         ),
     ] = Path(),
 ) -> None:
-    """Start the clock of a kit. A zip is unpacked beside it.
+    """Start the clock of a kit. A zip is unpacked next to itself first.
 
-    Doing it again changes nothing and says when it began.
+    Running it again changes nothing and shows when the kit was begun.
     """
-    from archprep.interview import handin
+    from archprep.interview.kits import begin as kit_begin
 
-    _show_begun(handin.begin(kit))
+    _show_begun(kit_begin.begin(kit))
 
 
 def submit(
     directory: Annotated[
         Path,
         typer.Argument(
-            help="The kit's folder. Default: where you are.", metavar="[DIR]", show_default=False
+            help="The kit's folder. Default: the current folder.",
+            metavar="[DIR]",
+            show_default=False,
         ),
     ] = Path(),
     *,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Also with files that Python cannot read.")
+        bool, typer.Option("--anyway", help="Include files that are not valid Python.")
     ] = False,
 ) -> None:
-    """Check the files of a kit and make the zip to send to the interviewer.
+    """Check a kit's files and make the zip to send to the interviewer.
 
-    Times are reported as this machine tells them. Handing in late is recorded, never refused.
+    Times are reported by this machine's clock. Late submissions are recorded, never refused.
     """
-    from archprep.interview import handin
+    from archprep.interview.kits import submit as kit_submit
 
-    _show_handed_in(handin.submit(directory, anyway=anyway))
-
-
-# -- what they show ---------------------------------------------------------------------------
+    _show_submission(kit_submit.submit(directory, anyway=anyway))
 
 
-def _show_begun(begun: Begun) -> None:
+# -- output -----------------------------------------------------------------------------------
+
+
+def _show_begun(begun: BegunKit) -> None:
     kit = begun.kit
     typer.echo(
         f"Kit for {kit.candidate}: {_count(kit.minutes, 'minute')}, in {_shown(begun.folder)}"
     )
     for exercise in kit.exercises:
         typer.echo(f"  {exercise.id:<4} {exercise.folder}")
-    if begun.earlier:
-        typer.echo(f"It began at {_local(begun.at)}; nothing was changed.")
+    if begun.was_running:
+        typer.echo(f"Begun at {_local(begun.at)}; nothing was changed.")
     else:
-        typer.echo(f"It begins now, at {_local(begun.at)}.")
-    if datetime.now(begun.due.tzinfo) > begun.due:
-        typer.echo(f"The time was over at {_local(begun.due)}. Late is recorded, never refused.")
+        typer.echo(f"Begun now, at {_local(begun.at)}.")
+    if datetime.now(begun.deadline.tzinfo) > begun.deadline:
+        typer.echo(
+            f"The time was up at {_local(begun.deadline)}. "
+            "Late submissions are recorded, never refused."
+        )
     else:
-        typer.echo(f"Hand in by {_local(begun.due)}: archprep submit, in that folder.")
+        typer.echo(f"Run `archprep submit` in that folder by {_local(begun.deadline)}.")
 
 
-def _show_handed_in(handed_in: HandedIn) -> None:
-    typer.echo(_shown(handed_in.path))
-    for part in handed_in.parts:
-        typer.echo(f"\n{part.exercise.id}  {part.title}")
-        for file in part.files:
+def _show_submission(written: WrittenSubmission) -> None:
+    typer.echo(_shown(written.path))
+    for one in written.exercises:
+        typer.echo(f"\n{one.exercise.id}  {one.title}")
+        for file in one.files:
             typer.echo(f"  {file.sha256[:12]}  {file.size:>7,} bytes  {file.path}")
-    typer.echo(f"\n{_time_used(handed_in)}")
-    for part in handed_in.parts:
-        for sentence in (*(f"No valid Python: {b}" for b in part.broken), *part.notes):
+    typer.echo(f"\n{_time_used(written)}")
+    for one in written.exercises:
+        for sentence in (*(f"Not valid Python: {b}" for b in one.broken), *one.notes):
             terminal.say(sentence)
     typer.echo("Send this zip to your interviewer.")
 
 
-def _time_used(handed_in: HandedIn) -> str:
-    minutes = handed_in.kit.minutes
-    if handed_in.used is None:
-        return f"Time used: unknown of {minutes} min, since `archprep begin` was not run."
-    if handed_in.used < timedelta():
-        return "Time used: unknown, since the clock of this machine was set back meanwhile."
-    said = f"Time used: {_whole_minutes(handed_in.used)} of {minutes} min, by this machine's clock."
-    if handed_in.late:
-        said += f" Late by {_late(handed_in.late)}: recorded, never refused."
-    return said
+def _time_used(written: WrittenSubmission) -> str:
+    minutes = written.kit.minutes
+    if written.used is None:
+        return f"Time used: unknown of {minutes} min, because `archprep begin` was not run."
+    if written.used < timedelta():
+        return "Time used: unknown, because this machine's clock was set back."
+    text = f"Time used: {_whole_minutes(written.used)} of {minutes} min, by this machine's clock."
+    if written.late:
+        text += f" Late by {_late(written.late)}: recorded, never refused."
+    return text
 
 
 def _whole_minutes(time: timedelta) -> int:

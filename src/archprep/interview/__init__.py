@@ -1,7 +1,11 @@
-"""Interviews: kits are handed out, what comes back is graded, and results are written.
+"""Interviews: kits go out, submissions come back and are graded, results are written.
 
-kit, handin          what candidates get, and how they hand it in
-archive, received    a folder of submissions that nobody may trust
-batch, results       graded in parallel, written as it goes, resumed
-statistics, exports, pages    what is made of the results
+Imports point down this list:
+
+batch         grades submissions in parallel, resumes, regrades
+reports       pages, statistics and exports made from results
+results       the results folder on disk
+submissions   what candidates sent back, none of it trusted
+kits          what candidates get, and how they submit it
+zips          reading zips from anyone, writing reproducible ones
 """

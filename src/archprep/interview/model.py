@@ -1,4 +1,4 @@
-"""The values that pass between the modules of an interview. Frozen; no behaviour."""
+"""The values that pass between the modules of an interview: frozen, without behaviour."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 from archprep.core.model import Isolation, Scorecard
 from archprep.workspace.submission import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
 
-FORMAT = 1  # of everything in a results folder, and of a kit's manifest
-NOT_GRADED = "not graded: "  # begins the problem of a part for which the candidate is not to blame
+FORMAT = 1  # of every file in a results folder, and of a kit's manifest
+NOT_GRADED = "not graded: "  # starts a problem that is not the candidate's fault
+CLOCK_FILE = ".archprep-begun.json"  # in a kit's folder, written by `archprep begin`
+REPORT_FILE = "archprep-submission.json"  # in a submission, written by `archprep submit`
 
 
 @dataclass(frozen=True, slots=True)
 class KitExercise:
-    """An exercise as it was handed out; `digest` is that of the files in its folder."""
+    """An exercise as it was handed out; `digest` covers the files in its folder."""
 
     id: str
     folder: str
@@ -25,7 +27,7 @@ class KitExercise:
 
 @dataclass(frozen=True, slots=True)
 class KitLimits:
-    """What may be handed in for one exercise."""
+    """How much may be submitted for one exercise."""
 
     files: int = MAX_FILES
     file_bytes: int = MAX_FILE_BYTES
@@ -46,8 +48,8 @@ class Kit:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One exercise of what a candidate has handed in: a folder that can be frozen."""
+class SubmittedExercise:
+    """One exercise of a submission, with the folder to freeze."""
 
     exercise: str
     directory: Path
@@ -55,37 +57,33 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What one candidate has handed in, before anything of it is graded.
+    """What one candidate submitted, before anything of it is graded.
 
-    Every text is cleaned. `flags` are sentences about it, such as "late by 12 min". `reported` is
-    what the candidate's own machine says: it may be anything. With a `problem` there are no parts.
+    All text is sanitized. `flags` are remarks such as "late by 12 min". `reported` is what the
+    candidate's own machine claims: it may be anything. With a `problem` there are no exercises.
     """
 
     name: str
-    slug: (
-        str  # of the name, unique in a batch: letters, digits and "-"; names the folder of results
-    )
-    source: str  # the file or folder among the submissions
-    received_at: str  # ISO 8601, UTC, by the grader's own machine
-    digest: str  # sha256 of the bytes handed in
-    parts: tuple[Part, ...] = ()
+    slug: str  # unique in a batch: letters, digits and "-"; names the folder of results
+    source: str  # the zip or folder that was received
+    received_at: str  # ISO 8601, UTC, by the clock of the grading machine
+    digest: str  # sha256 of the bytes that were submitted
+    exercises: tuple[SubmittedExercise, ...] = ()
     kit: Kit | None = None
     flags: tuple[str, ...] = ()
     reported: dict[str, Any] = field(default_factory=dict)
     problem: str | None = None
-    superseded: tuple[str, ...] = ()  # sources of the same candidate that were received earlier
+    superseded: tuple[str, ...] = ()  # earlier sources from the same candidate
 
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """What came of one exercise: a scorecard, or why there is none."""
+    """The outcome of one exercise: a scorecard, or the problem that prevented one."""
 
     exercise: str
     scorecard: Scorecard | None = None
     problem: str | None = None
-    source: dict[str, str] = field(
-        default_factory=dict
-    )  # the submission's files as they were graded
+    source: dict[str, str] = field(default_factory=dict)  # the files as they were graded
 
     @property
     def why(self) -> str:
@@ -107,13 +105,13 @@ class Result:
 
     @property
     def max_score(self) -> int:
-        """Points that could be earned: a hundred for each exercise asked for."""
+        """Points that could be earned: 100 for each exercise of the kit."""
         return 100 * len(self.graded)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is the same for all candidates of a results folder."""
+    """What all candidates in a results folder have in common."""
 
     seed: int
     created_at: str

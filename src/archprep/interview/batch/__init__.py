@@ -1,0 +1,1 @@
+"""Grading submissions in parallel, and grading kept ones again."""

@@ -1,0 +1,1 @@
+"""Kits: what candidates get, and how they start the clock and submit."""

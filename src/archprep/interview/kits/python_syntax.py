@@ -1,0 +1,31 @@
+"""Finds files that Python cannot parse."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Mapping
+
+from archprep.core.sanitize import sanitize
+
+
+def errors(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield an error with file and line for each `.py` file that is not valid Python."""
+    for name, data in files.items():
+        if name.endswith(".py") and (problem := _error(name, data)):
+            yield problem
+
+
+def _error(name: str, data: bytes) -> str | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape, for example, is still valid code
+            ast.parse(data, filename=name)
+    except SyntaxError as error:
+        line = f":{error.lineno}" if error.lineno else ""
+        return f"{name}{line}: {sanitize(error.msg or 'invalid syntax', 200)}"
+    except (RecursionError, MemoryError):
+        return f"{name}: is nested too deeply for Python"
+    except ValueError as error:  # NUL bytes, before Python 3.12
+        return f"{name}: {sanitize(str(error), 200)}"
+    return None

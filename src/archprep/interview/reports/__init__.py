@@ -1,0 +1,1 @@
+"""What is made from results: pages, statistics, and files for other programs."""

@@ -1,0 +1,1 @@
+"""The results folder: locked while it is written, valid at every moment."""

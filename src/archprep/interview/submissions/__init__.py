@@ -1,0 +1,1 @@
+"""Submissions: finding out what candidates sent back, without trusting any of it."""

@@ -1,0 +1,83 @@
+"""Scans a folder of submissions: zips and folders from candidates, none of them trusted.
+
+A broken entry becomes one `Received` with its problem and never ends the scan; only a fault of
+this machine does. Nothing in a submission is executed, and no link is followed. The code itself
+is read later, when it is frozen.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+from archprep.content import catalog
+from archprep.core.errors import UsageError
+from archprep.interview.kits import manifest, people, signing_key
+from archprep.interview.model import Received
+from archprep.interview.submission_rules import is_ignored
+from archprep.interview.submissions.entry import Entry
+from archprep.interview.submissions.entry_reader import EntryReader
+from archprep.interview.text import shown
+from archprep.workspace.folder import MARKER
+
+
+def scan(folder: Path, work: Path) -> list[Received]:
+    """Return what each candidate submitted, by source.
+
+    Of several submissions by one candidate, the last one received counts. Zips are unpacked below
+    `work`, a new or empty folder, which must last as long as what is returned. UsageError if the
+    folder contains no submissions.
+    """
+    paths = _visible(folder)
+    reader = EntryReader(work, {e.id: e for e in catalog.load_all()}, signing_key.load())
+    entries = [reader.read(path) for path in paths]
+    if all(entry.is_unrelated for entry in entries):
+        raise _no_submissions(folder, "nothing in it is a kit or a workspace, zipped or not")
+    last = _last_of_each(entries)
+    slugs = people.unique_slugs(entry.name for entry in last)
+    return [entry.received(slug) for entry, slug in zip(last, slugs, strict=True)]
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 - names may not be valid text
+    except OSError as error:
+        raise UsageError(
+            f"The submissions in {shown(folder)} cannot be read: {error.strerror}.",
+            tip="Pass the folder that contains them.",
+        ) from error
+    if manifest.NAME in names or MARKER in names:
+        raise UsageError(
+            f"{shown(folder)} is itself a kit or a workspace.",
+            tip="Pass its parent folder: each zip or folder there is one submission.",
+        )
+    visible = [folder / name for name in names if not is_ignored(name)]
+    if not visible:
+        raise _no_submissions(folder, "it is empty")
+    return visible
+
+
+def _no_submissions(folder: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{shown(folder)} contains no submissions: {why}.",
+        tip="Put what each candidate sent there, as a zip or a folder.",
+    )
+
+
+def _last_of_each(entries: list[Entry]) -> list[Entry]:
+    """The last entry received from each candidate; it lists the earlier ones.
+
+    An unsigned name does not displace a signed one, nor does a file that is not a submission,
+    such as alice.txt next to alice.zip.
+    """
+    groups: dict[tuple[str, bool, bool], list[Entry]] = {}
+    for entry in entries:
+        name = unicodedata.normalize("NFKC", entry.name).casefold()
+        groups.setdefault((name, entry.is_genuine, entry.is_unrelated), []).append(entry)
+    found = []
+    for group in groups.values():
+        *earlier, last = sorted(group, key=lambda entry: entry.order)
+        last.superseded = [entry.source for entry in earlier]
+        found.append(last)
+    return sorted(found, key=lambda entry: entry.source)

@@ -1,0 +1,1 @@
+"""Zip archives: reading ones from anyone, writing reproducible ones."""

@@ -1,0 +1,42 @@
+"""Files that Python cannot parse are refused, with their line."""
+
+from __future__ import annotations
+
+import pytest
+from interview.kits.submission_samples import submit_refusal, zip_members
+
+from archprep.interview.kits.submit import submit
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"def add(a, b:\n    return a\n", "answer.py:1: "),
+        (b"x = 1\n\ty = 2\n", "answer.py:2: unexpected indent"),
+        (b"# -*- coding: klingon -*-\n", "answer.py: "),
+        (b"x = '\xff'\n", "answer.py"),
+        (b"x = 1\0\n", "null bytes"),
+        (b"x = " + b"(" * 5000 + b")" * 5000, "answer.py"),
+        (b"x = " + b"-" * 100_000 + b"1", "answer.py"),
+        (b"x = " + b"9" * 9000, "answer.py"),
+    ],
+    ids=["syntax", "indent", "coding", "latin-1", "nul", "nested", "deep", "digits"],
+)
+def test_what_python_cannot_read_is_told_with_its_line(kit, data, says) -> None:
+    """Unless it is to be handed in anyway: then it is, byte for byte."""
+    (kit / "q01_event_bus" / "answer.py").write_bytes(data)
+    told = submit_refusal(kit)
+    assert told.startswith("These files are not valid Python")
+    assert f"  q01_event_bus/{says}" in told or says in told
+    handed_in = submit(kit, anyway=True)
+    assert zip_members(handed_in.path)["ada-l/q01_event_bus/answer.py"] == data
+    assert len(handed_in.exercises[0].broken) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"# only this\n", b"\xef\xbb\xbfx = 1\r\n", b"# coding: latin-1\nx = '\xe9'\n"]
+)
+def test_what_python_can_read_is_taken(kit, data) -> None:
+    """Also with what it only warns about."""
+    (kit / "q01_event_bus" / "answer.py").write_bytes(data + b'y = "\\d"\n')
+    assert submit(kit).exercises[0].broken == ()

@@ -1,0 +1,18 @@
+"""The inbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def inbox(content: Path, home: Path, tmp_path: Path) -> Path:
+    """Where submissions arrive; the catalog has q1 and q3."""
+    path = tmp_path / "inbox"
+    path.mkdir()
+    return path
