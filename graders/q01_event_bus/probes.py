@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 
+from sweep_probes import play_programs  # noqa: F401 - a probe, too
+
 from archprep.worker.plain_data import plain
 from archprep.worker.scripted_errors import is_scripted, scripted_error, summarize
 from archprep.worker.virtual_loop import VirtualLoop

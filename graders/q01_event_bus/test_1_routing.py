@@ -216,7 +216,7 @@ def filter_isolated(rng):
 @criterion(
     "A filter decides for its own handler only, also when it raises",
     task=1,
-    points=4,
+    points=3,
     hint="filter",
 )
 def test_filter_isolated(routing):
@@ -259,7 +259,7 @@ def handler_priority(rng):
 @criterion(
     "Handlers of an event run by priority: the higher first, equals together",
     task=1,
-    points=4,
+    points=3,
     hint="handler-priority",
 )
 def test_handler_priority(routing):

@@ -79,7 +79,7 @@ def middleware_chain(rng):
 @criterion(
     "Middleware wraps the handlers, may change the event, and drops it by not calling next",
     task=1,
-    points=4,
+    points=3,
     hint="middleware",
 )
 def test_middleware_chain(middleware):
@@ -147,7 +147,7 @@ def middleware_error(rng):
 @criterion(
     "An error in a middleware becomes a dead letter and never reaches the publisher",
     task=1,
-    points=5,
+    points=4,
     hint="middleware-error",
 )
 def test_middleware_error(middleware):

@@ -119,7 +119,7 @@ def retry_backoff(rng):
 @criterion(
     "A failed handler is retried exactly backoff(n) seconds later, max_attempts times in all",
     task=2,
-    points=6,
+    points=5,
     hint="retry",
 )
 def test_retry_backoff(failures):
@@ -179,7 +179,7 @@ def dead_letter_complete(rng):
 
 
 @criterion(
-    "A dead letter holds everything needed to understand it", task=2, points=4, hint="dead-letter"
+    "A dead letter holds everything needed to understand it", task=2, points=3, hint="dead-letter"
 )
 def test_dead_letter_complete(failures):
     failures[dead_letter_complete].check()

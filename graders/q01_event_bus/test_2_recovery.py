@@ -92,7 +92,7 @@ def replay_one_handler(rng):
     return play.checked_by(check)
 
 
-@criterion("replay() does again only what had failed", task=2, points=6, hint="replay")
+@criterion("replay() does again only what had failed", task=2, points=5, hint="replay")
 def test_replay_one_handler(replays):
     replays[replay_one_handler].check()
 
@@ -152,7 +152,7 @@ def handler_timeout(rng):
 @criterion(
     "An attempt ends at its time-out, even if the handler ignores its cancellation",
     task=2,
-    points=6,
+    points=5,
     hint="timeout",
 )
 def test_handler_timeout(timeouts):
@@ -220,7 +220,7 @@ def payload_isolated(rng):
 @criterion(
     "Nobody can change what another handler, a retry or a dead letter sees",
     task=2,
-    points=4,
+    points=3,
     hint="payload",
 )
 def test_payload_isolated(timeouts):

@@ -92,7 +92,7 @@ def event_priority(rng):
 @criterion(
     "Behind a backlog the most urgent event is next, then the oldest",
     task=3,
-    points=4,
+    points=3,
     hint="event-priority",
 )
 def test_event_priority(order):
@@ -126,7 +126,7 @@ def key_order(rng):
 @criterion(
     "Events of one key run one after another in publish order, others in parallel",
     task=3,
-    points=7,
+    points=6,
     hint="key-order",
 )
 def test_key_order(order):
@@ -209,7 +209,7 @@ def back_pressure(rng):
 @criterion(
     "A full queue refuses or holds back the publisher, first come, first served",
     task=3,
-    points=4,
+    points=3,
     hint="back-pressure",
 )
 def test_back_pressure(order):

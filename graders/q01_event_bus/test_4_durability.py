@@ -65,7 +65,7 @@ def dedup(rng):
 @criterion(
     "A handler that succeeded is not run again for that id within dedup_ttl",
     task=4,
-    points=5,
+    points=4,
     hint="dedup",
 )
 def test_dedup(duplicates):
@@ -214,7 +214,7 @@ def journal_order(rng):
 @criterion(
     "The journal has an event before it is accepted, and each success before its place is free",
     task=4,
-    points=4,
+    points=3,
     hint="journal",
 )
 def test_journal_order(journalled):

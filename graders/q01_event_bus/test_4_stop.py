@@ -106,7 +106,7 @@ def halted(rng):
 @criterion(
     "stop() accepts nothing more, finishes what it can in time and cancels the rest",
     task=4,
-    points=3,
+    points=2,
     hint="stop",
 )
 def test_stop(stopping):

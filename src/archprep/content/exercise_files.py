@@ -60,6 +60,12 @@ def right_answers(exercise: Exercise) -> dict[str, dict[str, str]]:
     return {folder.name: {n: read_text(p) for n, p in _files(folder)} for folder in folders}
 
 
+def probe_modules(exercise: Exercise) -> dict[str, str]:
+    """Return the source of what probes.py may import, keyed by module: the files `*_probes.py`."""
+    paths = sorted(exercise.grader_dir.glob("*_probes.py"))
+    return {path.stem: read_text(path) for path in paths}
+
+
 def hints(exercise: Exercise) -> dict[str, list[str]]:
     """Return the hints of each section of hints.md, from general to concrete."""
     path = exercise.brief_dir / "hints.md"

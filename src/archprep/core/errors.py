@@ -54,6 +54,10 @@ class ContentError(ArchprepError):
     exit_code = Exit.INTERNAL
 
 
+class GraderFault(Exception):  # noqa: N818 - it says whose fault it is
+    """Part of an exercise failed: the criterion is a grader_error, and this text its reason."""
+
+
 @dataclass(eq=False)
 class CandidateError(Exception):
     """The candidate's code ended a scenario: a fact to score, not a fault of ours.

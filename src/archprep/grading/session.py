@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import archprep
+from archprep.content import exercise_files
 from archprep.core.model import Exercise, Scorecard, Submission
 from archprep.grading import requirements, verdicts
 from archprep.grading.candidate import Candidate
@@ -186,7 +187,11 @@ def _stack(exercise: Exercise, progress: Progress | None) -> Stack | None:
 
 def boot_config(exercise: Exercise, progress: Progress | None = None) -> BootConfig:
     """Return what a sandbox of this exercise starts with."""
-    probes = (exercise.grader_dir / "probes.py").read_text()
-    modules = tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry)
-    secret = secret_folders()
-    return BootConfig(probes, modules, exercise.preload, secret, _stack(exercise, progress))
+    return BootConfig(
+        (exercise.grader_dir / "probes.py").read_text(),
+        tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry),
+        exercise.preload,
+        secret_folders(),
+        _stack(exercise, progress),
+        exercise_files.probe_modules(exercise),
+    )

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,8 @@ class BootConfig:
     preload: tuple[str, ...] = ()
     secret: tuple[Path, ...] = ()  # folders that must not be visible
     stack: Stack | None = None
+    # Source of modules that the probes import, by name.
+    probe_modules: Mapping[str, str] = field(default_factory=dict)
 
 
 class ForkServer:
@@ -183,6 +185,7 @@ class ForkServer:
             "environment": self._environment(),
             "warm_up": stack.warm_up if stack else "",
             "probes": self._boot.probes,
+            "probe_modules": dict(self._boot.probe_modules),
             "entry": self._boot.entry,
             "seccomp": base64.b64encode(self._seccomp).decode(),
         }

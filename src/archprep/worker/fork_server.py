@@ -69,10 +69,16 @@ def _prepare(boot: dict[str, Any]) -> ModuleType:
         importlib.import_module(name)
     gc.freeze()
     gc.enable()
-    probes = ModuleType("probes")
-    sys.modules["probes"] = probes  # so that a probe's dataclasses and typing find their module
-    exec(compile(boot["probes"], "probes.py", "exec"), probes.__dict__)  # noqa: S102 - trusted text
-    return probes
+    for name, text in boot["probe_modules"].items():
+        _module(name, text)
+    return _module("probes", boot["probes"])
+
+
+def _module(name: str, text: str) -> ModuleType:
+    module = ModuleType(name)
+    sys.modules[name] = module  # so that a probe's dataclasses and typing find their module
+    exec(compile(text, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - trusted text
+    return module
 
 
 def _serve(

@@ -1,0 +1,125 @@
+"""Sweeps: random programs played on the candidate and on the reference, and compared.
+
+    class Orders(Sweep):
+        ...  # draw, needs, tell, rule: see sweep_spec.py
+
+    @criterion("Nothing else differs in random programs of task 1", task=1, points=4, hint="sweep")
+    def test_sweep_routing(sweep):
+        sweep(Orders(), programs=300)
+
+The first difference is shrunk before it is shown. A criterion answers for its own task: a
+difference that shrinks to a program of an earlier task costs that task's sweep, not this one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NoReturn
+
+from archprep.core.errors import GraderFault
+from archprep.grading.api import Tally, Unmet
+from archprep.grading.reference import Reference
+from archprep.grading.toolkit.sweep_compare import difference, excerpts, in_words
+from archprep.grading.toolkit.sweep_corpus import Draw, corpus
+from archprep.grading.toolkit.sweep_players import Crash, Observer, Outcome
+from archprep.grading.toolkit.sweep_shrink import shrink
+from archprep.grading.toolkit.sweep_sides import Expected, Sides
+from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
+
+__all__ = ["Sweep", "SweepRun"]
+
+MOST_SHRUNK = 4  # differing programs whose cause is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A program on which the candidate differs: what it should do, and what it does."""
+
+    program: Program
+    expected: Trace
+    outcome: Trace | Crash
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRun:
+    """What graders call as `sweep`: compares the candidate with the reference for one task."""
+
+    candidate: Observer
+    reference: Reference
+    seed: int
+    task: int
+    factor: int = 1  # plays this many times the programs
+
+    def __call__(self, spec: Sweep, *, programs: int) -> None:
+        """Fail the criterion if the candidate differs in one of `programs` random programs.
+
+        The programs of the corpus are played as well, and first.
+        """
+        count = programs * self.factor
+        played = self._programs(spec, count)
+        Tally.made += len(played)
+        Tally.programs += count
+        sides = Sides(spec, self.reference, self.candidate)
+        self._judge(sides, played, *sides.play(played))
+
+    def _programs(self, spec: Sweep, count: int) -> list[Program]:
+        exercise = self.reference.exercise
+        draw = Draw(self.seed, exercise.version)
+        kept = corpus(exercise.grader_dir / "corpus")
+        mine = [draw.redrawn(spec, name, one) for name, one in kept if one.task == self.task]
+        return mine + draw.programs(spec, self.task, count)
+
+    def _judge(
+        self,
+        sides: Sides,
+        programs: Sequence[Program],
+        expected: Sequence[Expected],
+        outcomes: Sequence[Outcome],
+    ) -> None:
+        cases = [
+            Case(program, due, outcome)
+            for program, due, outcome in zip(programs, expected, outcomes, strict=True)
+            if sides.differ(due, outcome) and due is not None and outcome is not None
+        ]
+        defined = sum(due is not None for due in expected)
+        agreeing = defined - len(cases) - outcomes.count(None)
+        obscured = 2 * agreeing < defined  # too few programs show how this task itself is solved
+        for case in islice(_shrunk(sides, cases), 1 if obscured else MOST_SHRUNK):
+            if obscured or sides.spec.task_of(case.program) == self.task:
+                _fail(sides.spec, case)
+
+
+def _shrunk(sides: Sides, cases: Sequence[Case]) -> Iterator[Case]:
+    """Yield the cases as small as they get, the smallest first."""
+    for case in sorted(cases, key=lambda case: len(json.dumps(case.program))):
+        yield case if _hangs(case) else _smaller(sides, case)
+
+
+def _hangs(case: Case) -> bool:
+    return isinstance(case.outcome, Crash) and case.outcome.hangs
+
+
+def _smaller(sides: Sides, case: Case) -> Case:
+    program, _ = shrink(sides.spec, case.program, sides.first_differing)
+    (expected,), (outcome,) = sides.play([program])
+    if expected is None or outcome is None or not sides.differ(expected, outcome):
+        return case  # the candidate does not do the same each time
+    return Case(program, expected, outcome)
+
+
+def _fail(spec: Sweep, case: Case) -> NoReturn:
+    given = "\n".join(spec.tell(case.program))
+    if isinstance(case.outcome, Crash):
+        error = case.outcome.error
+        error.given = given
+        raise error
+    found = difference(spec, case.expected, case.outcome)
+    assert found is not None
+    rule = spec.rule(case.program, found)
+    if rule is None:
+        raise GraderFault("the reference and the candidate differ in what no rule forbids")
+    expected, observed = excerpts(spec, found)
+    raise Unmet(f"{rule}\nThe reference:\n{expected}", observed, given, in_words(spec, found))

@@ -1,0 +1,88 @@
+"""Plays programs in batches; a crash or a hang is attributed to the program that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from archprep.core.errors import CandidateError
+from archprep.core.model import Reason
+from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
+from archprep.sandbox.fakes import exposed, fake
+
+BATCH = 50  # programs in one scenario
+MOST_CRASHES = 12  # after which the remaining programs are not played
+MOST_HANGS = 2  # the same; each costs the seconds of a scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A program that ended its scenario instead of leading to a trace."""
+
+    error: CandidateError
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the scenario ran out of time."""
+        return self.error.reason is Reason.TIMEOUT
+
+
+Outcome = Trace | Crash | None  # None: not played, after too many crashes
+
+
+class Observer(Protocol):
+    """Plays probes on one answer: a candidate's, or one of ours."""
+
+    def observe(self, probe: str, /, **inputs: Any) -> Any:
+        """Play a probe in a fresh process; CandidateError if the answer's code fails."""
+
+
+class Traces:
+    """The judge's end of a batch: receives a trace after each program."""
+
+    def __init__(self) -> None:
+        self.received: list[Outcome] = []
+
+    @exposed
+    def add(self, trace: Trace) -> None:
+        """Receive the trace of the next program."""
+        self.received.append(trace)
+
+
+@dataclass(slots=True)
+class Player:
+    """Plays programs on one answer, as long as it does not crash too often."""
+
+    observer: Observer
+    spec: Sweep
+    most_crashes: int = MOST_CRASHES
+    crashes: int = field(default=0, init=False)
+    hangs: int = field(default=0, init=False)
+
+    def play(self, programs: Sequence[Program]) -> list[Outcome]:
+        """Return an outcome for each program, in order."""
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(programs) and not self._given_up:
+            outcomes += self._batch(programs[len(outcomes) : len(outcomes) + BATCH])
+        return outcomes + [None] * (len(programs) - len(outcomes))
+
+    @property
+    def _given_up(self) -> bool:
+        return self.crashes >= self.most_crashes or self.hangs >= MOST_HANGS
+
+    def _batch(self, programs: Sequence[Program]) -> list[Outcome]:
+        """Play in one scenario; return outcomes up to and including a program that ends it."""
+        traces, error = Traces(), None
+        try:
+            self.observer.observe(self.spec.probe, programs=programs, traces=fake(traces))
+        except CandidateError as e:
+            error = e
+        outcomes = traces.received[: len(programs)]
+        if error is None and len(outcomes) < len(programs):
+            error = CandidateError(Reason.PROTOCOL, f"returned only {len(outcomes)} traces")
+        if error is not None:
+            outcomes = [*outcomes[: len(programs) - 1], Crash(error)]
+            self.crashes += 1
+            self.hangs += error.reason is Reason.TIMEOUT
+        return outcomes

@@ -1,0 +1,182 @@
+"""A sweep, from the draw to what the candidate reads. At level D: the code is honest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sweep_exercise
+from sweep_exercise import GRADER, PROBES, REFERENCE, RIGHT, WRONG
+
+from archprep.content import catalog
+from archprep.core.model import CriterionResult, Scorecard, State
+from archprep.grading import session
+from archprep.grading.session import Wanted
+from archprep.workspace import submission as intake
+
+# Traces are sent as text, whatever the probe does.
+FORGE = """
+from archprep.worker.stubs import Channel
+call = Channel.call
+Channel.call = lambda self, fake, method, args, kwargs: call(self, fake, method, ("?",), kwargs)
+"""
+
+Grade = Callable[..., Scorecard]
+
+
+@pytest.fixture
+def grade(content: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grade:
+    """Grade an answer, at level D; `reference` and `probes` replace those of the exercise."""
+    # Two versions written within a second could have the same size, and so the same bytecode.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    manifest = content / "exercises" / "q01_event_bus" / "exercise.yaml"
+    manifest.write_text(manifest.read_text() + "limits: {seconds: 1}\n")
+    graders = content / "graders" / "q01_event_bus"
+    (graders / "test_answer.py").write_text(GRADER)
+
+    def run(
+        answer: str = RIGHT,
+        *,
+        reference: str = REFERENCE,
+        probes: str = PROBES,
+        seed: int = 1,
+        factor: int = 1,
+        wanted: Wanted = session.ALL,
+    ) -> Scorecard:
+        (graders / "probes.py").write_text(probes)
+        (content / "solutions" / "q01_event_bus" / "answer.py").write_text(reference)
+        folder = tmp_path / "workspace"
+        folder.mkdir(exist_ok=True)
+        (folder / "answer.py").write_text(answer)
+        exercise, stage = catalog.get("q1"), tmp_path / "stage"
+        submission = intake.freeze(folder, exercise, stage)
+        try:
+            with session.opened(exercise, submission, level="D", sweep_factor=factor) as opened:
+                return opened.grade(submission, seed=seed, wanted=wanted)
+        finally:
+            intake.discard(stage)
+
+    return run
+
+
+def one(card: Scorecard, name: str) -> CriterionResult:
+    (result,) = (c for c in card.criteria if c.id == name)
+    return result
+
+
+def states(card: Scorecard) -> list[State]:
+    return [c.state for c in card.criteria]
+
+
+def wrong(name: str) -> str:
+    old, new = WRONG[name]
+    assert REFERENCE.count(old) == 1
+    return REFERENCE.replace(old, new)
+
+
+def test_a_right_answer_of_another_design_passes(grade):
+    """The scorecard records how many programs were played."""
+    card = grade()
+    assert states(card) == [State.PASSED] * 2
+    assert [c.programs for c in card.criteria] == [120, 120]
+
+
+def test_a_difference_is_shrunk_and_put_into_words(grade):
+    """The candidate reads the smallest program, both stories, the first difference and the rule."""
+    result = one(grade(wrong("positive_only")), "sweep-totals")
+    assert result.state is State.FAILED
+    assert result.evidence.given == "add(a, -1)\ntotal(a)"
+    assert result.expected == "1.1\nThe reference:\nIn step 2: total(a) is -1"
+    assert result.observed == "In step 2: total(a) is 0"
+    assert result.evidence.difference == (
+        "In step 2: expected: total(a) is -1; observed: total(a) is 0."
+    )
+
+
+@pytest.mark.parametrize("name", ["freezes_all", "thaws"])
+def test_a_fault_of_a_later_task_costs_that_task(grade, name):
+    card = grade(wrong(name))
+    assert states(card) == [State.PASSED, State.FAILED]
+    assert one(card, "sweep-frozen").expected.startswith("2.1")
+
+
+def test_a_fault_of_an_earlier_task_does_not_cost_a_later_one(grade):
+    """It does as long as most programs of the later task show no difference."""
+    rare = REFERENCE.replace("if name not in", "if amount != -7 and name not in")
+    assert states(grade(rare)) == [State.FAILED, State.PASSED]
+
+
+def test_a_later_task_that_is_obscured_earns_nothing(grade):
+    """Where most programs differ, nothing shows that the task itself is solved."""
+    assert states(grade(REFERENCE.replace("return self.totals.get(name, 0)", "return 12345"))) == [
+        State.FAILED,
+        State.BLOCKED,
+    ]
+
+
+def test_a_crash_is_shrunk_and_shown_with_the_candidates_line(grade):
+    result = one(grade(wrong("crashes")), "sweep-totals")
+    assert (result.state, result.reason) == (State.CANDIDATE_ERROR, "crash")
+    assert result.evidence.given == "total(a)"
+    assert [frame.function for frame in result.evidence.frames] == ["total"]
+
+
+def test_code_that_is_not_written_yet_says_so(grade):
+    missing = REFERENCE.replace("self.frozen.add(name)", "raise NotImplementedError")
+    card = grade(missing)
+    assert states(card) == [State.PASSED, State.FAILED]
+    assert one(card, "sweep-frozen").observed.startswith("Not written yet: freeze")
+
+
+def test_a_hang_costs_two_scenarios_and_is_attributed(grade):
+    result = one(grade(wrong("hangs")), "sweep-frozen")
+    assert (result.state, result.reason) == (State.CANDIDATE_ERROR, "timeout")
+    assert "freeze(" in result.evidence.given
+
+
+@pytest.mark.parametrize("name", ["crashes", "hangs"])
+def test_a_reference_that_fails_is_our_fault(grade, name):
+    """Nobody loses points for it, and the message says where to look."""
+    card = grade(reference=wrong(name))
+    result = one(card, "sweep-frozen")
+    assert result.state is State.GRADER_ERROR
+    assert "the reference failed in the probe `play_programs`" in result.reason
+
+
+def test_a_difference_that_no_rule_forbids_is_our_fault(grade, monkeypatch):
+    monkeypatch.setattr(sweep_exercise.Totals, "rule", lambda *_: None)
+    card = grade(wrong("positive_only"))
+    assert one(card, "sweep-totals").state is State.GRADER_ERROR
+    assert "no rule forbids" in one(card, "sweep-totals").reason
+
+
+def test_programs_that_the_rules_do_not_decide_are_left_out(grade):
+    """The reference's trace decides, whatever the candidate claims."""
+    probes = PROBES.replace("else []", "else ['always']")
+    assert states(grade(wrong("thaws"), probes=probes)) == [State.PASSED, State.PASSED]
+
+
+def test_a_malformed_trace_is_the_candidates_fault(grade):
+    """A candidate that rewrites the probe gains nothing, and breaks nothing of ours."""
+    forged = RIGHT + FORGE
+    card = grade(forged)
+    assert states(card)[0] is State.CANDIDATE_ERROR
+
+
+def test_programs_depend_on_seed_version_task_and_number_alone(grade):
+    """One criterion alone, or a longer run, shows the same."""
+    rare = REFERENCE.replace("if name not in", "if amount != -7 and name not in")
+    whole = one(grade(rare), "sweep-totals")
+    alone = one(grade(rare, wanted=Wanted(criterion="sweep-totals")), "sweep-totals")
+    assert alone.evidence == whole.evidence
+    assert one(grade(rare, factor=3), "sweep-totals").programs == 360
+
+
+def test_an_answer_that_differs_from_run_to_run_is_shown_as_first_seen(grade):
+    """What cannot be repeated cannot be shrunk; it still fails."""
+    flaky = REFERENCE.replace(
+        "return self.totals.get(name, 0)", "return id(object()) % 99999 + 100"
+    )
+    assert one(grade(flaky), "sweep-totals").state is State.FAILED
