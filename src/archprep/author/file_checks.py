@@ -115,6 +115,8 @@ def _is_read_by_graders(inner: Path) -> bool:
         return len(inner.parts) > 2
     if inner.parts[0] == "wrong":
         return len(inner.parts) == 2 and inner.suffix == ".yaml"
+    if inner.parts[0] == "corpus":
+        return len(inner.parts) == 2 and inner.suffix == ".json"
     return len(inner.parts) == 1 and inner.suffix == ".py"
 
 

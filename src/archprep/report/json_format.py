@@ -99,7 +99,7 @@ def _criterion(result: CriterionResult) -> dict[str, Any]:
         "observed": result.observed,
         "hint": result.hint,
         "duration_s": result.duration_s,
-    }
+    } | ({"programs": result.programs} if result.programs else {})
 
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from archprep.grading.session import Session
 
 _ABNORMAL = {Reason.TIMEOUT, Reason.MEMORY, Reason.OUTPUT, Reason.CRASH, Reason.PROTOCOL}
+SWEEP_FACTOR = 3  # an interview plays more random programs than a candidate's own check
 
 
 @contextmanager
@@ -81,7 +82,11 @@ class SharedSandbox:
 
         if self._session is None:
             opened = session.opened(
-                self._exercise, submission, level=self._level, stage=self._stage
+                self._exercise,
+                submission,
+                level=self._level,
+                stage=self._stage,
+                sweep_factor=SWEEP_FACTOR,
             )
             self._session = self._opened.enter_context(opened)
         return self._session.grade(submission, seed=seed)
