@@ -12,7 +12,7 @@ import pytest
 from archprep.worker import asgi, scenario
 from archprep.worker.async_stub import AsyncStub
 from archprep.worker.plain_data import plain
-from archprep.worker.scripted_errors import is_scripted, scripted_error, summarize
+from archprep.worker.scripted_errors import error_named, is_scripted, scripted_error, summarize
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,7 @@ def test_ordered_errors_are_told_apart():
     """Groups count when all of what they hold was ordered."""
     ordered = scripted_error("KeyError")
     assert is_scripted(ordered)
+    assert not is_scripted(error_named("KeyError", "a"))
     assert not is_scripted(KeyError())
     assert is_scripted(ExceptionGroup("", [ordered, ExceptionGroup("", [ordered])]))
     assert not is_scripted(ExceptionGroup("", [ordered, KeyError()]))

@@ -1,4 +1,4 @@
-"""What a probe puts in front of a candidate's ASGI app: it takes off what the judge has added."""
+"""Pieces of the ASGI apps that a probe puts in front of, or behind, the candidate's."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ PEER = "x-peer"  # the header field that names it
 
 
 def take_headers(scope: Scope, own: Collection[str]) -> tuple[dict[str, str], Scope]:
-    """Return the judge's own header fields, and the scope without them.
+    """Split off the header fields that the judge added; return them and the remaining scope.
 
-    The socket of a scenario has no peer address; if `own` has `x-peer`, the client is the address
-    in that field, or None where it is missing.
+    The socket of a scenario has no peer address. With `x-peer` in `own`, `client` becomes the
+    address in that field, or None if the field is missing.
     """
     names = {name.encode() for name in own}
-    told = {name.decode(): value.decode() for name, value in scope["headers"] if name in names}
+    taken = {name.decode(): value.decode() for name, value in scope["headers"] if name in names}
     left = {**scope, "headers": [(n, value) for n, value in scope["headers"] if n not in names]}
     if PEER in own:
-        left["client"] = (told[PEER], PORT) if PEER in told else None
-    return told, left
+        left["client"] = (taken[PEER], PORT) if PEER in taken else None
+    return taken, left
 
 
 async def live(receive: Any, send: Any) -> None:
-    """Start and stop as a server wants to hear it, for an app without a lifespan of its own."""
+    """Answer the lifespan events, for an app that has nothing to do at start and end."""
     for turn in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{turn}.complete"})

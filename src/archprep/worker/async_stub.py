@@ -1,4 +1,4 @@
-"""Judge-side fakes for asynchronous code: each call is awaited, and blocks nothing."""
+"""Judge-side fakes in asynchronous code: calls are awaited and do not block the event loop."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-AT_ONCE = 32  # calls that the judge may hold back at the same time
+AT_ONCE = 16  # calls that the judge may hold back at the same time
 
 
 class AsyncStub:
-    """Stands for a judge-side object in asynchronous code.
+    """A stub whose methods are coroutines.
 
-    `await AsyncStub(stub).method(…)` lets the event loop go on until the judge answers. Its
-    threads are its own, so that calls held back take none from the candidate's code.
+    It has threads of its own, so calls that the judge holds back take none from the candidate's
+    code.
     """
 
     def __init__(self, stub: Any, at_once: int = AT_ONCE) -> None:

@@ -1,4 +1,4 @@
-"""Turns what the candidate's code returned into plain data, which a frame can carry."""
+"""Converts what the candidate's code returns into plain data, which a frame can carry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Lists, dicts with text keys, numbers, text and None; of anything else its `repr`."""
+    """Convert to lists, dicts with text keys, numbers, text, None, and `repr` for the rest."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

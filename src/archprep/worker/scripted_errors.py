@@ -1,4 +1,4 @@
-"""Errors that a probe raises because the judge said so, told apart from the candidate's own."""
+"""Errors that a probe raises on the judge's orders, distinguishable from the candidate's own."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ from . import exceptions, scenario
 _MARK = "_archprep_scripted"
 
 
-def scripted_error(kind: str, text: str = "") -> Exception:
+def error_named(kind: str, text: str = "") -> Exception:
     """An error to raise: the built-in exception `kind`, or a new type of this name."""
     known = getattr(builtins, kind, None)
     if not isinstance(known, type) or not issubclass(known, Exception):
         known = type(kind, (Exception,), {})
-    error: Exception = known(text)
+    error: Exception = known(*([text] if text else []))
+    return error
+
+
+def scripted_error(kind: str, text: str = "") -> Exception:
+    """The same error with a mark, by which `is_scripted` recognises it anywhere."""
+    error = error_named(kind, text)
     setattr(error, _MARK, True)
     return error
 
 
 def is_scripted(error: BaseException) -> bool:
-    """Whether the judge ordered this error, or all that are in this group."""
+    """Whether this error, or every error of this group, was made by `scripted_error`."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_scripted, error.exceptions))
     return getattr(error, _MARK, False)
 
 
 def summarize(error: BaseException | None) -> str:
-    """An error and the last place of the candidate's code that it came through; "" for None."""
+    """Describe an error with the last line of the candidate's code in it; "" for None."""
     if error is None:
         return ""
     said = exceptions.text(error)

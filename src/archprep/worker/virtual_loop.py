@@ -1,8 +1,8 @@
 """An asyncio event loop in virtual time, for probes whose code sleeps, times out or retries.
 
 When no callback is ready, time jumps to the next timer: an hour of back-off takes no time, and
-instants are exact. Code that waits for what never happens, or turns the loop without end, is
-told at once instead of costing the scenario its time limit.
+instants are exact. Code that waits for something that never happens, or keeps the loop busy
+without end, is detected at once instead of costing the scenario its time limit.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _kept: list[VirtualLoop] = []  # collecting a loop with tasks left would print w
 
 
 class StuckError(Exception):
-    """Nothing new will ever happen. The text says how: "waits" or "spins"."""
+    """The loop will never make progress again; the text is "waits" or "spins"."""
 
 
 class _Clock(selectors.DefaultSelector):
-    """Waits for nothing: when no callback is ready, time jumps to the next timer."""
+    """Never waits: when no callback is ready, time jumps to the next timer."""
 
     def __init__(self, until: float) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class _Clock(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time begins at 0.0 and ends at `until`.
 
-    `expected` recognises errors that the probe itself lets happen: any other that ends a task
-    or a callback is kept for `crash()`.
+    `expected` recognises errors that the probe itself raises; any other one that ends a task or a
+    callback is kept for `crash()`.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return ""
 
     def crash(self) -> BaseException | None:
-        """The first error that broke something in the background, if one did."""
+        """The first unexpected error that ended a task or a callback, if any."""
         ended = [task for task in self._all_tasks if task.done() and not task.cancelled()]
         errors = [*self._errors, *(error for task in ended if (error := task.exception()))]
         return next((error for error in errors if not self._expected(error)), None)

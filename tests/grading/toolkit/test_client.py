@@ -70,7 +70,7 @@ def test_the_first_name_of_a_value_stays_and_the_longest_value_wins():
     client.symbols.name("abcdefgh", "one")
     client.symbols.name("abcdefgh.ijk", "two")
     client.symbols.name("abcdefgh", "three")
-    assert client.symbols.tell("abcdefgh.ijk abcdefgh") == "<two> <one>"
+    assert client.symbols.replace_in("abcdefgh.ijk abcdefgh") == "<two> <one>"
 
 
 def test_a_check_shows_the_history_until_its_own_step():

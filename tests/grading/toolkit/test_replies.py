@@ -44,6 +44,7 @@ def test_a_chain_of_what_is_true_passes_and_counts_as_comparisons():
         .status(429)
         .status(200, 429)
         .called("the store", 2)
+        .called("the store", 1, at_least=True)
         .retry_after(12)
         .retry_after()
         .header("retry-after", re.compile("[0-9]+"))
@@ -53,7 +54,7 @@ def test_a_chain_of_what_is_true_passes_and_counts_as_comparisons():
         .json({"id": 3})
         .text('{"id": 3}')
     )
-    assert Tally.made == 11
+    assert Tally.made == 12
 
 
 def test_a_failure_says_everything_that_is_known():

@@ -1,7 +1,7 @@
-"""Holds calls of judge-side fakes back until all are there: concurrency without a clock.
+"""Holds back calls of judge-side fakes until all have arrived: concurrency without a clock.
 
-A fake returns `barrier.arrive(value)`. While the barrier is closed, the call gets no answer; the
-judge waits until enough calls have arrived, and lets them go in the order it likes.
+A fake returns `barrier.arrive(value)`. While the barrier is closed the call is not answered; the
+judge waits until enough calls have arrived and answers them in an order of its choice.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ PATIENCE = 5.0  # seconds of the judge's clock
 class Barrier:
     """Holds every call that arrives, until the judge releases them or opens it.
 
-    `count` is how many calls the judge waits for. With `opens_itself` nobody has to wait: the
-    call that makes them complete opens it, which suits probes that the judge cannot watch.
+    `count` is how many calls the judge waits for. With `opens_itself` the last of them opens the
+    barrier, for probes during which the judge cannot wait.
     """
 
     def __init__(self, count: int = 1, *, closed: bool = True, opens_itself: bool = False) -> None:
@@ -52,15 +52,15 @@ class Barrier:
         return self.waiting >= self.count
 
     def wait(self, seconds: float = PATIENCE) -> int:
-        """Wait until it is full, at most so long; return the number of calls that are held back."""
+        """Wait until it is full or the time is up; return the number of calls held back."""
         with self._changed:
             self._changed.wait_for(self.is_full, seconds)
             return self.waiting
 
     def release(self, order: Sequence[int] | None = None) -> None:
-        """Answer the calls that wait, by the numbers of their arrival; it stays as it is.
+        """Answer the held calls, all or those in `order`, without opening the barrier.
 
-        Numbers begin with 0 after each release. Those that `order` does not name go on waiting.
+        `order` has numbers of arrival, counted from 0 among the calls held back now.
         """
         with self._changed:
             chosen = range(len(self._held)) if order is None else order
@@ -70,13 +70,13 @@ class Barrier:
             reply.release(value)
 
     def open(self) -> None:
-        """Answer the calls that wait, and hold nothing any more."""
+        """Answer the held calls and let later ones pass."""
         with self._changed:
             self._closed = False
         self.release()
 
     def close(self, count: int | None = None) -> None:
-        """Hold back what arrives from now on; `count` is how many to wait for."""
+        """Hold back calls from now on; `count` replaces the number to wait for."""
         with self._changed:
             self.count = self.count if count is None else count
             self._closed = True

@@ -1,7 +1,7 @@
 """The judge as client of an app, with a readable history of what was sent and what came back.
 
-Tokens and ids, drawn or received, appear in it as symbols: "<the refresh token of step 3>". So a
-candidate reads who presented what, and not a hundred random letters.
+Tokens and ids, drawn or received, appear as symbols: "<the refresh token of step 3>". The
+candidate reads what was presented to which endpoint, not random letters.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Symbols:
-    """What random values are called, so that no sentence has to show them."""
+    """Names for random values, to show in their place."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
 
     def name(self, value: str, name: str) -> str:
-        """Call `value` by a name from now on; the first name stays. Returns the value."""
+        """Show `name` in place of `value` from now on; the first name stays. Returns the value."""
         self._names.setdefault(value, name)
         return value
 
@@ -43,7 +43,7 @@ class Symbols:
             if _RANDOM.fullmatch(value):
                 self.name(value, f"the {key.replace('_', ' ')} of {where}")
 
-    def tell(self, text: str) -> str:
+    def replace_in(self, text: str) -> str:
         """Replace every known value in a text by its name."""
         for value in sorted(self._names, key=len, reverse=True):
             text = text.replace(value, f"<{self._names[value]}>")
@@ -84,15 +84,15 @@ class Answer:
         return found if isinstance(found, str) else ""
 
     def check(self, calls: Mapping[str, Sized] | None = None) -> ReplyCheck:
-        """Check the reply; the input that a failure shows is the history until then."""
+        """Check the reply; a failure shows the history up to it."""
         return ReplyCheck(self.reply, self.client.history(until=self.step), calls=calls or {})
 
 
 @dataclass
 class Client:
-    """Sends requests to the apps of a scenario, and remembers them in words.
+    """Sends requests to the apps of a scenario and keeps a history in words.
 
-    `common` are header fields of every request that no sentence shows.
+    `common` are header fields sent with every request and never shown.
     """
 
     web: HttpClient
@@ -142,43 +142,45 @@ class Client:
         return Request(method, path, tuple(fields), body, app=app)
 
     def received(self, request: Request, reply: Reply) -> Answer:
-        """Note a reply to a request that was sent some other way, say with `web.begin`."""
+        """Record a reply to a request that was sent in another way, such as `web.begin`."""
         self._steps += 1
         answer = Answer(self, self._steps, reply)
         self.symbols.learn(answer.body, f"step {self._steps}")
         body = _decoded(reply.body)
-        said = f"{self.tell(request)} -> {reply.status}{f' {body}' if body else ''}"
+        said = f"{self.describe(request)} -> {reply.status}{f' {body}' if body else ''}"
         self._lines.append((self._steps, said))
         return answer
 
     def note(self, line: str) -> None:
-        """Add a line: what happened besides requests."""
+        """Add a line about something other than a request."""
         self._lines.append((0, line))
 
     def begin_anew(self) -> None:
-        """Forget the history: what comes now does not depend on it. Steps count on."""
+        """Clear the history, since what follows does not depend on it; step numbers continue."""
         self._lines.clear()
 
-    def tell(self, request: Request) -> str:
-        """A request in words; where several apps are served, with the number of its process."""
+    def describe(self, request: Request) -> str:
+        """A request in words, with the number of the process if there are several."""
         fields = (
             request.headers.items() if isinstance(request.headers, Mapping) else request.headers
         )
         hidden = {"Content-Type", *(name for name, _ in self.common)}
         own = {name: value for name, value in fields if name not in hidden}
         parts = [f"{request.method} {request.path}", *(f"{k}: {v}" for k, v in own.items())]
-        parts += [_tell_body(request, dict(fields).get("Content-Type", ""))] * bool(request.body)
+        parts += [_body_in_words(request, dict(fields).get("Content-Type", ""))] * bool(
+            request.body
+        )
         return ", ".join(parts) + f", to process {request.app + 1}" * bool(request.app)
 
     def history(self, *, until: int | None = None) -> str:
-        """The last lines, or the last ones until a step, with symbols for what they name."""
+        """The last lines, or the last lines up to a step, with symbols in place of values."""
         steps = [step for step, _ in self._lines]
         end = steps.index(until) + 1 if until in steps else len(steps)
-        told = [f"{step}. {line}" if step else line for step, line in self._lines[:end]]
-        return self.symbols.tell("\n".join(told[-SHOWN:]))
+        lines = [f"{step}. {line}" if step else line for step, line in self._lines[:end]]
+        return self.symbols.replace_in("\n".join(lines[-SHOWN:]))
 
 
-def _tell_body(request: Request, kind: str) -> str:
+def _body_in_words(request: Request, kind: str) -> str:
     if kind != FORM:
         return _decoded(request.body)
     return " ".join(f"{name}={value}" for name, value in parse_qsl(request.body.decode()))

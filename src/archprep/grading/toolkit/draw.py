@@ -16,7 +16,7 @@ from archprep.grading.api import difference
 
 T = TypeVar("T")
 
-# Without those that are easily confused: l and 1, o and 0.
+# Without l, 1, o and 0, which are easily confused.
 LETTERS_AND_DIGITS = "abcdefghijkmnpqrstuvwxyz23456789"
 NAMES = (
     "ada alan anita barbara dennis donald edsger frances grace guido hedy john katherine ken "
@@ -26,7 +26,6 @@ GRID = 0.25  # seconds; a power of two, so that sums of instants are exact
 TRIES = 500
 _FIRST_INSTANT = datetime(2031, 1, 1, tzinfo=UTC)
 _TEN_YEARS = timedelta(days=3650).total_seconds()
-_DOCUMENTATION_NETWORKS = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737
 
 
 class UndecidedError(Exception):
@@ -34,7 +33,7 @@ class UndecidedError(Exception):
 
 
 class Draw:
-    """Draws from a source of randomness. What has to be unique is never drawn twice."""
+    """Draws from a source of randomness; text is never drawn twice."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -43,15 +42,15 @@ class Draw:
     # -- text
 
     def token(self, length: int = 10) -> str:
-        """A text that means nothing, unlike any other drawn here."""
+        """Random letters and digits."""
         return self.unique(lambda: "".join(self.rng.choices(LETTERS_AND_DIGITS, k=length)))
 
     def name(self) -> str:
-        """The name of a person, in lower case; once all are used, with a number."""
+        """A person's first name, in lower case; with a number once all are used."""
         return self.word(NAMES)
 
     def word(self, words: Sequence[str]) -> str:
-        """One of the words, unlike any other drawn here; once all are used, with a number."""
+        """One of the words; with a number once all are used."""
         left = [word for word in words if word not in self._drawn]
         if left:
             return self.unique(lambda: self.rng.choice(left))
@@ -65,17 +64,20 @@ class Draw:
         return self.rng.sample(alike, len(alike))
 
     def email(self, name: str | None = None) -> str:
-        """An address under a domain that can belong to nobody (RFC 2606)."""
+        """An e-mail address under a reserved domain (RFC 2606)."""
         local = name or self.name()
         return self.unique(lambda: f"{local}@{self._letters(6)}.example")
 
     def address(self, version: int | None = None) -> str:
-        """An IP address from the ranges for documentation; version 4 or 6, or either."""
+        """An IP address from the ranges reserved for documentation and benchmarks.
+
+        192.0.2.0/24 is never drawn: it is for addresses that an exercise chooses itself.
+        """
         version = version or self.rng.choice([4, 4, 4, 6])
         return self.unique(self._address_v4 if version == 4 else self._address_v6)
 
     def unique(self, make: Callable[[], str]) -> str:
-        """What `make` returns, called again until it is unlike anything drawn before."""
+        """Call `make` until it returns a text that was not drawn before."""
         for _ in range(TRIES):
             if (text := make()) not in self._drawn:
                 self._drawn.add(text)
@@ -89,11 +91,11 @@ class Draw:
         return self.rng.randint(round(low / step), round(high / step)) * step
 
     def monotonic(self, *, step: float = GRID) -> float:
-        """An instant of a monotonic clock, whose origin means nothing: often 0, often large."""
+        """An instant of a monotonic clock, whose origin is arbitrary: 0, small or large."""
         return self.rng.choice([0.0, self.seconds(1, 10**5, step=step), self.seconds(1e5, 1e7)])
 
     def instant(self, *, step: float = GRID) -> datetime:
-        """An instant of the wall clock, aware, some time from 2031 to 2040."""
+        """An aware instant of the wall clock between 2031 and 2040."""
         return _FIRST_INSTANT + timedelta(seconds=self.seconds(0, _TEN_YEARS, step=step))
 
     # -- inputs that prove something
@@ -104,10 +106,10 @@ class Draw:
         model: Callable[[T], Any],
         *wrong_models: Callable[[T], Any],
     ) -> T:
-        """Draw with `make` until each wrong model answers otherwise than `model` does.
+        """Draw with `make` until every wrong model gives another answer than `model`.
 
-        UndecidedError from `make` or from `model` has it drawn again, too: a wrong model has to
-        decide. ContentError when no draw fits: nearly all of them must prove what they are for.
+        An input is also drawn again if `make` or `model` raises UndecidedError; a wrong model has
+        to decide. ContentError after 500 draws: most of them should tell the models apart.
         """
         equal = "the rules left every draw undecided"
         for _ in range(TRIES):
@@ -128,7 +130,9 @@ class Draw:
         return "".join(self.rng.choices("abcdefghijkmnpqrstuvwxyz", k=length))
 
     def _address_v4(self) -> str:
-        return f"{self.rng.choice(_DOCUMENTATION_NETWORKS)}.{self.rng.randint(1, 254)}"
+        benchmarks = f"198.{self.rng.randint(18, 19)}.{self.rng.randint(0, 255)}"  # RFC 2544
+        network = self.rng.choice(["198.51.100", "203.0.113", benchmarks])  # RFC 5737
+        return f"{network}.{self.rng.randint(1, 254)}"
 
     def _address_v6(self) -> str:
         groups = [f"{self.rng.randrange(1, 1 << 16):x}" for _ in range(2)]

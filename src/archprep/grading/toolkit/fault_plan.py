@@ -35,10 +35,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with some calls of a method; `about` None: of all that it is called for."""
+    """What goes wrong with some calls of a method, optionally only those about one thing."""
 
     method: str
-    calls: tuple[int, ...]  # counted from 1, for each `about` by itself where there is one
+    calls: tuple[int, ...]  # counted from 1; with `about`, among the calls about it
     kind: Kind
     about: str | None = None
     text: str = ""  # of the refusal
@@ -54,8 +54,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """A call that went through the plan, and what was wrong with it."""
+class LoggedCall:
+    """A call that went through the plan, and its fault."""
 
     method: str
     about: str | None
@@ -68,7 +68,7 @@ class FaultPlan:
     """Faults by method and call. One plan may serve several fakes."""
 
     faults: list[Fault] = field(default_factory=list)
-    log: list[Passed] = field(default_factory=list)
+    log: list[LoggedCall] = field(default_factory=list)
     _counts: Counter[tuple[str, str | None]] = field(default_factory=Counter)
 
     @classmethod
@@ -96,7 +96,7 @@ class FaultPlan:
     def refuse(
         self, method: str, *calls: int, text: str = "try again later", about: str | None = None
     ) -> Self:
-        """Let these calls fail in the probe, without effect."""
+        """Fail these calls in the probe without carrying them out."""
         return self._add(Fault(method, calls, Kind.REFUSED, about, text=text))
 
     def lose(
@@ -106,15 +106,15 @@ class FaultPlan:
         text: str = "connection reset by peer",
         about: str | None = None,
     ) -> Self:
-        """Carry these calls out, and let them fail in the probe all the same."""
+        """Carry these calls out but fail them in the probe."""
         return self._add(Fault(method, calls, Kind.LOST, about, text=text))
 
     def hold(self, method: str, *calls: int, barrier: Barrier, about: str | None = None) -> Self:
-        """Hold the replies of these calls back at a barrier."""
+        """Hold back the replies of these calls at a barrier."""
         return self._add(Fault(method, calls, Kind.HELD, about, barrier=barrier))
 
     def delay(self, method: str, *calls: int, seconds: float, about: str | None = None) -> Self:
-        """Answer these calls later, by the judge's clock."""
+        """Answer these calls after `seconds` of the judge's clock."""
         return self._add(Fault(method, calls, Kind.DELAYED, about, seconds=seconds))
 
     def _add(self, fault: Fault) -> Self:
@@ -124,7 +124,7 @@ class FaultPlan:
     # -- playing
 
     def reply(self, method: str, carry_out: Callable[[], Any], *, about: str | None = None) -> Any:
-        """Return what a fake's method has to return for its next call; Refuse if it fails."""
+        """Return what the fake's method should return; raises Refuse if this call is to fail."""
         fault = self._next(method, about)
         match fault:
             case None:
@@ -141,7 +141,7 @@ class FaultPlan:
     def _next(self, method: str, about: str | None) -> Fault | None:
         self._counts.update({(method, None), (method, about)})
         found = next(filter(partial(self._applies, method, about), self.faults), None)
-        self.log.append(Passed(method, about, self._counts[method, None], found))
+        self.log.append(LoggedCall(method, about, self._counts[method, None], found))
         return found
 
     def _applies(self, method: str, about: str | None, fault: Fault) -> bool:
@@ -151,7 +151,7 @@ class FaultPlan:
     # -- judging
 
     def count(self, method: str, about: str | None = None) -> int:
-        """How often a method was called, for `about` or in all."""
+        """How often a method was called, in all or about one thing."""
         return self._counts[method, about]
 
     def __str__(self) -> str:

@@ -26,10 +26,10 @@ SHOWN = 120  # characters of a value in a sentence
 
 @dataclass(frozen=True)
 class ReplyCheck:
-    """A reply, and what a failure says of it.
+    """A reply to check, and what a failure says about it.
 
-    `given` is the request in words, `because` the cause of an error where the judge knows it, and
-    `calls` the logs of judge-side fakes, under the names that sentences use. `expect` replaces
+    `given` is the request in words, `because` the cause of an error if the judge knows it, and
+    `calls` the logs of judge-side fakes by the names that sentences use. `expect` replaces
     `grading.expect`.
     """
 
@@ -46,9 +46,11 @@ class ReplyCheck:
         codes = " or ".join(map(str, allowed))
         return self._expect(self.reply.status in allowed, f"the reply is {codes}", says)
 
-    def called(self, what: str, times: int, *, says: str = "") -> Self:
-        """A fake was called this often."""
-        return self._expect(len(self.calls[what]) == times, tell_calls(what, times), says)
+    def called(self, what: str, times: int, *, at_least: bool = False, says: str = "") -> Self:
+        """A fake was called this often, or `at_least` this often."""
+        count = len(self.calls[what])
+        due = describe_calls(what, times) + " or more often" * at_least
+        return self._expect(count == times or (at_least and count > times), due, says)
 
     def header(self, name: str, value: str | re.Pattern[str], *, says: str = "") -> Self:
         """A field has this value, or one that the pattern matches as a whole."""
@@ -73,7 +75,7 @@ class ReplyCheck:
         return self
 
     def retry_after(self, seconds: int | None = None, *, says: str = "") -> Self:
-        """Retry-After is this many seconds; without `seconds` any whole number from 1 on."""
+        """Retry-After is `seconds`, or any whole number of at least 1."""
         if seconds is not None:
             return self.header("Retry-After", str(seconds), says=says)
         says = says or "Retry-After is a whole number, at least 1"
@@ -89,7 +91,7 @@ class ReplyCheck:
     ) -> Self:
         """A structured field is the list of these members, each with its parameters.
 
-        Only the `parameters` named are compared, where the rules leave others free.
+        If `parameters` is given, only these are compared: the brief leaves others free.
         """
         due, found = f"{name}: {structured_fields.as_text(members)}", self.reply.header(name)
         if found is None:
@@ -116,7 +118,7 @@ class ReplyCheck:
             return self._expect(False, "a JSON object", says, f"body {short(body)}")
         for name, due in members.items():
             seen = f'"{name}": {short(body[name])}' if name in body else f'no "{name}" in the body'
-            self._expect(_fits(body.get(name), due), f'"{name}": {_tell(due)}', says, seen)
+            self._expect(_fits(body.get(name), due), f'"{name}": {_shown(due)}', says, seen)
         return self
 
     def problem(self, members: Mapping[str, Any], *, says: str = "") -> Self:
@@ -127,10 +129,10 @@ class ReplyCheck:
 
     # -- the sentences
 
-    def tell(self) -> str:
-        """The reply in words: its status, the cause of an error, and who was called."""
+    def describe(self) -> str:
+        """The reply in words: its status, the cause of an error, and which fakes were called."""
         because = f", because {self.because}" if self.because else ""
-        called = [f"; {tell_calls(what, len(log))}" for what, log in self.calls.items()]
+        called = [f"; {describe_calls(what, len(log))}" for what, log in self.calls.items()]
         return f"the reply is {self.reply.status}{because}{''.join(called)}"
 
     def _field(self, name: str) -> str:
@@ -141,13 +143,13 @@ class ReplyCheck:
         self.expect(
             condition,
             expected=f"{says}. Here: {due}" if says else due,
-            observed=self.tell() + (f"; {seen}" if seen else ""),
+            observed=self.describe() + (f"; {seen}" if seen else ""),
             given=self.given or None,
         )
         return self
 
 
-def tell_calls(what: str, times: int) -> str:
+def describe_calls(what: str, times: int) -> str:
     """How often something was called, in words."""
     often = {0: "not called", 1: "called once"}.get(times, f"called {times} times")
     return f"{what} was {often}"
@@ -165,5 +167,5 @@ def _fits(seen: Any, due: Any) -> bool:
     return api.difference(seen, due) is None
 
 
-def _tell(due: Any) -> str:
+def _shown(due: Any) -> str:
     return f"any {due.__name__}" if isinstance(due, type) else short(due)
