@@ -6,12 +6,14 @@ import asyncio
 import gc
 import hashlib
 import json
-import math
 import sys
 import time
-import traceback
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+
+from archprep.worker import asgi
+from archprep.worker.async_stub import AsyncStub
+from archprep.worker.plain_data import plain
+from archprep.worker.scripted_errors import error_named, is_scripted, scripted_error, summarize
 
 # -- limiters, without HTTP
 
@@ -100,30 +102,14 @@ async def crowded(clock, policies, rounds):
     return {"allowed": allowed[:-1], "used": used}
 
 
-def plain(value):
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
-
-
 # -- over HTTP
-
-
-ERRORS = {
-    error.__name__: error
-    for error in (ConnectionError, KeyError, OSError, RuntimeError, TimeoutError, ValueError)
-}
-FOR_THREADS = 12  # calls of the judge's objects that wait at the same time
 
 
 def guard(listeners, world, guards, known, store=None):
     """Serve an app behind the candidate's middleware; a header names the one of `guards`."""
     from archprep.worker.serve import serve
 
+    world = AsyncStub(world)
     app = make_app(world)
     fronts = {
         name: protect(app, Remote(world.hit), known, store=store, **settings)
@@ -189,9 +175,9 @@ class Remote:
         import ratelimit
 
         asked = [[p.name, p.limit, p.window_s, p.burst] for p in policies]
-        said = await asyncio.to_thread(self._ask, ident, asked, cost)
+        said = await self._ask(ident, asked, cost)
         if "raises" in said:
-            raise ERRORS[said["raises"]](said["text"])
+            raise error_named(said["raises"], said["text"])
         return ratelimit.Decision(**said)
 
 
@@ -204,9 +190,9 @@ def make_app(world):
         body = await request.body()
         url = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         digest = hashlib.sha256(body).hexdigest()
-        said = await asyncio.to_thread(world.visit, url, request.method, len(body), digest)
+        said = await world.visit(url, request.method, len(body), digest)
         if "raises" in said:
-            raise scripted_error(said)
+            raise scripted_error(said["raises"], said["text"])
         response = Response(said["body"], said["status"])
         response.raw_headers += [(n.encode(), v.encode()) for n, v in said["headers"]]
         return response
@@ -223,19 +209,10 @@ class Front:
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
-            loop = asyncio.get_running_loop()
-            loop.set_default_executor(ThreadPoolExecutor(FOR_THREADS))
-            await live(receive, send)
+            await asgi.live(receive, send)
             return
-        told, headers = {}, []
-        for name, value in scope["headers"]:
-            if name in {b"x-guard", b"x-peer"}:
-                told[name] = value.decode()
-            else:
-                headers.append((name, value))
-        peer = told.get(b"x-peer")
-        scope = {**scope, "headers": headers, "client": peer and (peer, 51234)}
-        await self._call(self._guards[told[b"x-guard"]], scope, receive, send)
+        told, scope = asgi.take_headers(scope, ["x-guard", "x-peer"])
+        await self._call(self._guards[told["x-guard"]], scope, receive, send)
 
     async def _call(self, guard, scope, receive, send):
         """Call the middleware; the judge, not the log, is told of what it raises."""
@@ -251,45 +228,13 @@ class Front:
         except NotImplementedError:
             raise
         except Exception as error:
-            if scripted(error):  # the app's own, which it has answered
+            if is_scripted(error):  # the app's own, which it has answered
                 return
             where = scope["path"] + (f"?{q}" if (q := scope["query_string"].decode()) else "")
-            await asyncio.to_thread(self._broke, where, tell(error))
+            await self._broke(where, summarize(error))
             if begun:
                 raise
-            await send({"type": "http.response.start", "status": 500, "headers": []})
-            await send({"type": "http.response.body"})
-
-
-async def live(receive, send):
-    """Start and stop as a server wants to hear it."""
-    for turn in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{turn}.complete"})
-
-
-def scripted_error(said):
-    error = ERRORS[said["raises"]](said["text"])
-    error.scripted = True
-    return error
-
-
-def scripted(error):
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(scripted, error.exceptions))
-    return getattr(error, "scripted", False)
-
-
-def tell(error):
-    """An error and the last place in the candidate's file that it came through."""
-    places = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    where = [
-        f" in {code.co_name}, line {line}"
-        for code, line in places
-        if code.co_filename.endswith("ratelimit.py")
-    ]
-    text = f": {error}" if str(error) else ""
-    return f"{type(error).__name__}{text}{where[-1] if where else ''}"
+            await asgi.answer(send, 500)
 
 
 # -- ASGI calls without a server
@@ -298,21 +243,22 @@ def tell(error):
 def pass_scopes(wire, calls, guards, known):
     """Call the middleware directly, once for each scope."""
     (settings,) = guards.values()
+    limiter = AsyncStub(wire)
     for number, call in enumerate(calls):
-        asyncio.run(pass_scope(wire, number, known=known, settings=settings, **call))
+        asyncio.run(pass_scope(wire, limiter, number, known=known, settings=settings, **call))
 
 
-async def pass_scope(wire, number, scope, steps, known, settings):
+async def pass_scope(wire, limiter, number, scope, steps, known, settings):
     """One call: server and app tell the judge what comes to them."""
     ends = Ends(lambda *what: wire.event(number, *what), steps)
-    limiter = Remote(lambda _, policies, __: wire.hit(number, policies))
-    called = protect(ends.app, limiter, known, **settings)
+    remote = Remote(lambda _, policies, __: limiter.hit(number, policies))
+    called = protect(ends.app, remote, known, **settings)
     try:
         await called(as_sent(scope), ends.receive, ends.send)
     except NotImplementedError:
         raise
     except Exception as error:  # noqa: BLE001 - the judge is told
-        ends.note("it raises", type(error).__name__ if scripted(error) else tell(error))
+        ends.note("it raises", type(error).__name__ if is_scripted(error) else summarize(error))
     else:
         ends.note("it returns", None)
 
@@ -331,7 +277,7 @@ class Ends:
         self.note("the app is called with", as_told(scope))
         for verb, what in self._steps:
             if verb == "raises":
-                raise scripted_error({"raises": what, "text": ""})
+                raise scripted_error(what)
             if verb == "receives":
                 self.note("the app receives", as_told(await receive()))
                 continue
@@ -404,20 +350,16 @@ class Counter:
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
-            await live(receive, send)
+            await asgi.live(receive, send)
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message["body"], message["more_body"]
+        body = await asgi.read_body(receive)
         try:
             said = await self._hit(**json.loads(body))
         except NotImplementedError:
             raise
         except Exception as error:  # noqa: BLE001 - the judge is told
-            said = {"broke": tell(error)}
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": json.dumps(said).encode()})
+            said = {"broke": summarize(error)}
+        await asgi.answer(send, 200, json.dumps(said).encode())
 
     async def _hit(self, prefix, ident, policies, cost):
         import ratelimit

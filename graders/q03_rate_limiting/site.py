@@ -6,14 +6,16 @@ The limiter and the app are the judge's own: what they were called with, and how
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
-from archprep.grading import HeldReply, Refuse, Request, exposed, fake
+from archprep.grading import Refuse, Request, exposed, fake
+from archprep.grading.toolkit.barrier import Barrier
+from archprep.grading.toolkit.draw import Draw
+from archprep.grading.toolkit.replies import ReplyCheck
 
 from .telling import tell_request
 
@@ -64,6 +66,8 @@ class Case:
     ident: str = ""
     note: str = ""  # what this case is about, in words
     kind: str = ""
+    hold_hit: Barrier | None = None  # holds back what the limiter says
+    hold_visit: Barrier | None = None  # holds back what the app answers
     hits: list[Hit] = field(default_factory=list)
     decided: list[dict[str, Any]] = field(default_factory=list)  # what each hit was told
     visits: list[list[Any]] = field(default_factory=list)
@@ -73,6 +77,12 @@ class Case:
     @property
     def allowed(self) -> bool:
         return bool(self.decision.get("allowed"))
+
+    def check(self, given: str = "") -> ReplyCheck:
+        """Check the reply; a failure also says who was called, and what the middleware raised."""
+        because = f"the middleware raised {self.broke}" if self.broke else ""
+        calls = {"the limiter": self.hits, "the app": self.visits}
+        return ReplyCheck(self.reply, given, because, calls)
 
     def fresh(self) -> Case:
         """Forget what came of it."""
@@ -89,10 +99,6 @@ class World:
     def __init__(self) -> None:
         self.now: Case | None = None  # the one under way, when they come one by one
         self.at_once: list[Case] = []  # or those under way together: each has a rule of its own
-        self.held: dict[Case, HeldReply] = {}
-        self.hold_hits: set[str] = set()  # kinds of cases whose hits are held back
-        self.hold_visits: set[str] = set()
-        self.changed = threading.Condition()
 
     @exposed
     def hit(self, ident: Any, policies: list[list[Any]], cost: Any) -> Any:
@@ -100,14 +106,15 @@ class World:
         case = self._case(lambda c: [c.policies[0][0]] == [p[0] for p in policies if p][:1])
         case.hits.append(Hit(ident, policies, cost))
         case.decided.append(decide(case, policies))
-        return self._reply(case, case.decided[-1], self.hold_hits)
+        said = case.decided[-1]
+        return case.hold_hit.arrive(said) if case.hold_hit else said
 
     @exposed
     def visit(self, path: str, method: str, length: int, digest: str) -> Any:
         """The app answers."""
         case = self._case(lambda c: c.request.path == path)
         case.visits.append([method, path, length, digest])
-        return self._reply(case, case.answer, self.hold_visits)
+        return case.hold_visit.arrive(case.answer) if case.hold_visit else case.answer
 
     @exposed
     def broke(self, path: str, text: str) -> None:
@@ -121,31 +128,6 @@ class World:
         if not found:
             raise Refuse("no request of the judge's leads to this call")
         return found[0]
-
-    def _reply(self, case: Case, value: Any, held_kinds: set[str]) -> Any:
-        with self.changed:
-            self.changed.notify_all()
-            if case.kind not in held_kinds:
-                return value
-            self.held[case] = HeldReply()
-            return self.held[case]
-
-
-def await_held(world: World, count: int, seconds: float) -> list[Case]:
-    """Wait until so many replies are held back, at most so long; return their cases."""
-    with world.changed:
-        world.changed.wait_for(lambda: len(world.held) >= count, seconds)
-        return [*world.held]
-
-
-def release(world: World, *kinds: str) -> None:
-    """Let what is held back go, and hold nothing of these kinds any more."""
-    with world.changed:
-        world.hold_hits -= {*kinds}
-        world.hold_visits -= {*kinds}
-        held = {case: held for case, held in world.held.items() if case.kind in kinds}
-    for case, reply in held.items():
-        reply.release(case.answer if case.visits else case.decided[-1])
 
 
 def decide(case: Case, policies: Any) -> dict[str, Any]:
@@ -176,22 +158,13 @@ class Site:
     rules: list[dict[str, Any]] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     trusted: list[str] = field(default_factory=list)
-    _words: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._draw = Draw(self.rng)
+        self.token, self.address = self._draw.token, self._draw.address
 
     def word(self) -> str:
-        if not self._words:
-            self._words = self.rng.sample(WORDS, len(WORDS))
-        return self._words.pop()
-
-    def token(self) -> str:
-        return "".join(self.rng.choices("abcdefghijkmnpqrstuvwxyz23456789", k=10))
-
-    def address(self) -> str:
-        """An address that belongs to no proxy of ours."""
-        v4 = ("198.51.100", "203.0.113", "100.64.7")
-        if self.rng.random() < 0.75:
-            return f"{self.rng.choice(v4)}.{self.rng.randint(1, 254)}"
-        return f"2001:db8:{self.rng.randint(1, 9)}::{self.rng.randint(16, 255):x}"
+        return self._draw.word(WORDS)
 
     def policies(self, count: int = 2) -> list[Wire]:
         names = self.rng.sample(POLICIES, count)

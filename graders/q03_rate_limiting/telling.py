@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from archprep.grading.toolkit.replies import short
+
 if TYPE_CHECKING:
     from .site import Case, Wire
 
@@ -63,7 +65,7 @@ def tell_hit(ident: Any, policies: Any, cost: Any) -> str:
 def tell_hits(case: Case) -> str:
     """How the limiter was called, and where it was not, what the client got instead."""
     if not case.hits:
-        return f"the limiter was not called; {tell_reply(case)}"
+        return f"the limiter was not called; {case.check().describe()}"
     return " and ".join(tell_hit(h.ident, h.policies, h.cost) for h in case.hits[:3]) + (
         f" and {len(case.hits) - 3} more" if len(case.hits) > 3 else ""
     )
@@ -73,31 +75,3 @@ def tell_idents(case: Case) -> str:
     if not case.hits:
         return tell_hits(case)
     return "hit() was called for " + " and for ".join(short(hit.ident) for hit in case.hits[:3])
-
-
-def tell_reply(case: Case) -> str:
-    because = f": the middleware raised {case.broke}" if case.broke else ""
-    return f"the reply is {case.reply.status}{because}"
-
-
-def tell_field(case: Case, name: str) -> str:
-    """A field of a reply as it came."""
-    value = case.reply.header(name)
-    if value is None:
-        return f"{tell_reply(case)}, without a {name} field"
-    return f"{tell_reply(case)}, with {name}: {value}"
-
-
-def tell_visits(case: Case) -> str:
-    """How often the app was called."""
-    times = len(case.visits)
-    return (
-        "the app was "
-        + ("not called" if not times else f"called {times} times") * (times != 1)
-        + "called once" * (times == 1)
-    )
-
-
-def short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:120]}…"

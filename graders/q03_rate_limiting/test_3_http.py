@@ -8,22 +8,13 @@ from __future__ import annotations
 from math import ceil
 from urllib.parse import unquote
 
-from archprep.grading import assert_same, criterion, expect, scenario
+from archprep.grading import criterion, expect, scenario
 
-from .fields import members_due, read_members, tell_members
-from .problems import judge_rule, read_problem
+from .fields import PARAMETERS, members_due
 from .proxies import forwarded_cases
+from .rules import judge_rule
 from .site import Group, Site, play_all
-from .telling import (
-    short,
-    tell_decision,
-    tell_field,
-    tell_idents,
-    tell_reply,
-    tell_request,
-    tell_rules,
-    tell_visits,
-)
+from .telling import tell_decision, tell_idents, tell_request, tell_rules
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
@@ -63,14 +54,10 @@ def fields(site):
 
 
 def judge_fields(case):
-    given = f"{tell_request(case)}; {tell_decision(case)}"
+    reply = case.check(f"{tell_request(case)}; {tell_decision(case)}")
     for name, members in members_due(case).items():
-        expect(
-            read_members(case, name, given) == members,
-            expected=f"every response to a limited request has {name}: {tell_members(members)}",
-            observed=tell_field(case, name),
-            given=given,
-        )
+        says = f"every response to a limited request has {name}"
+        reply.fields(name, members, parameters=PARAMETERS[name], says=says)
 
 
 @criterion(
@@ -106,38 +93,17 @@ def refusal(site):
 
 
 def judge_refusal(case):
-    given = f"{tell_request(case)}; cost {case.cost}; {tell_decision(case)}"
+    reply = case.check(f"{tell_request(case)}; cost {case.cost}; {tell_decision(case)}")
     if case.allowed:
-        expect(
-            case.reply.status == case.answer["status"] and len(case.visits) == 1,
-            expected="what the limiter allows reaches the app, and its answer the client",
-            observed=f"{tell_reply(case)}; {tell_visits(case)}",
-            given=given,
-        )
+        says = "what the limiter allows reaches the app, and its answer the client"
+        reply.status(case.answer["status"], says=says).called("the app", 1, says=says)
         return
-    expect(
-        case.reply.status == 429 and not case.visits,
-        expected="what the limiter denies is answered with 429, and the app is not called",
-        observed=f"{tell_reply(case)}; {tell_visits(case)}",
-        given=given,
-    )
-    expect(
-        case.reply.header("Retry-After") == str(case.decision["retry_after"]),
-        expected=f"Retry-After: {case.decision['retry_after']}, as the limiter says",
-        observed=tell_field(case, "Retry-After"),
-        given=given,
-    )
+    says = "what the limiter denies is answered with 429, and the app is not called"
+    reply.status(429, says=says).called("the app", 0, says=says)
+    reply.retry_after(case.decision["retry_after"], says="Retry-After is what the limiter says")
     violated = [n for n, *_ in case.policies if case.decision["remaining"][n] < case.cost]
-    body = read_problem(case, given)
-    seen = {k: body.get(k) for k in ("type", "status", "violated-policies")}
-    due = {"type": QUOTA_EXCEEDED, "status": 429, "violated-policies": violated}
-    assert_same(seen, due, says="the body says which policies are violated", given=given)
-    expect(
-        isinstance(body.get("title"), str),
-        expected="the body has a title",
-        observed=f"title is {short(body.get('title'))}",
-        given=given,
-    )
+    due = {"type": QUOTA_EXCEEDED, "status": 429, "violated-policies": violated, "title": str}
+    reply.problem(due, says="the body says which policies are violated")
 
 
 @criterion(

@@ -6,12 +6,14 @@ import hashlib
 import re
 
 from archprep.grading import assert_same, criterion, expect, fake, scenario
+from archprep.grading.toolkit.barrier import Barrier
 
 from .channels import Wire
-from .site import Group, Site, World, await_held, play_all, release
-from .telling import FIELDS, short, tell_decision, tell_field, tell_reply, tell_request, tell_visits
+from .site import Group, Site, World, play_all
+from .telling import FIELDS, short, tell_decision, tell_request
 
 AT_ONCE = 5
+ONLY_LEFT = "(?:(?!r=[0-9]).)*r={}(?![0-9])(?:(?!r=[0-9]).)*"  # this one, and no other
 
 
 # -- at the same time
@@ -20,26 +22,25 @@ AT_ONCE = 5
 @scenario
 def together(candidate, rng):
     """Requests that are all in the app before the first of them is answered."""
-    site, world = Site(rng), World()
+    site, world, barrier = Site(rng), World(), Barrier(AT_ONCE)
     person = site.person()
     for name in rng.sample(["minute", "hour", "day", "burst", "steady", "peak"], AT_ONCE):
         limit = rng.randint(50, 5000)
         rule = site.rule(f"/{site.word()}", [[name, limit, rng.choice([10, 60, 3600]), None]])
         path = f"{rule['path']}/{site.token()}"
-        world.at_once.append(site.case("GET", path, rule=rule, person=person, kind="held"))
+        case = site.case("GET", path, rule=rule, person=person, hold_visit=barrier)
+        world.at_once.append(case)
     cases = world.at_once
     for case, left in zip(cases, rng.sample(range(49), AT_ONCE), strict=True):
         case.decision["remaining"] = {case.policies[0][0]: left}
-    world.hold_visits = {"held"}
     with candidate.serve("guard", seconds=20, world=fake(world), **site.inputs()) as web:
         calls = web.begin([case.request for case in cases])
-        arrived = await_held(world, AT_ONCE, 3.0)
-        for case in rng.sample(arrived, len(arrived)):
-            world.held[case].release(case.answer)
-        release(world, "held")
+        arrived = barrier.wait(3.0)
+        barrier.release(rng.sample(range(arrived), arrived))
+        barrier.open()
         for case, reply in zip(cases, calls.replies(), strict=True):
             case.reply = reply
-    return cases, len(arrived)
+    return cases, arrived
 
 
 @criterion(
@@ -55,27 +56,17 @@ def test_concurrent(together):
         arrived == len(cases),
         expected="requests are served at the same time",
         observed=f"{arrived} of {len(cases)} requests came to the app before one was answered; "
-        f"{tell_reply(cases[-1])}",
+        f"{cases[-1].check().describe()}",
         given=given,
     )
     for case in cases:
-        given = (
-            f"{tell_request(case)}; {tell_decision(case)}; {len(cases) - 1} more at the same time"
-        )
-        expect(
-            len(case.hits) == 1,
-            expected="a request is one hit: who asks again gets the numbers of a later moment",
-            observed=f"the limiter was called {len(case.hits)} times for {case.request.path}",
-            given=given,
-        )
+        told = f"{tell_request(case)}; {tell_decision(case)}"
+        reply = case.check(f"{told}; {len(cases) - 1} more at the same time")
+        says = "a request is one hit: who asks again gets the numbers of a later moment"
+        reply.called("the limiter", 1, says=says)
         ((name, left),) = case.decision["remaining"].items()
-        expect(
-            re.findall(r"r=([0-9]+)", case.reply.header("RateLimit") or "") == [str(left)],
-            expected=f"the response to {case.request.path} says what was left after its own hit: "
-            f"r={left} of {name}",
-            observed=tell_field(case, "RateLimit"),
-            given=given,
-        )
+        says = f"the response to {case.request.path} says what was left of {name} after its own hit"
+        reply.header("RateLimit", re.compile(ONLY_LEFT.format(left)), says=f"{says}: r={left}")
 
 
 # -- what the app says, and what is not HTTP
@@ -103,31 +94,20 @@ def errors_and_bodies(site):
 
 
 def judge_passing(case):
-    given = f"{tell_request(case)}, with a body of {len(case.request.body)} bytes; "
-    digest = hashlib.sha256(case.request.body).hexdigest()
+    size, digest = len(case.request.body), hashlib.sha256(case.request.body).hexdigest()
+    does = f"raises {case.kind}" if case.kind else f"answers {case.answer['status']}"
+    given = f"{tell_request(case)}, with a body of {size} bytes; the app {does}"
+    reply = case.check(given)
     if case.kind:
-        given += f"the app raises {case.kind}"
-        expect(
-            case.reply.status == 500 and len(case.visits) == 1,
-            expected="an error of the app is answered as without the middleware",
-            observed=f"{tell_reply(case)}; {tell_visits(case)}",
-            given=given,
-        )
-        for name in FIELDS:
-            expect(
-                case.reply.header(name) is not None,
-                expected=f"the response to an error of the app has {name}, too",
-                observed=tell_field(case, name),
-                given=given,
-            )
+        says = "an error of the app is answered as without the middleware"
+        reply.status(500, says=says).called("the app", 1, says=says)
+        reply.has(*FIELDS, says="the response to an error of the app has both fields, too")
         return
-    given += f"the app answers {case.answer['status']}"
-    request = ["POST", case.request.path, len(case.request.body), digest]
     arrived = [visit[:3] for visit in case.visits]
     expect(
-        [list(visit) for visit in case.visits] == [request],
+        [list(visit) for visit in case.visits] == [["POST", case.request.path, size, digest]],
         expected="the request comes to the app once, with its body untouched",
-        observed=f"{tell_visits(case)}, with [method, path, bytes]: {short(arrived)}",
+        observed=f"{reply.describe()}, with [method, path, bytes]: {short(arrived)}",
         given=given,
     )
     answer = case.answer

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
 from archprep.grading import criterion, expect, fake, scenario, silent_endpoint
+from archprep.grading.toolkit.barrier import Barrier
 
-from .problems import judge_rule, read_problem
-from .site import Group, Site, World, play_all, release
-from .telling import (
-    FIELDS,
-    short,
-    tell_decision,
-    tell_field,
-    tell_reply,
-    tell_request,
-    tell_rules,
-    tell_visits,
-)
+from .rules import judge_rule
+from .site import Group, Site, World, play_all
+from .telling import FIELDS, tell_decision, tell_request, tell_rules
 
 GUARDS = {"open": {"on_store_error": "open"}, "closed": {"on_store_error": "closed"}}
 SILENT = {"hangs": "the limiter", "store hangs": "the server behind a RedisWindow"}
 BRIEF = {"store_timeout_s": 0.25}
+UNDECIDED = "without a decision there are no RateLimit fields"
 STORE_ERRORS = "ConnectionError TimeoutError OSError RuntimeError ValueError KeyError".split()
 APP_ERRORS = "ConnectionError TimeoutError RuntimeError".split()
 ANSWERED = 2.0  # seconds, by the judge's clock, at a limit of 0.25
@@ -118,75 +110,33 @@ def store_fails(site):
 
 def judge_outage(case):
     """What the client gets, and how often limiter and app were called."""
-    given = tell_outage(case)
     away = "raises" in case.decision or case.kind == "hangs"
-    expect(
-        len(case.hits) == 1 if away else bool(case.hits),
-        expected="one request is one hit, also when there is no decision",
-        observed=f"the limiter was called {len(case.hits)} times; {tell_reply(case)}",
-        given=given,
-    )
+    says = "one request is one hit, also when there is no decision"
+    case.check(tell_outage(case)).called("the limiter", 1, at_least=not away, says=says)
     if away and case.guard == "closed":
-        judge_closed(case, given)
+        judge_closed(case)
     else:
-        judge_served(case, given, away=away)
+        judge_served(case, away=away)
 
 
-def judge_served(case, given, *, away):
+def judge_served(case, *, away):
     """The app answers, once; without a decision there is none to tell of."""
+    reply = case.check(tell_outage(case))
     status = 500 if "raises" in case.answer else case.answer["status"]
     because = "no decision, and open" if away else "the limiter allows it"
-    expect(
-        case.reply.status == status and len(case.visits) == 1,
-        expected=f"{because}: the app is called once, and its answer reaches the client. Here: a "
-        f"{status}",
-        observed=f"{tell_reply(case)}; {tell_visits(case)}",
-        given=given,
-    )
+    says = f"{because}: the app is called once, and its answer reaches the client"
+    reply.status(status, says=says).called("the app", 1, says=says)
     if "body" in case.answer:
-        expect(
-            case.reply.body.decode("latin-1") == case.answer["body"],
-            expected="the body is the app's",
-            observed=f"the body is {short(case.reply.body)}",
-            given=given,
-        )
+        reply.text(case.answer["body"], says="the body is the app's")
     if away:
-        judge_no_fields(case, given)
+        reply.lacks(*FIELDS, says=UNDECIDED)
 
 
-def judge_closed(case, given):
+def judge_closed(case):
+    reply = case.check(tell_outage(case))
     says = "no decision, and closed: the answer is a 503 and the app is not called"
-    expect(
-        case.reply.status == 503 and not case.visits,
-        expected=says,
-        observed=f"{tell_reply(case)}; {tell_visits(case)}",
-        given=given,
-    )
-    retry_after = case.reply.header("Retry-After") or ""
-    expect(
-        re.fullmatch(r"[0-9]{1,9}", retry_after) is not None and int(retry_after) >= 1,
-        expected="the 503 has a Retry-After: a whole number, at least 1",
-        observed=tell_field(case, "Retry-After"),
-        given=given,
-    )
-    status = read_problem(case, given).get("status")
-    expect(
-        type(status) is int and status == 503,
-        expected='the body of the 503 has "status": 503',
-        observed=f"status is {short(status)}",
-        given=given,
-    )
-    judge_no_fields(case, given)
-
-
-def judge_no_fields(case, given):
-    for name in FIELDS:
-        expect(
-            case.reply.header(name) is None,
-            expected=f"without a decision there is no {name}",
-            observed=tell_field(case, name),
-            given=given,
-        )
+    reply.status(503, says=says).called("the app", 0, says=says)
+    reply.retry_after().problem({"status": 503}).lacks(*FIELDS, says=UNDECIDED)
 
 
 def tell_outage(case):
@@ -228,14 +178,20 @@ def hangs(candidate, rng):
     modes = {name: GUARDS[name.partition(" ")[0]] for name in plan}
     site = Site(rng, guards={name: modes[name] | plan[name][2] for name in plan})
     person, world = site.person(), World()
+    never, slow = Barrier(), Barrier()
+    holds = {
+        "hangs": {"hold_hit": never},
+        "store hangs": {"hold_hit": never},
+        "slow": {"hold_hit": slow},
+        "slow app": {"hold_visit": slow},
+    }
     for guard, (kind, times, _) in plan.items():
         for number in range(times):
             limit, where = rng.randint(50, 5000), f"/{site.word()}"
             rule = site.rule(where, [[f"{guard.replace(' ', '-')}{number}", limit, 60, None]])
             below = f"{where}/{site.token()}"
-            case = site.case("GET", below, rule=rule, person=person, guard=guard, kind=kind)
-            world.at_once.append(case)
-    world.hold_hits, world.hold_visits = {"hangs", "store hangs", "slow"}, {"slow app"}
+            more = {"guard": guard, "kind": kind, **holds[kind]}
+            world.at_once.append(site.case("GET", below, rule=rule, person=person, **more))
     cases, late, replies = rng.sample(world.at_once, len(world.at_once)), None, []
     with (
         silent_endpoint() as door,
@@ -243,7 +199,7 @@ def hangs(candidate, rng):
     ):
         calls = web.begin([case.request for case in cases], seconds=PATIENCE)
         time.sleep(SLOW)
-        release(world, "slow", "slow app")
+        slow.open()
         try:
             replies = calls.replies()
         except CandidateError as error:
@@ -288,6 +244,6 @@ def test_store_hangs(hangs):
 def judge_store(case):
     """The limiter is the candidate's own, its server the judge's."""
     if case.guard == "closed":
-        judge_closed(case, tell_outage(case))
+        judge_closed(case)
     else:
-        judge_served(case, tell_outage(case), away=True)
+        judge_served(case, away=True)

@@ -1,10 +1,10 @@
-"""What several criteria ask of a request: the right rule, and an error in the right form."""
+"""What several criteria ask of a request: that it meets the right rule."""
 
 from __future__ import annotations
 
 from archprep.grading import expect
 
-from .telling import FIELDS, short, tell_field, tell_hits, tell_policies
+from .telling import FIELDS, tell_hits, tell_policies
 
 
 def judge_rule(case, given):
@@ -26,22 +26,3 @@ def judge_rule(case, given):
         observed=tell_hits(case),
         given=given,
     )
-
-
-def read_problem(case, given):
-    """The body of a problem details response."""
-    kind = (case.reply.header("Content-Type") or "").partition(";")[0].strip().lower()
-    expect(
-        kind == "application/problem+json",
-        expected="Content-Type: application/problem+json",
-        observed=tell_field(case, "Content-Type"),
-        given=given,
-    )
-    body = case.reply.json()
-    expect(
-        isinstance(body, dict),
-        expected="the body is a JSON object",
-        observed=f"the body is {short(body)}",
-        given=given,
-    )
-    return body
