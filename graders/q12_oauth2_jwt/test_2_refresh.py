@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 
 from archprep.grading import criterion, scenario
+from archprep.grading.toolkit.draw import Draw
 
 from .client import play_all
 from .telling import short
@@ -109,9 +110,37 @@ def test_rotation(refreshing):
 
 
 def reuse(it):
-    """Of some families, a used token comes again."""
-    for length, again in ((2, 0), (4, 0), (5, it.site.rng.randint(1, 2))):
+    """Of some families, a used token comes again, after as many requests with every seed."""
+    rng = it.site.rng
+
+    def make():
+        return [(length, rng.randrange(length - 1)) for length in rng.sample([2, 4, 5], 3)]
+
+    for length, again in Draw(rng).until(make, any_used, last_used, first, not_first, last_two):
         come_again(it, length, again)
+
+
+# Which of the tokens are known to have been used; by the brief it is any of them.
+
+
+def any_used(plan):
+    return [True for _ in plan]
+
+
+def last_used(plan):
+    return [again == length - 2 for length, again in plan]
+
+
+def first(plan):
+    return [again == 0 for _, again in plan]
+
+
+def not_first(plan):
+    return [again > 0 for _, again in plan]
+
+
+def last_two(plan):
+    return [again >= length - 3 for length, again in plan]
 
 
 def come_again(it, length, again):
