@@ -58,10 +58,10 @@ def test_what_comes_after_an_attacker_is_graded_as_if_alone(
     (honest / PLAIN.entry).write_text((honest / "honest.py").read_text())
     assert graded(grader, attacker) == {"passed"}
     (sandbox,) = grader._sandboxes.values()
-    parent = sandbox._session._sandbox.pid
+    parent = sandbox._session.sandbox.pid
     assert graded(grader, attacker) == {"passed"}
     assert graded(grader, honest) == {"passed"}
-    assert grader._sandboxes[PLAIN.id]._session._sandbox.pid == parent, "it was not shared"
+    assert grader._sandboxes[PLAIN.id]._session.sandbox.pid == parent, "it was not shared"
 
 
 def test_the_next_sees_nothing_of_the_files_before_it(
