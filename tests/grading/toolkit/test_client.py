@@ -99,3 +99,13 @@ def test_a_body_that_is_no_object_has_no_texts():
     """A grader need not ask first."""
     answer = Client(Web([1])).send("GET", "/")
     assert (answer.body, answer.text("id")) == ({}, "")
+
+
+def test_what_the_candidate_sends_is_bounded():
+    """Neither many texts nor long ones may hold the judge up or fill a report."""
+    flood = {f"k{n}": f"v{n}-{'x' * 90}" for n in range(20_000)}
+    client = Client(Web(flood, {"long": "y" * 1_000_000}))
+    client.send("GET", "/")
+    client.send("GET", "/")
+    assert all(len(line) < 700 for line in client.history().splitlines())
+    assert client.history().startswith('1. GET / -> 200 {"k0": "<the k0 of step 1>"')

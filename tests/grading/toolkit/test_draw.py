@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from archprep.core.errors import ContentError
+from archprep.core.errors import GraderFault
 from archprep.grading.toolkit.draw import NAMES, Draw, UndecidedError
 
 
@@ -40,7 +40,7 @@ def test_nothing_unique_is_drawn_twice(draw):
 
 def test_what_is_used_up_is_our_fault(draw):
     """Too small a space ends in a message, not in an endless loop."""
-    with pytest.raises(ContentError, match="drawn before"):
+    with pytest.raises(GraderFault, match="drawn before"):
         [draw.token(1) for _ in range(100)]
 
 
@@ -130,7 +130,7 @@ def test_what_the_rules_leave_open_is_drawn_again(draw):
 
 def test_a_draw_that_never_proves_anything_is_our_fault(draw):
     """The message names the model that cannot be told apart."""
-    with pytest.raises(ContentError, match=r"in_order answered the last one like by_priority"):
+    with pytest.raises(GraderFault, match=r"in_order answered the last one like by_priority"):
         draw.until(lambda: [(1, 1), (1, 2)], by_priority, in_order)
 
 
@@ -140,5 +140,5 @@ def test_rules_that_are_never_decided_are_our_fault(draw):
     def model(_):
         raise UndecidedError
 
-    with pytest.raises(ContentError, match="left every draw undecided"):
+    with pytest.raises(GraderFault, match="left every draw undecided"):
         draw.until(lambda: 1, model)

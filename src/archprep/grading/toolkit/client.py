@@ -19,6 +19,9 @@ from archprep.grading.http_client import REQUEST_SECONDS, HttpClient, Reply, Req
 from archprep.grading.toolkit.replies import ReplyCheck
 
 SHOWN = 9  # lines of a history
+MOST_LINE = 600  # characters of a line
+MOST_READ = 6000  # characters of a request or a body that are looked through
+MOST_NAMES = 500  # that are learned: what comes back is the candidate's choice
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 # A received text that is taken for a token or an id: words have no digits, numbers no letters.
 _RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])\S{8,}")
@@ -40,7 +43,7 @@ class Symbols:
     def learn(self, data: Any, where: str) -> None:
         """Name the tokens and ids in some JSON after their keys."""
         for key, value in _texts(data):
-            if _RANDOM.fullmatch(value):
+            if len(self._names) < MOST_NAMES and _RANDOM.fullmatch(value):
                 self.name(value, f"the {key.replace('_', ' ')} of {where}")
 
     def replace_in(self, text: str) -> str:
@@ -148,12 +151,12 @@ class Client:
         self.symbols.learn(answer.body, f"step {self._steps}")
         body = _decoded(reply.body)
         said = f"{self.describe(request)} -> {reply.status}{f' {body}' if body else ''}"
-        self._lines.append((self._steps, said))
+        self._lines.append((self._steps, _cut(self.symbols.replace_in(said), MOST_LINE)))
         return answer
 
     def note(self, line: str) -> None:
         """Add a line about something other than a request."""
-        self._lines.append((0, line))
+        self._lines.append((0, self.symbols.replace_in(line)))
 
     def begin_anew(self) -> None:
         """Clear the history, since what follows does not depend on it; step numbers continue."""
@@ -176,8 +179,8 @@ class Client:
         """The last lines, or the last lines up to a step, with symbols in place of values."""
         steps = [step for step, _ in self._lines]
         end = steps.index(until) + 1 if until in steps else len(steps)
-        lines = [f"{step}. {line}" if step else line for step, line in self._lines[:end]]
-        return self.symbols.replace_in("\n".join(lines[-SHOWN:]))
+        shown = self._lines[max(0, end - SHOWN) : end]
+        return "\n".join(f"{step}. {line}" if step else line for step, line in shown)
 
 
 def _body_in_words(request: Request, kind: str) -> str:
@@ -187,4 +190,8 @@ def _body_in_words(request: Request, kind: str) -> str:
 
 
 def _decoded(body: bytes) -> str:
-    return body.decode(errors="replace")
+    return _cut(body[: 4 * MOST_READ].decode(errors="replace"), MOST_READ)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from archprep.core.errors import ContentError
+from archprep.core.errors import GraderFault
 from archprep.grading.api import difference
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class Draw:
             if (text := make()) not in self._drawn:
                 self._drawn.add(text)
                 return text
-        raise ContentError(f"{TRIES} draws were all drawn before, the last one was {text!r}.")
+        raise GraderFault(f"{TRIES} draws were all drawn before, the last one was {text!r}.")
 
     # -- time
 
@@ -109,7 +109,7 @@ class Draw:
         """Draw with `make` until every wrong model gives another answer than `model`.
 
         An input is also drawn again if `make` or `model` raises UndecidedError; a wrong model has
-        to decide. ContentError after 500 draws: most of them should tell the models apart.
+        to decide. GraderFault after 500 draws: most of them should tell the models apart.
         """
         equal = "the rules left every draw undecided"
         for _ in range(TRIES):
@@ -122,7 +122,7 @@ class Draw:
             if not same:
                 return drawn
             equal = f"{_name(same[0])} answered the last one like {_name(model)}"
-        raise ContentError(f"None of {TRIES} draws tells wrong models from the right one: {equal}.")
+        raise GraderFault(f"None of {TRIES} draws tells wrong models from the right one: {equal}.")
 
     # -- helpers
 

@@ -1,10 +1,12 @@
 """Plans which calls of a judge-side fake go wrong, and how: drawn or given, with a log.
 
-faults = FaultPlan().refuse("charge", 2, 3, text="503 from upstream").lose("charge", 5)
+    faults = FaultPlan().refuse("charge", 2, 3, text="503 from upstream").lose("charge", 5)
 
-class Gateway:
+    @exposed
     def charge(self, order: str, amount: int) -> Any:
         return faults.reply("charge", lambda: self._charge(order, amount), about=order)
+
+The third call of `charge` is refused as well, and the fifth one takes effect but fails.
 """
 
 from __future__ import annotations
