@@ -15,7 +15,7 @@ from archprep.interview.batch import grade as batch_grade
 from archprep.interview.batch import regrade as batch_regrade
 from archprep.interview.model import Batch, Result
 from archprep.interview.results import results_lock
-from archprep.sandbox import isolation, selftest
+from archprep.sandbox import deadline, isolation, selftest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,21 +98,36 @@ def test_a_fault_of_ours_is_not_the_candidates(hand: Hand, out: Path, tmp_path: 
     assert (ended.exit_code, parts(out)["ada/q1.json"]) == (Exit.PASSED, kept)
 
 
-def test_a_time_out_beside_others_is_confirmed_alone(hand: Hand, out: Path, tmp_path: Path) -> None:
-    """Who only times out beside others has not timed out; who always does, has."""
+def slow_once(flag: Path, inner: str) -> str:
+    """Code that hangs in the first process that runs it, and in no other."""
+    asks = f"{inner}if not os.path.exists({str(flag)!r}):\n{inner}    open({str(flag)!r}, 'w')\n"
+    return f"{asks}{inner}    time.sleep(9)\n"
+
+
+@pytest.fixture
+def three_slow(hand: Hand, tmp_path: Path) -> None:
+    """Submissions that hang once in a call, always, and once at import; one second is allowed."""
     manifest = tmp_path / "content/exercises/q01_adding/exercise.yaml"
     manifest.write_text(manifest.read_text() + "limits: {seconds: 1.0}\n")
-
-    def slow_once(name: str, inner: str) -> str:
-        flag = str(tmp_path / name)
-        asks = f"{inner}if not os.path.exists({flag!r}):\n{inner}    open({flag!r}, 'w')\n"
-        return f"{asks}{inner}    time.sleep(9)\n"
-
-    called = "def add(a, b):\n" + slow_once("called", "    ") + "    return a + b\n"
+    called = "def add(a, b):\n" + slow_once(tmp_path / "called", "    ") + "    return a + b\n"
     hand("ada", f"import os, time\n\n\n{called}")
     hand("bob", "def add(a, b):\n    while True:\n        pass\n")
-    imported = slow_once("imported", "") + "\n\ndef add(a, b):\n    return a + b\n"
+    imported = slow_once(tmp_path / "imported", "") + "\n\ndef add(a, b):\n    return a + b\n"
     hand("cyd", f"import os, time\n{imported}")
+
+
+def test_a_time_out_counts_at_once(three_slow: None, out: Path) -> None:
+    """A time limit counts what a submission could have run, so no second run is needed."""
+    if not deadline.is_measured():
+        pytest.skip("needs the kernel's run times")
+    assert scores(grade(out)) == {"ada": 40, "bob": 0, "cyd": 0}
+
+
+def test_where_run_times_are_unknown_a_time_out_is_confirmed_alone(
+    three_slow: None, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time-out next to others may be their fault; one that happens alone is not."""
+    monkeypatch.setattr(deadline, "is_measured", lambda: False)
     ended = grade(out)
     assert (tmp_path / "called").exists()
     assert (tmp_path / "imported").exists()

@@ -1,6 +1,8 @@
 """What grading and regrading share: workers, isolation, seeds, and the second run after a time-out.
 
-An exercise that timed out next to others is graded again alone before that counts.
+Deadlines count the time a submission could have run, so other submissions cost nobody points.
+Where a machine does not measure that (macOS), an exercise that timed out next to others is graded
+again alone before that counts.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from archprep.interview.batch.batch_job import BatchJob, JobOutcome
 from archprep.interview.batch.progress import ProgressCounter
 from archprep.interview.model import Batch, Graded
 from archprep.interview.results.results_folder import ResultsFolder
-from archprep.sandbox import failures, selftest
+from archprep.sandbox import deadline, failures, selftest
 
 if TYPE_CHECKING:
     from archprep.core.model import CriterionResult, Isolation
@@ -77,7 +79,7 @@ def run_jobs(
     alone = [job for job in jobs if job.alone]
     for done in counter.run([job for job in jobs if not job.alone]):
         _raise_if_hopeless(done.outcome)
-        if _timed_out(done.outcome.graded) and not done.alone:
+        if not deadline.is_measured() and _timed_out(done.outcome.graded) and not done.alone:
             alone.append(done.job)
             if folder is not None:
                 folder.postpone(done.job.slug, done.job.digest, done.job.exercise)
