@@ -296,7 +296,10 @@ def test_ctrl_c_leaves_no_process(run: Run, workspace: Path, home: Path) -> None
     )
     command = [sys.executable, "-m", "archprep", "check"]
     process = subprocess.Popen(command, cwd=workspace, stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)  # well inside the scenario's 4 s
+    deadline = time.monotonic() + 20
+    while not _tree(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)  # well inside the scenario's 4 s
     children = _tree(process.pid)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
