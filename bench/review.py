@@ -1,9 +1,8 @@
-"""Prints how fast `archprep review` answers for a thousand candidates: `python bench/review.py`.
+"""Measures how fast `archprep review` responds with 1,000 candidates: `python bench/review.py`.
 
-A results folder of really graded code (those of tests/review_samples.py) is written under many
-names, three exercises each, a fifth of them with marks. Then come the medians of what the server
-takes for each page, beside the most that a page may take, and the memory before and after. On a
-machine that has other work the processor's time (CPU) tells more than the clock's.
+The script writes a results folder from the samples in tests/review/samples.py: three exercises for
+each candidate, and marks for every fifth one. It prints the median server time of each page with
+its limit, and the memory before and after. On a busy machine CPU time says more than wall time.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).parents[1]
-LIST, PAGE = 300, 100  # milliseconds of server time, at most
-GROWTH = 5  # MB, at most
+LIST, PAGE = 300, 100  # maximum server time in milliseconds
+GROWTH = 5  # maximum in MB
 KITS = (("q1", "q3", "q12"), ("q1", "q3", "q6"))
-MARKED = 5  # every fifth candidate
+MARKED = 5  # every fifth candidate has marks
 
 
 def main() -> None:
-    """Make the folder, then measure in a process of its own."""
+    """Create the folder, then measure in a fresh process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=1000, help="candidates")
     parser.add_argument("--requests", type=int, default=300)
-    parser.add_argument("--results", type=Path, help="a folder to measure; else one is made")
+    parser.add_argument("--results", type=Path, help="folder to measure instead of creating one")
     asked = parser.parse_args()
     if asked.results:
         measure(asked.results, asked.requests)
@@ -52,7 +51,7 @@ def main() -> None:
 
 
 def make(root: Path, number: int) -> None:
-    """Write a results folder of so many candidates."""
+    """Write a results folder with `number` candidates."""
     sys.path[0] = str(ROOT / "tests")  # instead of bench/, where `review` would be this file
     from review import samples
 
@@ -70,7 +69,7 @@ def make(root: Path, number: int) -> None:
 
 
 def _parts(samples: Any, module: Any) -> dict[str, Iterator[Path]]:
-    """The files of all scorecards, by exercise, over and over."""
+    """Endless iterators over the files of graded exercises, by exercise."""
     from archprep.interview.model import Graded
 
     found: dict[str, list[Path]] = {}
@@ -85,7 +84,7 @@ def _parts(samples: Any, module: Any) -> dict[str, Iterator[Path]]:
 
 
 def _airflow(module: Any, slug: str) -> tuple[Any, None, dict[str, str]]:
-    """A scorecard of the shape of q6; the evidence in it is that of others."""
+    """A scorecard of q6 with evidence of other exercises."""
     from archprep.content import catalog, criteria, exercise_files
     from archprep.core.model import State
 
@@ -135,7 +134,7 @@ def _add(folder: Any, count: int, parts: dict[str, Iterator[Path]]) -> None:
 
 
 def _mark(root: Path) -> None:
-    """Marks of two reviewers, as they would be given in an afternoon."""
+    """Save an override, a marked answer and a comment for every fifth candidate."""
     from archprep.review.mark_store import MarkStore
     from archprep.review.marks import MarkKind, Target
     from archprep.review.results_reader import ResultsReader
@@ -168,15 +167,15 @@ def _mark(root: Path) -> None:
 
 @dataclass
 class Page:
-    """A kind of page: its addresses, and the most that the server may take, in milliseconds."""
+    """A kind of page: its URLs, and the maximum server time in milliseconds."""
 
     name: str
     addresses: list[str]
-    bar: int
+    limit: int
 
 
 def measure(root: Path, requests: int) -> None:
-    """Open the folder as `review` does, ask for each page, and print a line for it."""
+    """Open the folder as `review` does, request each page and print a line for it."""
     from archprep.review.access import Access
     from archprep.review.app import create_app
     from archprep.review.mark_store import MarkStore
@@ -189,14 +188,14 @@ def measure(root: Path, requests: int) -> None:
     again = statistics.median(_seconds(reader.rows) for _ in range(20))
     size = sum(path.stat().st_size for path in root.glob("candidates/*/parts/*.json"))
     print(f"{len(rows)} candidates, {size / 1e6:,.0f} MB of results")
-    print(f"{'read for the first time':<34}{cold * 1000:>8.0f} ms")
-    print(f"{'looked through for changes':<34}{again * 1000:>8.0f} ms\n")
+    print(f"{'first read':<34}{cold * 1000:>8.0f} ms")
+    print(f"{'check for changes':<34}{again * 1000:>8.0f} ms\n")
     app = create_app(reader, MarkStore.open(root), Access.new(8765), "Ada")
     asyncio.run(_pages(app, pages([row.slug for row in rows]), requests))
 
 
 def pages(slugs: list[str]) -> list[Page]:
-    """What reviewers look at."""
+    """The pages that reviewers use."""
     some = [slug for slug in slugs if slug != "c1"][::7]
     pairs = zip(some, reversed(some), strict=True)
     return [
@@ -215,7 +214,7 @@ async def _pages(app: Any, kinds: list[Page], requests: int) -> None:
 
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        print(f"{'server time, ms':<34}{'first':>8}{'median':>8}{'max':>7}{'CPU':>7}{'bar':>6}")
+        print(f"{'server time, ms':<34}{'first':>8}{'median':>8}{'max':>7}{'CPU':>7}{'limit':>6}")
         for kind in kinds:
             addresses = itertools.cycle(kind.addresses)
             _print(kind, [await _asked(client, next(addresses)) for _ in range(30)])
@@ -228,29 +227,29 @@ async def _memory(client: Any, kinds: list[Page], requests: int) -> None:
     for address in itertools.islice(every, requests):
         await _asked(client, address)
     after = _resident()
-    mark = "" if after - before <= GROWTH else "  above the bar"
+    mark = "" if after - before <= GROWTH else "  over the limit"
     print(
         f"\nmemory: {before:.0f} MB, after {requests} more requests {after:.0f} MB"
-        f" (bar: {GROWTH} MB more){mark}"
+        f" (limit: {GROWTH} MB more){mark}"
     )
 
 
 async def _asked(client: Any, address: str) -> tuple[float, float]:
-    """The milliseconds until the answer, by the clock and of the processor."""
+    """Wall time and CPU time of a request in milliseconds."""
     started, began = time.perf_counter(), time.process_time()
     answer = await client.get(address)
     took, worked = time.perf_counter() - started, time.process_time() - began
     if answer.status_code != 200:
-        sys.exit(f"{address} was answered with {answer.status_code}:\n{answer.text[-2000:]}")
+        sys.exit(f"{address} returned {answer.status_code}:\n{answer.text[-2000:]}")
     return took * 1000, worked * 1000
 
 
 def _print(page: Page, measured: list[tuple[float, float]]) -> None:
     first, *rest = [took for took, _ in measured]
     middle, worked = statistics.median(rest), statistics.median(w for _, w in measured[1:])
-    mark = "" if middle <= page.bar else "  above the bar"
+    mark = "" if middle <= page.limit else "  over the limit"
     print(
-        f"{page.name:<34}{first:>8.0f}{middle:>8.0f}{max(rest):>7.0f}{worked:>7.0f}{page.bar:>6}{mark}",
+        f"{page.name:<34}{first:>8.0f}{middle:>8.0f}{max(rest):>7.0f}{worked:>7.0f}{page.limit:>6}{mark}",
         flush=True,
     )
 

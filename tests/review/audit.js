@@ -1,4 +1,4 @@
-// What is wrong with the page that is shown, as sentences. Run by test_review_browser.py in the page.
+// Returns the accessibility problems of the current page. Run in the page by test_browser.py.
 () => {
   const found = [];
   const name = (element) => {

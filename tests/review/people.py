@@ -1,4 +1,4 @@
-"""Who stands in the sample results folder of `archprep review`, and what they wrote.
+"""The candidates of the sample results folder, and what they wrote.
 
 A candidate's code is the reference with wrong answers of the exercise in it (`graders/*/wrong`),
 so that what they lose is what such code loses. `OWN` are mistakes that no wrong answer makes.
@@ -18,7 +18,7 @@ class Person:
     code: dict[str, tuple[str, ...] | None]
     talk: dict[str, str] = field(
         default_factory=dict
-    )  # a letter for each prompt, see review_answers.yaml
+    )  # a letter for each prompt, see answers.yaml
     flags: tuple[str, ...] = ()
     minutes: int = 88
     before: tuple[str, ...] = ()  # what they had handed in earlier

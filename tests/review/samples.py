@@ -1,7 +1,7 @@
-"""A results folder as it looks in real life, with everything in it that `archprep review` may meet.
+"""A realistic results folder with every state that `archprep review` must handle.
 
-`make` grades nothing: what graders said about this code stands in review_evidence.json, which
-`python tests/review_samples.py` writes anew.
+`make` grades nothing: the recorded results of graders are in evidence.json, which
+`PYTHONPATH=tests python tests/review/samples.py` writes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Only who knows the token may ask, from pages of ours, and browsers are told to beware."""
+"""Only requests with the token and from pages of the review reach the application."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OURS = {"origin": BASE}
 
 
 class Application:
-    """Notes what reaches it, and answers with the size of the body."""
+    """Records what reaches it, and answers with the size of the body."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, int]] = []
@@ -54,7 +54,7 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture
 def ask(app: Application) -> Ask:
-    """Send a request through the guard; with the right cookie unless told otherwise."""
+    """Send a request through the middleware, by default with a valid cookie."""
     guard = AccessMiddleware(app, ACCESS, "a-ticket")
 
     def send(
@@ -81,10 +81,11 @@ def is_inside(answer: httpx.Response) -> bool:
     return answer.status_code == 200 and answer.text == "inside"
 
 
-# ------------------------------------------------------------------ the secrets
+# ------------------------------------------------------------------ secrets
 
 
-def test_each_review_has_a_token_of_its_own_and_does_not_show_it() -> None:
+def test_each_review_has_its_own_token() -> None:
+    """Its repr does not show it."""
     one, other = Access.new(1), Access.new(1)
     assert one.token != other.token
     assert len(one.token) >= 43  # 256 bits
@@ -92,7 +93,8 @@ def test_each_review_has_a_token_of_its_own_and_does_not_show_it() -> None:
     assert one.url == f"http://127.0.0.1:1/?token={one.token}"
 
 
-def test_a_form_key_belongs_to_one_token_and_does_not_tell_it() -> None:
+def test_a_form_key_is_derived_from_the_token() -> None:
+    """The token cannot be derived from it."""
     other = Access("another", 8765)
     assert ACCESS.is_form_key(ACCESS.form_key)
     for wrong in ("", ACCESS.token, other.form_key, ACCESS.form_key.upper(), "é", "\ud800", "\0"):
@@ -100,10 +102,11 @@ def test_a_form_key_belongs_to_one_token_and_does_not_tell_it() -> None:
     assert ACCESS.token not in ACCESS.form_key
 
 
-# ------------------------------------------------------------------ the token and the cookie
+# ------------------------------------------------------------------ token and cookie
 
 
-def test_the_right_token_becomes_a_cookie_and_leaves_the_address(ask: Ask) -> None:
+def test_a_valid_token_is_exchanged_for_a_cookie(ask: Ask) -> None:
+    """The redirect removes it from the URL."""
     answer = ask(url=f"/?token={ACCESS.token}", cookie="")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"
@@ -112,13 +115,15 @@ def test_the_right_token_becomes_a_cookie_and_leaves_the_address(ask: Ask) -> No
     assert ask(url="/?token=the%2Dright-token", cookie="").status_code == 303
 
 
-def test_the_rest_of_the_address_stays_as_it_was(ask: Ask, app: Application) -> None:
+def test_the_redirect_keeps_the_rest_of_the_url(ask: Ask, app: Application) -> None:
+    """Path and query are not decoded."""
     url = f"/candidates/a%2Fb?sort=na%0Ame&to%6ben={ACCESS.token}&x"
     assert ask(url=url, cookie="").headers["location"] == "/candidates/a%2Fb?sort=na%0Ame&x"
     assert app.seen == []
 
 
-def test_the_address_leads_to_no_other_host(ask: Ask) -> None:
+def test_the_redirect_stays_on_this_host(ask: Ask) -> None:
+    """A path that starts with two slashes would name another host."""
     for path in ("//evil.example/", "///evil.example", "/\\evil.example", "/%5cevil.example"):
         location = ask(url=f"{BASE}{path}?token={ACCESS.token}").headers["location"]
         assert re.match(r"/[^/\\]", location), location
@@ -129,9 +134,10 @@ def test_the_address_leads_to_no_other_host(ask: Ask) -> None:
     ["", "wrong", "the-right-toke", "the-right-token%00", "the-right-token ", "%C3%A9", "%FF",
      "the-right-token&token=the-right-token", "x&token=the-right-token"],
 )  # fmt: skip
-def test_a_wrong_token_is_refused_even_beside_the_right_cookie(
+def test_an_invalid_token_is_refused_despite_a_valid_cookie(
     ask: Ask, app: Application, token: str
 ) -> None:
+    """It may come from an old bookmark."""
     answer = ask(url=f"/?token={token}")
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
@@ -139,14 +145,15 @@ def test_a_wrong_token_is_refused_even_beside_the_right_cookie(
     assert app.seen == []
 
 
-def test_a_ticket_opens_once(ask: Ask) -> None:
-    """It stands on the command line of a browser, where other users can read it."""
+def test_a_ticket_works_once(ask: Ask) -> None:
+    """Other users can read it on the command line of the browser."""
     first, second = (ask(url="/?token=a-ticket", cookie="") for _ in range(2))
     assert (first.status_code, second.status_code) == (303, 403)
     assert first.headers["set-cookie"].startswith(f"{COOKIE};")
 
 
-def test_without_a_ticket_nothing_empty_is_one(app: Application) -> None:
+def test_an_empty_ticket_is_invalid(app: Application) -> None:
+    """No ticket means that none is accepted."""
     assert not AccessMiddleware(app, ACCESS)._is_valid("")
 
 
@@ -159,25 +166,28 @@ def test_without_a_ticket_nothing_empty_is_one(app: Application) -> None:
         f"{ACCESS.cookie}-name={ACCESS.token}", f"{ACCESS.cookie}={ACCESS.form_key}",
     ],
 )  # fmt: skip
-def test_without_the_right_cookie_nothing_is_shown(ask: Ask, app: Application, cookie: str) -> None:
-    """Nor with one of another port: cookies do not tell ports apart, their names do."""
+def test_a_request_without_a_valid_cookie_is_refused(
+    ask: Ask, app: Application, cookie: str
+) -> None:
+    """A cookie of another port has another name, because cookies ignore ports."""
     answer = ask(cookie=cookie)
     assert answer.status_code == 403
     assert answer.text == "Open the address that `archprep review` has printed.\n"
     assert app.seen == []
 
 
-def test_the_cookie_is_found_among_others(ask: Ask) -> None:
-    """A page of another port may have set one of the same name, which comes first."""
+def test_a_valid_cookie_is_found_among_others(ask: Ask) -> None:
+    """A page on another port may have set one with the same name that comes first."""
     assert is_inside(ask(cookie=f'a="x=1"; {ACCESS.cookie}=wrong;{COOKIE} ; b=2'))
     assert is_inside(ask(cookie=f"a=1; {COOKIE}"))
 
 
-# ------------------------------------------------------------------ the name and the address
+# ------------------------------------------------------------------ host and URL
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:8765", "LocalHost:8765"])
-def test_it_goes_by_two_names(ask: Ask, host: str) -> None:
+def test_two_host_names_are_accepted(ask: Ask, host: str) -> None:
+    """127.0.0.1 and localhost."""
     assert is_inside(ask(headers={"host": host}))
 
 
@@ -187,8 +197,8 @@ def test_it_goes_by_two_names(ask: Ask, host: str) -> None:
      "evil.example:8765", "evil.example", "localhost:8765@evil.example", "[::1]:8765", "0:8765",
      "127.0.0.1:8765, 127.0.0.1:8765", "localhost.:8765", "127.0.0.1.nip.io:8765", "127.1:8765"],
 )  # fmt: skip
-def test_any_other_name_is_refused(ask: Ask, app: Application, host: str) -> None:
-    """A stranger's name may resolve to 127.0.0.1; also the token is not taken there."""
+def test_other_host_names_are_refused(ask: Ask, app: Application, host: str) -> None:
+    """A foreign name may resolve to 127.0.0.1. The token is not accepted there, either."""
     for url in ("/", f"/?token={ACCESS.token}"):
         answer = ask(url=url, headers={"host": host})
         assert answer.status_code == 421
@@ -196,17 +206,20 @@ def test_any_other_name_is_refused(ask: Ask, app: Application, host: str) -> Non
     assert app.seen == []
 
 
-def test_two_names_are_none(ask: Ask) -> None:
+def test_a_repeated_host_header_is_refused(ask: Ask) -> None:
+    """It is ambiguous."""
     both = [("host", "127.0.0.1:8765"), ("host", "127.0.0.1:8765")]
     assert ask(headers=both).status_code == 421
 
 
-def test_browsers_leave_port_80_out(app: Application) -> None:
+def test_port_80_may_be_omitted(app: Application) -> None:
+    """Browsers omit the default port."""
     assert "localhost" in Access("t", 80).hosts
     assert "localhost" not in Access("t", 8080).hosts
 
 
-def test_an_address_has_an_end(ask: Ask, app: Application) -> None:
+def test_long_urls_are_refused(ask: Ask, app: Application) -> None:
+    """The limit applies to path and query together."""
     assert is_inside(ask(url="/" + "x" * (MAX_URL - 1)))
     for url in ("/" + "x" * MAX_URL, "/?" + "x" * MAX_URL, f"/?{'x&' * 2100}token=x"):
         assert ask(url=url).status_code == 414
@@ -215,24 +228,27 @@ def test_an_address_has_an_end(ask: Ask, app: Application) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"])
 def test_other_methods_are_refused(ask: Ask, app: Application, method: str) -> None:
+    """The response names the allowed ones."""
     answer = ask(method, headers=OURS)
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET, HEAD, POST"
     assert app.seen == []
 
 
-def test_head_is_asked_of_the_application(ask: Ask, app: Application) -> None:
+def test_head_requests_reach_the_application(ask: Ask, app: Application) -> None:
+    """They are checked like GET requests."""
     assert ask("HEAD").status_code == 200
     assert app.seen == [("HEAD", "/", 0)]
 
 
 @pytest.mark.parametrize("path", ["/a%00b", "/%0d%0aSet-Cookie:x", "/%1b", "/%7f"])
 def test_control_characters_in_a_path_are_refused(ask: Ask, app: Application, path: str) -> None:
+    """They could end a header."""
     assert ask(url=path).status_code == 400
     assert app.seen == []
 
 
-# ------------------------------------------------------------------ who asks
+# ------------------------------------------------------------------ origin
 
 
 @pytest.mark.parametrize(
@@ -257,15 +273,16 @@ def test_control_characters_in_a_path_are_refused(ask: Ask, app: Application, pa
         ({"origin": f"{BASE}/"}, 403),
     ],
 )
-def test_forms_are_taken_from_our_pages_only(
+def test_forms_of_other_pages_are_refused(
     ask: Ask, app: Application, headers: dict[str, str], status: int
 ) -> None:
-    """Pages of other ports of this machine are sent our cookie, too, so it proves nothing."""
+    """The cookie proves nothing: browsers send it for pages on other ports, too."""
     assert ask("POST", "/marks", headers, content=b"a=b").status_code == status
     assert app.seen == ([("POST", "/marks", 3)] if status == 200 else [])
 
 
-def test_two_origins_are_none(ask: Ask) -> None:
+def test_a_repeated_origin_is_refused(ask: Ask) -> None:
+    """It is ambiguous."""
     both = [("origin", BASE), ("origin", "http://evil.example")]
     assert ask("POST", "/", both).status_code == 403
     assert ask("POST", "/", [("origin", BASE), ("origin", BASE)]).status_code == 403
@@ -273,7 +290,8 @@ def test_two_origins_are_none(ask: Ask) -> None:
 
 @pytest.mark.parametrize("site", ["same-site", "cross-site"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_other_pages_may_link_here_but_load_nothing(ask: Ask, method: str, site: str) -> None:
+def test_other_pages_may_link_but_not_embed(ask: Ask, method: str, site: str) -> None:
+    """Images and scripts would reveal content."""
     elsewhere = {"sec-fetch-site": site}
     assert ask(method, headers=elsewhere | {"sec-fetch-mode": "navigate"}).status_code == 200
     for mode in ("no-cors", "cors"):
@@ -284,7 +302,9 @@ def test_other_pages_may_link_here_but_load_nothing(ask: Ask, method: str, site:
 # ------------------------------------------------------------------ bodies
 
 
-def test_a_body_reaches_the_application_in_one_piece(ask: Ask, app: Application) -> None:
+def test_a_body_reaches_the_application_as_one_message(ask: Ask, app: Application) -> None:
+    """Chunks are joined."""
+
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(4):
             yield b"x" * (MAX_BODY // 4)
@@ -294,7 +314,9 @@ def test_a_body_reaches_the_application_in_one_piece(ask: Ask, app: Application)
     assert app.seen == [("POST", "/", MAX_BODY)] * 2
 
 
-def test_a_body_that_is_too_large_reaches_nobody(ask: Ask, app: Application) -> None:
+def test_a_large_body_does_not_reach_the_application(ask: Ask, app: Application) -> None:
+    """This holds with and without a declared length."""
+
     async def pieces() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 1000
@@ -305,8 +327,8 @@ def test_a_body_that_is_too_large_reaches_nobody(ask: Ask, app: Application) -> 
 
 
 @pytest.mark.parametrize("length", [str(MAX_BODY + 1), "9" * 5000, "-1", "1e3", "", "²"])
-def test_a_length_that_makes_no_sense_is_too_large(app: Application, length: str) -> None:
-    """The body is not even waited for."""
+def test_an_invalid_length_is_refused(app: Application, length: str) -> None:
+    """The body is not read."""
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -329,7 +351,8 @@ def request(method: str, headers: dict[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_who_hangs_up_in_the_middle_is_forgotten(app: Application) -> None:
+def test_a_client_that_disconnects_gets_no_response(app: Application) -> None:
+    """The application is not called."""
     messages = iter([
         {"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"},
     ])  # fmt: skip
@@ -345,7 +368,8 @@ def test_who_hangs_up_in_the_middle_is_forgotten(app: Application) -> None:
     assert app.seen == []
 
 
-def test_after_the_body_the_application_hears_who_hangs_up() -> None:
+def test_the_application_sees_a_later_disconnect() -> None:
+    """It can stop working on the response."""
     heard: list[str] = []
 
     async def app(_: Any, receive: Any, send: Any) -> None:
@@ -361,10 +385,11 @@ def test_after_the_body_the_application_hears_who_hangs_up() -> None:
     assert heard == ["http.request", "http.disconnect"]
 
 
-# ------------------------------------------------------------------ what every answer says
+# ------------------------------------------------------------------ responses
 
 
-def test_every_answer_tells_browsers_what_they_may_do(ask: Ask, app: Application) -> None:
+def test_every_response_has_the_security_headers(ask: Ask, app: Application) -> None:
+    """So do rejections and redirects."""
     answers = [
         ask(),
         ask(cookie=""),
@@ -384,25 +409,28 @@ def test_every_answer_tells_browsers_what_they_may_do(ask: Ask, app: Application
             assert answer.text.endswith(".\n")
 
 
-def test_no_answer_allows_other_origins_to_read(ask: Ask) -> None:
+def test_no_response_has_cors_headers(ask: Ask) -> None:
+    """Other origins cannot read it."""
     preflight = {"origin": "http://evil.example", "access-control-request-method": "POST"}
     for answer in (ask("OPTIONS", headers=preflight), ask("POST", headers=preflight), ask()):
         assert not any(name.startswith("access-control") for name in answer.headers)
 
 
-def test_the_policy_forbids_what_pages_do_not_need() -> None:
+def test_the_content_security_policy_is_strict() -> None:
+    """Pages load nothing from elsewhere and run no inline code."""
     policy = dict(d.split(" ", 1) for d in SECURITY_HEADERS["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
     assert {policy[f"{kind}-src"] for kind in ("script", "style", "img", "connect")} == {"'self'"}
     assert policy["form-action"] == "'self'"
 
 
-def test_the_referrer_policy_lets_browsers_name_the_origin_of_a_form() -> None:
-    """With "no-referrer" they send `Origin: null`, and each mark would be refused."""
+def test_the_referrer_policy_keeps_the_origin_of_forms() -> None:
+    """With "no-referrer" browsers send `Origin: null`, and every mark would be refused."""
     assert SECURITY_HEADERS["referrer-policy"] == "same-origin"
 
 
-def test_what_the_application_says_counts_but_not_who_serves_it(ask: Ask, app: Application) -> None:
+def test_headers_of_the_application_take_precedence(ask: Ask, app: Application) -> None:
+    """The Server header is removed."""
     app.headers = [(b"Cache-Control", b"max-age=60"), (b"server", b"x"), (b"Set-Cookie", b"a=b")]
     answer = ask()
     assert answer.headers.get_list("cache-control") == ["max-age=60"]
@@ -411,7 +439,8 @@ def test_what_the_application_says_counts_but_not_who_serves_it(ask: Ask, app: A
     assert "server" not in answer.headers
 
 
-def test_a_failure_of_ours_is_a_sentence(ask: Ask, app: Application) -> None:
+def test_an_internal_error_is_a_plain_sentence(ask: Ask, app: Application) -> None:
+    """The exception is raised to the server."""
     app.error = RuntimeError("secret")
     answer = ask()
     assert answer.status_code == 500
@@ -419,7 +448,8 @@ def test_a_failure_of_ours_is_a_sentence(ask: Ask, app: Application) -> None:
     assert SECURITY_HEADERS.items() <= dict(answer.headers).items()
 
 
-def test_a_failure_in_the_middle_is_not_answered_twice(app: Application) -> None:
+def test_an_error_during_a_response_sends_no_second_one(app: Application) -> None:
+    """The response has already started."""
     app.error, app.fails_late = RuntimeError("secret"), True
     sent: list[Any] = []
 
@@ -435,7 +465,8 @@ def test_a_failure_in_the_middle_is_not_answered_twice(app: Application) -> None
     assert [message["type"] for message in sent] == ["http.response.start"]
 
 
-def test_a_websocket_is_closed_and_the_rest_passed_on(app: Application) -> None:
+def test_websockets_are_closed(app: Application) -> None:
+    """Other scopes, such as lifespan, are passed on."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""The pages of a review over HTTP: what is shown, what is saved, and what is refused."""
+"""The pages of a review over HTTP: showing, saving and rejecting."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ADDRESS = "http://127.0.0.1:8765"
 
 
 class Browser:
-    """Asks one review as a browser would, with the cookie and the key of its forms."""
+    """Sends requests like a browser, with the cookie and the form key."""
 
     def __init__(self, root: Path, reviewer: str = "Tess", access: Access | None = None) -> None:
         self.access = access or Access.new(8765)
@@ -60,7 +60,7 @@ class Browser:
         return self._ask(lambda client: client.get(address))
 
     def page(self, address: str) -> str:
-        """The text that a reader sees, on one line."""
+        """The visible text on one line."""
         answer = self.get(address)
         assert answer.status_code == 200, answer.text
         return seen(answer.text)
@@ -71,7 +71,7 @@ class Browser:
         return self._ask(lambda client: client.post(address, data=data, headers=origin))
 
     def mark(self, kind: str = "override", version: int = 0, **changes: object) -> httpx.Response:
-        """Give the ordinary candidate a mark."""
+        """Save a mark for the ordinary candidate."""
         about: dict[str, object] = {"override": {"item": FAILED}, "answer": {"item": "2"}}.get(
             kind, {}
         )
@@ -109,7 +109,7 @@ def browser(root: Path) -> Iterator[Browser]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_candidate_has_every_page(browser, role):
-    """Whatever became of their submission; each page has one heading of the first level."""
+    """This holds for every state of a submission; each page has one first-level heading."""
     slug = ROLES[role]
     graded = browser.reader.result(slug).graded
     for page in ["", "/print", "/history", *(f"/{part.exercise}/source" for part in graded)]:
@@ -120,7 +120,8 @@ def test_every_candidate_has_every_page(browser, role):
         assert read.open == [], page
 
 
-def test_the_list_has_everybody_and_says_what_is_wrong(browser):
+def test_the_list_has_all_candidates_with_their_problems(browser):
+    """Flags and problems are shown with each candidate."""
     page = browser.page("/")
     assert "20 candidates" in page
     assert "late by 12 min" in page
@@ -130,6 +131,7 @@ def test_the_list_has_everybody_and_says_what_is_wrong(browser):
 
 
 def test_the_list_is_sorted_and_filtered_without_javascript(browser):
+    """Sorting and filtering are parameters of the URL."""
     names = [row.result.received.name for row in browser.reader.rows()]
     page = browser.page("/?sort=name")
     places = [page.find(name) for name in sorted(names, key=str.casefold) if name.isascii()]
@@ -140,12 +142,13 @@ def test_the_list_is_sorted_and_filtered_without_javascript(browser):
     assert "2 of 20 match" in late
 
 
-def test_odd_parameters_are_the_defaults(browser):
+def test_invalid_parameters_are_ignored(browser):
+    """Users can type any URL."""
     assert browser.get("/?sort=%00&page=99999999999999999999&label=<script>").status_code == 200
 
 
-def test_a_candidates_page_has_the_evidence_beside_the_code(browser):
-    """Input, expected and observed; the line in question; rubric, seed, isolation, self-test."""
+def test_a_candidates_page_has_evidence_and_source(browser):
+    """It has inputs, observations, excerpts, rubric, seed, isolation and self-test."""
     page = browser.page(f"/candidates/{ROLES['crash']}")
     for said in (
         "Expected",
@@ -159,6 +162,7 @@ def test_a_candidates_page_has_the_evidence_beside_the_code(browser):
 
 
 def test_earlier_gradings_are_listed(browser):
+    """Each has a page, with source."""
     page = browser.page(f"/candidates/{ROLES['earlier']}")
     assert "Earlier gradings" in page
     assert "a different one" in page.split("Earlier gradings")[1]
@@ -171,29 +175,30 @@ def test_earlier_gradings_are_listed(browser):
         assert browser.get(f"{folder}{odd}").status_code in {400, 404}
 
 
-def test_neighbours_follow_the_list_as_it_was_asked_for(browser):
+def test_neighbours_follow_the_list(browser):
     """Next and previous keep the order and the filter."""
     text = browser.get(f"/candidates/{ROLES['late']}?label=late").text
     assert "1 of 2" in seen(text)
     assert f'rel="next" href="/candidates/{HOSTILE}?label=late"' in text
 
 
-def test_source_stands_beside_the_reference(browser):
+def test_source_is_shown_next_to_the_reference(browser):
+    """Only files that differ from the starter are shown."""
     page = browser.page(f"/candidates/{ORDINARY}/q1/source?whole=1")
     assert "Reference" in page
     assert page.count("class Bus") == 2
 
 
-def test_what_is_equal_on_both_sides_is_folded(browser):
-    """With the number of lines, and a link that shows them."""
+def test_equal_lines_are_folded(browser):
+    """The page shows their number and a link to show them."""
     text = browser.get(f"/candidates/{ORDINARY}/q1/source").text
     assert re.search(r"\d+ equal lines", text)
     assert "class Bus" not in seen(text)
     assert f'href="/candidates/{ORDINARY}/q1/source?whole=1"' in text
 
 
-def test_without_the_exercise_the_source_is_still_shown(browser, monkeypatch, tmp_path):
-    """A results folder outlives the exercises."""
+def test_source_is_shown_without_the_exercise(browser, monkeypatch, tmp_path):
+    """A results folder may be older than the installed exercises."""
     submitted_files.material.cache_clear()
     submitted_files.reference.cache_clear()
     monkeypatch.setenv("ARCHPREP_CONTENT", str(tmp_path / "none"))
@@ -205,14 +210,15 @@ def test_without_the_exercise_the_source_is_still_shown(browser, monkeypatch, tm
         submitted_files.reference.cache_clear()
 
 
-def test_two_candidates_stand_side_by_side(browser):
+def test_two_candidates_are_compared(browser):
+    """Criteria, discussion and source are side by side."""
     page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['best']}&exercise=q1&whole=1")
     assert "Bruno Keller and Hanna Lindqvist" in page
     assert page.count("class Bus") == 2
 
 
-def test_whoever_was_not_graded_is_named(browser, root):
-    """On whichever side they stand."""
+def test_an_ungraded_candidate_can_be_compared(browser, root):
+    """It may be on either side."""
     (root / "candidates" / ORDINARY / "parts" / "q1.json").unlink()
     for pair in (f"a={ORDINARY}&b={ROLES['best']}", f"b={ORDINARY}&a={ROLES['best']}"):
         page = browser.page(f"/compare?{pair}&exercise=q1")
@@ -221,16 +227,19 @@ def test_whoever_was_not_graded_is_named(browser, root):
 
 
 @pytest.mark.parametrize("query", ["", "?a=", f"?a={ORDINARY}", f"?a={ORDINARY}&b={ORDINARY}"])
-def test_fewer_than_two_ask_for_the_other(browser, query):
+def test_comparing_needs_two_candidates(browser, query):
+    """Otherwise the page is a form."""
     assert "Compare two candidates" in browser.page(f"/compare{query}")
 
 
-def test_nothing_in_common_is_said(browser):
+def test_candidates_without_common_exercises_cannot_be_compared(browser):
+    """The page says so."""
     page = browser.page(f"/compare?a={ORDINARY}&b={ROLES['unreadable']}")
     assert "Quentin Dubois has not been graded." in page
 
 
-def test_candidates_are_compared_by_name_too(browser):
+def test_candidates_are_found_by_slug_or_name(browser):
+    """Unknown names are reported."""
     assert "Bruno Keller and Olga Schmidt" in browser.page(
         "/compare?a=bruno%20keller&b=Olga Schmidt"
     )
@@ -238,14 +247,16 @@ def test_candidates_are_compared_by_name_too(browser):
     assert "No candidate is named “Nobody<b>”" in page
 
 
-def test_of_three_that_were_ticked_two_are_compared_and_it_is_said(browser):
+def test_only_the_first_two_selected_candidates_are_compared(browser):
+    """The page says so."""
     slugs = [ROLES[role] for role in ("best", "ordinary", "late")]
     page = browser.page("/compare?" + "&".join(f"c={slug}" for slug in slugs))
     assert "Hanna Lindqvist and Bruno Keller" in page
     assert "the first two that you selected" in page
 
 
-def test_statistics_have_plots(browser):
+def test_statistics_have_charts(browser):
+    """The charts have a policy of their own."""
     read = _Reader(browser.get("/statistics").text)
     images = [src for src in read.values("src") if src and src.endswith(".svg")]
     assert "/charts/distribution.svg" in images
@@ -279,14 +290,15 @@ def test_statistics_have_plots(browser):
         "/docs",
     ],
 )
-def test_what_does_not_exist_is_a_page_that_says_so(browser, address):
+def test_an_unknown_url_is_a_page_with_status_404(browser, address):
+    """The documentation of FastAPI is not served, either."""
     answer = browser.get(address)
     assert answer.status_code == 404
     assert "This page does not exist" in answer.text
 
 
-def test_only_our_own_files_are_loaded(browser):
-    """And the policy holds for every page."""
+def test_pages_load_only_files_of_the_review(browser):
+    """The policy applies to every page."""
     answer = browser.get(f"/candidates/{ORDINARY}")
     read = _Reader(answer.text)
     assert set(read.values("src")) == {"/static/review.js"}
@@ -297,8 +309,8 @@ def test_only_our_own_files_are_loaded(browser):
 
 
 @pytest.mark.parametrize("page", ["", "/print", "/history", "/q1/source", "compare", "list"])
-def test_what_a_candidate_wrote_stays_text(browser, page):
-    """No element, handler, style or link of theirs is in any page."""
+def test_text_of_candidates_is_escaped(browser, page):
+    """No page has an element, handler, style or link of theirs."""
     for target in (Target(HOSTILE, MarkKind.COMMENT), Target(HOSTILE, MarkKind.COMMENT, "q1")):
         text = "<script>alert(1)</script> \u202e\x1b[31m"
         given = {"points": None, "version": 0, "digest": "", "automatic": None, "who": "<b>x"}
@@ -320,7 +332,8 @@ def test_what_a_candidate_wrote_stays_text(browser, page):
 # ------------------------------------------------------------------ marks
 
 
-def test_a_mark_is_there_at_once_with_who_and_when(browser, root):
+def test_a_saved_mark_is_shown_with_reviewer_and_time(browser, root):
+    """It is on disk as well."""
     answer = browser.mark("answer", points="3", text="Names the price.\r\nTwice.", back="e1-a2")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/candidates/{ORDINARY}#e1-a2"
@@ -332,7 +345,8 @@ def test_a_mark_is_there_at_once_with_who_and_when(browser, root):
     assert (mark.points, mark.text, mark.who) == (3, "Names the price.\nTwice.", "Tess")
 
 
-def test_an_override_counts_and_the_automatic_mark_stays_visible(browser):
+def test_an_override_is_shown_with_the_automatic_points(browser):
+    """On the candidate's page, the print view and the list."""
     before = browser.reader.result(ORDINARY).score
     browser.mark(points="4", text="It asks for less than the brief does.")
     page = browser.page(f"/candidates/{ORDINARY}")
@@ -358,8 +372,8 @@ def test_an_override_counts_and_the_automatic_mark_stays_visible(browser):
         ({"points": "4", "text": "x" * 20_001}, "20,000"),
     ],
 )
-def test_what_cannot_be_saved_is_shown_again_with_what_was_typed(browser, changes, says):
-    """Nothing is saved, nothing is lost."""
+def test_an_invalid_mark_is_shown_again(browser, changes, says):
+    """Nothing is saved, and nothing that was typed is lost."""
     answer = browser.mark(**changes)
     assert answer.status_code == 422
     assert says in seen(answer.text)
@@ -367,8 +381,8 @@ def test_what_cannot_be_saved_is_shown_again_with_what_was_typed(browser, change
     assert not browser.marks.current()
 
 
-def test_a_stale_write_is_shown_and_never_swallowed(browser):
-    """Both versions stand there; saving once more, over what was seen, works."""
+def test_a_conflict_shows_both_versions(browser):
+    """Saving again from that page works."""
     browser.mark("comment", text="The first.")
     answer = browser.mark("comment", text="The second.")
     page = seen(answer.text)
@@ -381,8 +395,8 @@ def test_a_stale_write_is_shown_and_never_swallowed(browser):
     assert [mark.text for mark in browser.marks.current()] == ["The second."]
 
 
-def test_two_reviews_of_one_folder_lose_nothing(browser, root):
-    """The second has its own process, port and token; the file decides."""
+def test_two_reviews_of_one_folder_lose_no_mark(browser, root):
+    """The second one has its own port and token; the database decides."""
     other = Browser(root, "Tom", Access.new(8766 - 1))
     browser.mark("comment", text="From Tess.")
     assert other.mark("comment", text="From Tom.").status_code == 409
@@ -390,7 +404,8 @@ def test_two_reviews_of_one_folder_lose_nothing(browser, root):
     other.marks.close()
 
 
-def test_a_script_is_told_the_version_to_go_on_with(browser):
+def test_a_script_gets_the_new_version(browser):
+    """The next request needs it."""
     headers = {"X-Requested-With": "archprep"}
     answer = browser.mark("comment", text="One.", headers=headers)
     assert answer.json() == {"version": 1, "message": "Saved by Tess"}
@@ -398,7 +413,8 @@ def test_a_script_is_told_the_version_to_go_on_with(browser):
     assert browser.mark("comment", text="Three.", version=1, headers=headers).status_code == 409
 
 
-def test_an_override_can_be_taken_back(browser):
+def test_an_override_can_be_removed(browser):
+    """The automatic points count again."""
     before = browser.reader.result(ORDINARY).score
     browser.mark(points="4", text="why")
     browser.mark(version=1, remove="1")
@@ -406,7 +422,8 @@ def test_an_override_can_be_taken_back(browser):
     assert not browser.marks.current()
 
 
-def test_every_change_can_be_undone_and_stays_in_the_history(browser):
+def test_every_change_can_be_undone(browser):
+    """All changes stay in the history."""
     browser.mark("comment", text="The first.")
     browser.mark("comment", text="The second.", version=1)
     history = browser.get(f"/candidates/{ORDINARY}/history").text
@@ -419,8 +436,8 @@ def test_every_change_can_be_undone_and_stays_in_the_history(browser):
     assert [mark.text for mark in browser.marks.current()] == ["The first."]
 
 
-def test_the_history_is_whole(browser):
-    """However many changes there are: the last in the table is the first there was."""
+def test_the_history_is_complete(browser):
+    """The last row of the table is the first change, however many there are."""
     for version in range(205):
         browser.marks.save(
             Target(ORDINARY, MarkKind.COMMENT),
@@ -439,8 +456,8 @@ def test_the_history_is_whole(browser):
 @pytest.mark.parametrize(
     "page", [f"/candidates/{ORDINARY}", f"/candidates/{ORDINARY}/print", "/compare"]
 )
-def test_an_answers_mark_of_an_earlier_submission_says_so(browser, root, page):
-    """Wherever it is shown."""
+def test_an_outdated_mark_of_an_answer_says_so(browser, root, page):
+    """On every page that shows it."""
     address = f"/compare?a={ORDINARY}&b={ROLES['best']}" if page == "/compare" else page
     browser.mark("answer", points="3", text="Of the first.")
     assert "another submission" not in browser.page(address)
@@ -454,7 +471,8 @@ def test_an_unknown_change_cannot_be_undone(browser, number):
 
 
 @pytest.mark.parametrize("number", ["-1", "x", "", "9" * 41, "1e3"])
-def test_an_odd_number_is_no_change(browser, number):
+def test_an_invalid_number_cannot_be_undone(browser, number):
+    """The form is rejected."""
     assert browser.post("/undo", candidate=ORDINARY, number=number).status_code == 400
 
 
@@ -470,7 +488,8 @@ def test_an_odd_number_is_no_change(browser, number):
         {"kind": "comment", "item": "1"},
     ],
 )
-def test_a_mark_of_what_is_not_there_is_refused(browser, changes):
+def test_a_mark_for_an_unknown_target_is_refused(browser, changes):
+    """The response is 404."""
     about = {"points": "1", "text": "why"} | changes
     assert browser.mark(about.pop("kind", "override"), **about).status_code == 404
     assert not browser.marks.current()
@@ -488,28 +507,30 @@ def test_a_mark_of_what_is_not_there_is_refused(browser, changes):
         {"kind": "nosuch"},
     ],
 )
-def test_a_form_that_is_not_ours_is_refused(browser, changes):
+def test_an_invalid_form_is_refused(browser, changes):
+    """Nothing is saved."""
     kind = changes.pop("kind", "override")
     assert browser.mark(kind, points="1", text="why", **changes).status_code in {400, 404}
     assert not browser.marks.current()
 
 
 @pytest.mark.parametrize("key", ["", "wrong", "\u00e9", "x" * 200])
-def test_without_the_key_nothing_is_saved(browser, key):
-    """Another site can make a browser send a form, but cannot know the key."""
+def test_a_form_without_the_key_is_refused(browser, key):
+    """Another site can make a browser send a form, but does not know the key."""
     assert browser.mark(points="1", text="why", key=key).status_code == 403
     assert browser.post("/undo", candidate=ORDINARY, number="1", key=key).status_code == 403
     assert browser.post("/reviewer", name="Eve", key=key).status_code == 403
     assert not browser.marks.current()
 
 
-def test_the_way_back_stays_on_this_site(browser):
+def test_the_redirect_stays_on_this_site(browser):
+    """The form cannot name another host."""
     answer = browser.mark("comment", text="x", query="?sort=name&page=2&evil=//e.example\r\nX: y")
     assert answer.headers["location"] == f"/candidates/{ORDINARY}?sort=name&page=2"
 
 
 def hand_in_again(root: Path) -> None:
-    """The ordinary candidate has another submission, with the same results."""
+    """Give the ordinary candidate another submission with the same results."""
     folder = ResultsFolder(root)
     received = folder.received(ORDINARY)
     graded = [folder.graded(ORDINARY, part.exercise) for part in received.exercises]
@@ -519,8 +540,8 @@ def hand_in_again(root: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["override", "answer"])
-def test_nobody_judges_a_submission_that_they_have_not_seen(browser, root, kind):
-    """Graded after the page was opened: what was typed is shown again, and can then be saved."""
+def test_a_mark_for_an_unseen_submission_is_refused(browser, root, kind):
+    """It was graded after the page was opened. The typed mark is shown again and can be saved."""
     opened = browser.reader.result(ORDINARY).received.digest
     hand_in_again(root)
     answer = browser.mark(kind, points="4", text="From the page before.", digest=opened)
@@ -532,19 +553,20 @@ def test_nobody_judges_a_submission_that_they_have_not_seen(browser, root, kind)
     assert browser.mark(kind, points="4", text="Still.", digest=digest).status_code == 303
 
 
-def test_a_comment_is_for_the_candidate_whatever_was_handed_in(browser):
+def test_a_comment_is_saved_for_any_submission(browser):
+    """It is about the candidate."""
     assert browser.mark("comment", text="MarkKind.", digest="of before").status_code == 303
 
 
-def test_a_mark_can_be_saved_under_the_longest_filter(browser):
-    """Each character of it takes twelve in an address."""
+def test_a_mark_can_be_saved_with_the_longest_filter(browser):
+    """Each character takes up to twelve in a URL."""
     query = ListQuery(text="\U0001f600" * 200).string()
     answer = browser.mark("comment", text="MarkKind.", query=query)
     assert answer.headers["location"] == f"/candidates/{ORDINARY}{query}"
 
 
 def test_marks_of_an_earlier_submission_do_not_count(browser, root):
-    """The page says that they are there."""
+    """The page says that there are outdated marks."""
     browser.mark(points="4", text="why")
     hand_in_again(root)
     page = browser.page(f"/candidates/{ORDINARY}")
@@ -556,8 +578,8 @@ def test_marks_of_an_earlier_submission_do_not_count(browser, root):
     assert "Bruno Keller" in browser.page("/?marked=no")
 
 
-def test_an_override_that_no_longer_fits_is_not_counted(browser):
-    """Neither in the points nor among the marks of the list; its page says so."""
+def test_an_override_out_of_range_is_not_counted(browser):
+    """Neither in the points nor in the list; the page says so."""
     given = {"version": 0, "automatic": 4, "who": "Tess", "points": 99, "text": "half fine"}
     digest = browser.reader.result(ORDINARY).received.digest
     browser.marks.save(Target(ORDINARY, MarkKind.OVERRIDE, "q1", FAILED), digest=digest, **given)
@@ -570,7 +592,8 @@ def test_an_override_that_no_longer_fits_is_not_counted(browser):
     assert "del>" not in browser.get("/").text
 
 
-def test_each_browser_marks_under_its_own_name(browser):
+def test_each_browser_has_its_own_reviewer_name(browser):
+    """The name is kept in a cookie."""
     answer = browser.post("/reviewer", name="Zo\u00eb <b>\u202e\nX")
     assert answer.status_code == 303
     assert "httponly" in answer.headers["set-cookie"].lower()
@@ -581,8 +604,8 @@ def test_each_browser_marks_under_its_own_name(browser):
     assert "Reviewing as Zo\u00eb <b> X" in browser.page("/")
 
 
-def test_where_nothing_can_be_saved_there_are_no_forms(browser, monkeypatch):
-    """Reading works, and each page says why."""
+def test_a_read_only_review_has_no_forms(browser, monkeypatch):
+    """Reading works, and each page shows the reason."""
     browser.mark(points="4", text="because of the brief")
     monkeypatch.setattr(
         MarkStore, "read_only_reason", property(lambda _: "the folder is read-only.")
@@ -598,7 +621,8 @@ def test_where_nothing_can_be_saved_there_are_no_forms(browser, monkeypatch):
 # ------------------------------------------------------------------ a folder that changes
 
 
-def test_while_grade_writes_the_list_refreshes_itself(browser, root):
+def test_the_list_reloads_during_grading(browser, root):
+    """It shows how many candidates are done."""
     with (root / "lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         text = browser.get("/").text
@@ -608,10 +632,11 @@ def test_while_grade_writes_the_list_refreshes_itself(browser, root):
     assert 'http-equiv="refresh"' not in browser.get("/").text
 
 
-def test_what_grade_has_just_finished_is_there(browser, root):
+def test_new_results_are_shown(browser, root):
+    """The review does not need a restart."""
     folder = ResultsFolder(root)
     received = folder.received(ROLES["waiting"])
-    assert "q3 not graded: `archprep grade` has not come to it yet" in browser.page("/")
+    assert "q3 not graded: `archprep grade` has not graded it yet" in browser.page("/")
     graded = folder.graded(ORDINARY, "q3")
     folder.save(received.slug, received.digest, graded)
     (row,) = (row for row in browser.reader.rows() if row.slug == received.slug)
@@ -634,7 +659,8 @@ CARD = ("graded", "scorecard")
         ("parts/q1.json", ("graded", "source", "eventbus.py"), HALF),
     ],
 )
-def test_whatever_is_damaged_every_page_is_shown(browser, root, file, place, value):
+def test_damaged_files_do_not_break_pages(browser, root, file, place, value):
+    """Any value in a file may be wrong."""
     path = root / "candidates" / ORDINARY / file
     data = json.loads(path.read_text())
     within = data
@@ -646,10 +672,11 @@ def test_whatever_is_damaged_every_page_is_shown(browser, root, file, place, val
         assert browser.get(page).status_code == 200, page
 
 
-# ------------------------------------------------------------------ out
+# ------------------------------------------------------------------ exports
 
 
-def test_the_table_has_automatic_and_human_marks_apart(browser):
+def test_the_csv_separates_automatic_and_final_points(browser):
+    """It is a download."""
     browser.mark(points="4", text="why")
     answer = browser.get("/export/marks.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="marks.csv"'
@@ -659,7 +686,8 @@ def test_the_table_has_automatic_and_human_marks_apart(browser):
     assert len(rows) == 20
 
 
-def test_the_document_and_the_final_scorecard_agree(browser):
+def test_the_exports_agree(browser):
+    """JSON for all candidates contains the same as JSON for one."""
     browser.mark(points="4", text="why")
     document = json.loads(browser.get("/export/marks.json").text)
     one = json.loads(browser.get(f"/candidates/{ORDINARY}/final.json").text)
@@ -670,8 +698,8 @@ def test_the_document_and_the_final_scorecard_agree(browser):
     ).items()
 
 
-def test_a_fault_of_ours_is_a_sentence(browser, monkeypatch, capsys):
-    """With the details in a file, and no traceback on the page."""
+def test_an_internal_error_is_a_page(browser, monkeypatch, capsys):
+    """Details are in a file; the page has no traceback."""
     monkeypatch.setattr(batch_routes.pages, "about", lambda _: 1 / 0)
     answer = browser.get("/")
     assert answer.status_code == 500

@@ -1,4 +1,4 @@
-"""A review in a real browser: what interviewers do, and what hostile candidates cannot.
+"""A review in a real browser: the workflow of a reviewer, and attacks by candidates.
 
 The command is started for real, and the system's Chromium opens the address that it prints.
 Pictures of the pages go to `screenshots/` in the checkout: look at them.
@@ -33,8 +33,8 @@ PICTURES = Path(__file__).parents[2] / "screenshots"
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SCHEMES = ("light", "dark")
 ORDINARY, HOST = ROLES["ordinary"], "http://127.0.0.1:"
-_TOP, _TALLEST = {"x": 0, "y": 0}, 2_400  # of a picture, in pixels
-_SECONDS = 15_000  # milliseconds, for whatever is waited for
+_TOP, _TALLEST = {"x": 0, "y": 0}, 2_400  # of a screenshot, in pixels
+_SECONDS = 15_000  # milliseconds
 
 
 # ------------------------------------------------------------------ the command and the browser
@@ -81,7 +81,7 @@ def chromium() -> Iterator[Any]:
 
 @dataclass
 class Watch:
-    """What pages have done beside showing themselves."""
+    """What pages have requested, logged and asked."""
 
     origin: str
     asked: list[str] = field(default_factory=list)
@@ -89,21 +89,21 @@ class Watch:
     opened: list[str] = field(default_factory=list)
 
     def over(self, context: Any) -> None:
-        """Note it all."""
+        """Record everything."""
         context.on("request", lambda request: self.asked.append(request.url))
         context.on("console", lambda message: self.said.append(message.text))
         context.on("weberror", lambda error: self.said.append(str(error.error)))
         context.on("dialog", self._dismiss)
 
     def _dismiss(self, dialog: Any) -> None:
-        if dialog.type == "beforeunload":  # the browser's own question, asked for by our script
+        if dialog.type == "beforeunload":  # the browser's question, requested by review.js
             dialog.accept()
             return
         self.opened.append(dialog.message)
         dialog.dismiss()
 
     def assert_quiet(self) -> None:
-        """Nothing was asked of anybody else, no dialog, no complaint of the browser."""
+        """No requests to other hosts, no dialogs and no console errors."""
         assert not [url for url in self.asked if not url.startswith(f"{self.origin}/")]
         assert not self.opened
         # That a page has one of these states is told there, too: they are meant to come.
@@ -115,7 +115,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture
 def opened(review: Review, chromium: Any) -> Iterator[Open]:
-    """Open the review as somebody does who has just copied the address; each call is a reviewer."""
+    """Open the review with the printed URL; each call is another reviewer."""
     contexts = []
     watch = Watch(review.origin)
 
@@ -126,7 +126,7 @@ def opened(review: Review, chromium: Any) -> Iterator[Open]:
         watch.over(context)
         page = context.new_page()
         page.goto(review.address)
-        assert page.url == f"{review.origin}/"  # the token stays in no history
+        assert page.url == f"{review.origin}/"  # the token is not in the browser history
         if path != "/":
             page.goto(review.origin + path)
         return page
@@ -144,12 +144,12 @@ def rows(page: Any) -> list[str]:
 
 
 def criterion(page: Any, identifier: str) -> Any:
-    """What stands on a candidate's page about a criterion."""
+    """A criterion on a candidate's page."""
     return page.get_by_role("article").filter(has=page.get_by_text(identifier, exact=True)).first
 
 
 def saved(field: Any) -> None:
-    """Wait until the form around a field says that it is saved."""
+    """Wait until the form of a field is saved."""
     form = field.locator("xpath=ancestor::form")
     playwright.expect(form.get_by_role("status")).to_contain_text("Saved by")
 
@@ -160,12 +160,12 @@ def downloaded(page: Any, link: str) -> str:
     return Path(coming.value.path()).read_text()
 
 
-# ------------------------------------------------------------------ the journey
+# ------------------------------------------------------------------ the workflow
 
 
 @dataclass
 class Trip:
-    """Whom the journey leads to, and what is overridden there."""
+    """The candidate of a workflow, and the override."""
 
     slug: str
     name: str
@@ -182,8 +182,8 @@ QUESTION = "Event sourcing or event-driven?"
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with scripts", "without scripts"])
-def test_the_journey_of_an_interviewer(opened: Open, *, script: bool) -> None:
-    """From the list to a mark, an override, a comment, back by undo, the exports and the print."""
+def test_the_workflow_of_a_reviewer(opened: Open, *, script: bool) -> None:
+    """List, mark, override, comment, undo, exports and print view."""
     trip = TRIPS[script]
     page = opened(java_script_enabled=script)
     _find(page, trip)
@@ -213,7 +213,7 @@ def _find(page: Any, trip: Trip) -> None:
 
 
 def _mark(page: Any, *, script: bool) -> None:
-    """A discussion answer; with scripts it is saved as soon as it changes."""
+    """Mark an answer; with scripts it is saved when it changes."""
     field = page.get_by_label(f"Mark for “{QUESTION}”")
     field.select_option("3")
     if script:
@@ -225,11 +225,11 @@ def _mark(page: Any, *, script: bool) -> None:
 
 
 def _override(page: Any, trip: Trip) -> None:
-    """Without a reason it is refused, and what was typed is kept."""
+    """Without a reason it is rejected, and what was typed is kept."""
     box = criterion(page, trip.criterion)
     box.locator("summary").click()
     box.get_by_label(re.compile("^Points")).fill(str(trip.points))
-    box.get_by_label("Reason (required)").fill("  ")  # an empty one the browser itself refuses
+    box.get_by_label("Reason (required)").fill("  ")  # the browser rejects an empty one
     box.get_by_role("button", name="Save override").click()
     playwright.expect(page.get_by_role("heading", level=1)).to_have_text("Your mark was not saved")
     playwright.expect(page.get_by_role("alert")).to_contain_text("needs a reason")
@@ -258,7 +258,7 @@ def _comment(page: Any, *, script: bool) -> None:
 
 
 def _export(page: Any, trip: Trip) -> None:
-    """Automatic and final points stand apart, in both forms."""
+    """Both formats separate automatic and final points."""
     table = csv.DictReader(downloaded(page, "CSV").splitlines())
     row = next(row for row in table if row["folder"] == trip.slug)
     final = trip.automatic + trip.points
@@ -278,7 +278,7 @@ def _export(page: Any, trip: Trip) -> None:
 
 
 def _undo(page: Any, trip: Trip) -> None:
-    """The override is taken back, and the history still has it."""
+    """The override is undone, and the history still has it."""
     page.get_by_role("link", name="Mark history").click()
     undo = page.get_by_role("button", name=re.compile("^Undo q1: "))
     before = page.get_by_role("row").count()
@@ -291,7 +291,7 @@ def _undo(page: Any, trip: Trip) -> None:
 
 
 def _print(page: Any, trip: Trip) -> None:
-    """What people said stands on it, and on paper nothing that only a screen has."""
+    """It has all marks, and the printed page has no navigation."""
     page.get_by_role("link", name="Print view").click()
     playwright.expect(page.get_by_role("heading", level=1)).to_have_text(trip.name)
     playwright.expect(page.get_by_text(re.compile("^3 . good"))).to_be_visible()
@@ -307,8 +307,8 @@ def _print(page: Any, trip: Trip) -> None:
 # ------------------------------------------------------------------ two reviewers
 
 
-def test_a_stale_write_is_shown_to_whoever_was_slower(opened: Open) -> None:
-    """Nothing is swallowed: both marks stand there, and only a decision replaces one."""
+def test_a_conflict_is_shown_to_the_slower_reviewer(opened: Open) -> None:
+    """Both versions are shown, and only a decision replaces one."""
     ada, grace = (opened(f"/candidates/{ROLES['best']}") for _ in range(2))
     grace.get_by_text("Reviewing as Ada").click()
     grace.get_by_label("Your name").fill("Grace")
@@ -335,13 +335,13 @@ def test_a_stale_write_is_shown_to_whoever_was_slower(opened: Open) -> None:
         playwright.expect(grace.get_by_text(text).first).to_be_visible()
 
 
-# ------------------------------------------------------------------ nothing typed is lost
+# ------------------------------------------------------------------ saving and leaving
 
 REMARK = "Visible to everyone who reads the result"
 
 
 def typed(page: Any, text: str) -> Any:
-    """A comment on the candidate that is being written: the field still has the focus."""
+    """Type a comment on the candidate and keep the focus in the field."""
     field = page.get_by_label(REMARK, exact=True)
     field.click()
     field.press("ControlOrMeta+A")
@@ -349,7 +349,8 @@ def typed(page: Any, text: str) -> Any:
     return field
 
 
-def test_whoever_goes_on_at_once_has_saved(opened: Open) -> None:
+def test_navigating_immediately_saves_the_text(opened: Open) -> None:
+    """Navigation waits for the request."""
     page = opened(f"/candidates/{ROLES['late']}")
     address = page.url
     typed(page, "Written and left at once.")
@@ -359,7 +360,8 @@ def test_whoever_goes_on_at_once_has_saved(opened: Open) -> None:
     assert page.url == f"{address}/print"
 
 
-def test_whoever_goes_on_at_once_is_shown_what_was_refused(opened: Open) -> None:
+def test_navigating_immediately_shows_a_rejected_mark(opened: Open) -> None:
+    """The conflict page appears instead of the link's target."""
     page, other = (opened(f"/candidates/{ROLES['weaker isolation']}") for _ in range(2))
     typed(other, "Of now.").blur()
     saved(other.get_by_label(REMARK, exact=True))
@@ -370,7 +372,8 @@ def test_whoever_goes_on_at_once_is_shown_what_was_refused(opened: Open) -> None
     playwright.expect(page.get_by_label("Comment", exact=True)).to_have_value("Of before.")
 
 
-def test_whoever_leaves_while_typing_is_asked_and_has_saved(opened: Open) -> None:
+def test_leaving_while_typing_asks_and_saves(opened: Open) -> None:
+    """The browser asks first, and the text is there after reloading."""
     page = opened(f"/candidates/{ROLES['import error']}")
     typed(page, "In the middle of")
     with page.expect_event("dialog") as asked:
@@ -379,7 +382,8 @@ def test_whoever_leaves_while_typing_is_asked_and_has_saved(opened: Open) -> Non
     playwright.expect(page.get_by_label(REMARK, exact=True)).to_have_value("In the middle of")
 
 
-def test_what_is_typed_while_a_save_is_under_way_is_saved_after_it(opened: Open) -> None:
+def test_text_typed_during_a_save_is_saved_next(opened: Open) -> None:
+    """Requests of one form are sequential."""
     page = opened(f"/candidates/{ROLES['crash']}")
     page.route("**/marks", lambda route: (page.wait_for_timeout(300), route.continue_()))
     typed(page, "First.").blur()
@@ -391,8 +395,8 @@ def test_what_is_typed_while_a_save_is_under_way_is_saved_after_it(opened: Open)
     playwright.expect(page.get_by_label(REMARK, exact=True)).to_have_value("Second.")
 
 
-def test_a_review_that_was_started_anew_loses_no_text(opened: Open) -> None:
-    """Its cookie is another one: the page stays as it is, and says what to do."""
+def test_restarting_the_review_loses_no_text(opened: Open) -> None:
+    """The cookie is no longer valid; the page keeps the text and says what to do."""
     page = opened(f"/candidates/{ROLES['crash']}")
     page.context.clear_cookies()
     field = typed(page, "Still here.")
@@ -401,8 +405,8 @@ def test_a_review_that_was_started_anew_loses_no_text(opened: Open) -> None:
     playwright.expect(field).to_have_value("Still here.")
 
 
-def test_going_back_brings_no_old_text_over_a_new_mark(opened: Open) -> None:
-    """The browser would put what was typed beside the version that it has not seen."""
+def test_going_back_does_not_restore_old_text(opened: Open) -> None:
+    """The browser would combine it with a version that the reviewer has not seen."""
     path = f"/candidates/{ROLES['time-out']}"
     page, other = opened(path), opened(path)
     lost = page.locator(".criterion.lost").first
@@ -425,16 +429,16 @@ def test_going_back_brings_no_old_text_over_a_new_mark(opened: Open) -> None:
 
 
 def press(page: Any, key: str) -> None:
-    """Once the page's script, which knows the keys, has run."""
+    """Press a key once the page's script has run."""
     page.wait_for_load_state()
     page.keyboard.press(key)
 
 
-def test_the_keyboard_is_enough(opened: Open) -> None:
-    """Through the list, from candidate to candidate, to what failed, and an override is saved."""
+def test_everything_works_with_the_keyboard(opened: Open) -> None:
+    """Filtering, navigating between candidates and criteria, and saving an override."""
     page = opened()
     press(page, "/")
-    page.keyboard.type("rossi")  # no letter of it is taken for a command
+    page.keyboard.type("rossi")  # letters are not shortcuts in a field
     page.keyboard.press("Enter")
     playwright.expect(page.get_by_role("rowheader")).to_have_count(1)
     page.goto(page.url.partition("?")[0] + "?sort=name")
@@ -478,20 +482,20 @@ OUTLINE = """() => {
 
 
 @pytest.mark.parametrize("path", ["/", f"/candidates/{ORDINARY}", "/compare"])
-def test_who_tabs_through_a_page_sees_where_they_are(opened: Open, path: str) -> None:
-    """The first stop leads past the navigation."""
+def test_focus_is_visible(opened: Open, path: str) -> None:
+    """The first stop skips the navigation."""
     page = opened(path)
     page.keyboard.press("Tab")
     assert "Skip" in page.evaluate("document.activeElement.textContent")
     for _ in range(25):
         place, visible = page.evaluate(OUTLINE)
         if place.startswith("<body"):
-            break  # past the last
+            break  # after the last one
         assert visible, place
         page.keyboard.press("Tab")
 
 
-# ------------------------------------------------------------------ somebody who attacks
+# ------------------------------------------------------------------ attacks
 
 MADE = """() => ({
   owned: window.owned ?? null,
@@ -507,7 +511,7 @@ MADE = """() => ({
 
 @pytest.fixture(scope="module")
 def remarked(review: Review, chromium: Any) -> None:
-    """Reviewers' text is no more trusted than that of candidates."""
+    """A hostile comment: reviewers' text is not trusted, either."""
     page = chromium.new_page()
     page.goto(review.address)
     page.goto(f"{review.origin}/candidates/c1")
@@ -534,8 +538,8 @@ def remarked(review: Review, chromium: Any) -> None:
     ],
 )
 @pytest.mark.usefixtures("remarked")
-def test_nothing_of_a_hostile_candidate_acts(review: Review, opened: Open, path: str) -> None:
-    """No script, no address of theirs, no element of theirs; what they wrote is only shown."""
+def test_text_of_a_hostile_candidate_is_inert(review: Review, opened: Open, path: str) -> None:
+    """No script, request or element of theirs; their text is only shown."""
     page = opened(path)
     page.wait_for_load_state("load")
     made = page.evaluate(MADE)
@@ -546,8 +550,8 @@ def test_nothing_of_a_hostile_candidate_acts(review: Review, opened: Open, path:
     assert page.url == review.origin + path
 
 
-def test_the_attack_would_work(chromium: Any) -> None:
-    """Where a page does not escape it: else the test above would show nothing."""
+def test_the_attack_works_without_escaping(chromium: Any) -> None:
+    """Otherwise the test above would prove nothing."""
     page = chromium.new_page()
     page.on("dialog", lambda dialog: dialog.dismiss())
     page.set_content(HOSTILE.partition("<link")[0])
@@ -555,7 +559,7 @@ def test_the_attack_would_work(chromium: Any) -> None:
     page.close()
 
 
-# ------------------------------------------------------------------ for everybody, everywhere
+# ------------------------------------------------------------------ accessibility
 
 PAGES = {
     "list": "/",
@@ -578,8 +582,8 @@ SHOWN = ("list", "statistics", "candidate", "source", "compare", "print")
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_for_everybody(opened: Open, name: str) -> None:
-    """On a desk and on a phone, light and dark: labels, headings, contrast; nothing to the side."""
+def test_pages_are_accessible(opened: Open, name: str) -> None:
+    """Labels, headings, contrast and width on desktop and phone, light and dark."""
     page = opened(PAGES[name])
     for size in (DESK, PHONE):
         page.set_viewport_size(size)
@@ -596,8 +600,8 @@ BAD = """<h1>Bad</h1><h3>Skips</h3><p style="color: #999">pale</p><input name=na
 <button></button><i id=twice></i><i id=twice></i><a href="#gone">x</a><img src=x>"""
 
 
-def test_the_audit_finds_what_is_wrong(chromium: Any) -> None:
-    """Each rule is broken once; else the test above would show nothing."""
+def test_the_audit_finds_each_problem(chromium: Any) -> None:
+    """Otherwise the test above would prove nothing."""
     page = chromium.new_page()
     page.set_content(BAD)
     found = "\n".join(page.evaluate(AUDIT))
@@ -611,7 +615,7 @@ def test_the_audit_finds_what_is_wrong(chromium: Any) -> None:
 
 
 def _pictures(page: Any, name: str) -> None:
-    """Pictures of a page as it is now, at both widths and in both schemes."""
+    """Take screenshots at both widths and in both color schemes."""
     PICTURES.mkdir(exist_ok=True)
     for size in (DESK, PHONE):
         page.set_viewport_size(size)

@@ -1,4 +1,4 @@
-"""What leaves the review: automatic, human and final marks apart, and no text that acts."""
+"""Exports separate automatic, human and final points, and contain no active text."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def rows(*results: Result, marks: list = MARKED) -> list[dict[str, str]]:
 # ------------------------------------------------------------------ JSON
 
 
-def test_a_scorecard_tells_automatic_human_and_final_marks_apart():
-    """Of the candidate, of each exercise and of each criterion, with who, when and why."""
+def test_a_scorecard_separates_automatic_human_and_final_points():
+    """For the candidate, each exercise and each criterion, with reviewer, time and reason."""
     card_ = exports.scorecard(final_scorecard(ADA, MARKED), BATCH)
     assert (card_["automatic"], card_["final"], card_["max_score"]) == (130, 155, 200)
     assert card_["human"] == {
@@ -79,19 +79,21 @@ def test_a_scorecard_tells_automatic_human_and_final_marks_apart():
     }
 
 
-def test_marks_that_do_not_count_stand_by_themselves():
+def test_outdated_marks_are_listed_separately():
+    """They do not count."""
     [outdated] = exports.scorecard(final_scorecard(ADA, MARKED), BATCH)["outdated"]
     assert (outdated["item"], outdated["points"], outdated["digest"]) == ("gone", 5, "ab" * 32)
 
 
-def test_a_scorecard_says_how_the_batch_was_graded():
+def test_a_scorecard_has_the_batch():
+    """Seed, version and isolation level."""
     batch = exports.scorecard(final_scorecard(ADA, []), BATCH)["batch"]
     assert (batch["seed"], batch["created_at"]) == (7, BATCH.created_at)
     assert batch["isolation"] == {"level": "A", "sentence": BATCH.isolation.sentence}
 
 
-def test_the_document_holds_every_candidates_scorecard():
-    """What is the same for all stands in it once."""
+def test_the_document_has_all_scorecards():
+    """The batch is included once."""
     bob = result("Bob", card(criterion("a")))
     whole = document(ADA, bob)
     assert whole["format"] == 1
@@ -100,15 +102,16 @@ def test_the_document_holds_every_candidates_scorecard():
     assert [c["candidate"] for c in whole["candidates"]] == ["Ada", "Bob"]
 
 
-def test_who_has_no_score_has_null():
+def test_a_missing_score_is_null():
+    """0 would be a score."""
     [refused] = document(Result(received("Bob", problem="no zip archive"), ()))["candidates"]
     assert (refused["automatic"], refused["final"], refused["max_score"]) == (None, None, 0)
     assert (refused["problem"], refused["exercises"]) == ("no zip archive", [])
 
 
 @pytest.mark.parametrize("text", [*ATTACKS, *FORMULAS])
-def test_the_document_is_plain_ascii(text: str):
-    """Nothing in it moves a cursor or hides, neither escaped nor read again."""
+def test_the_document_is_ascii(text: str):
+    """It has no control or invisible characters, neither escaped nor decoded."""
     whole = hostile(text)
     found = exports.to_json([final_scorecard(whole, _said(text))], BATCH)
     assert found.isascii()
@@ -116,7 +119,7 @@ def test_the_document_is_plain_ascii(text: str):
 
 
 def _said(text: str) -> list:
-    """A reviewer, or somebody in their name, who writes it too."""
+    """The same text in a mark and in the reviewer's name."""
     override_ = Target(
         "c1",
         MarkKind.OVERRIDE,
@@ -130,7 +133,8 @@ def _said(text: str) -> list:
     ]
 
 
-def test_a_long_comment_is_whole():
+def test_a_long_comment_is_not_shortened():
+    """Sanitizing may make it longer."""
     text = "x" * 19_999 + "!"
     said = [mark(MarkKind.COMMENT, "", text=text)]
     assert document(ADA, marks=said)["candidates"][0]["human"]["comment"]["text"] == text
@@ -158,7 +162,8 @@ def test_every_field_is_documented():
 # ------------------------------------------------------------------ the table
 
 
-def test_a_row_has_both_points_of_each_exercise_and_in_total():
+def test_a_row_has_automatic_and_final_points():
+    """For each exercise and in total."""
     [row] = rows(ADA)
     assert (row["candidate"], row["folder"]) == ("Ada", "Ada")
     assert (row["q1_automatic"], row["q1_final"], row["q1_overrides"]) == ("60", "85", "1")
@@ -170,7 +175,8 @@ def test_a_row_has_both_points_of_each_exercise_and_in_total():
     assert row["comment"] == "a good talk (Grace)"
 
 
-def test_the_columns_are_those_of_all_exercises_in_their_order():
+def test_columns_are_sorted_by_exercise():
+    """All exercises of the batch have columns."""
     one = result("Ada", card(criterion("a"), exercise="q10"))
     two = result("Bob", card(criterion("a"), exercise="q3"))
     ada, bob = rows(one, two, marks=[])
@@ -179,8 +185,8 @@ def test_the_columns_are_those_of_all_exercises_in_their_order():
     assert (bob["q3_final"], bob["q10_final"]) == ("10", "")
 
 
-def test_without_a_score_the_cell_is_empty_and_the_problem_says_why():
-    """A zero would be a score."""
+def test_a_missing_score_is_an_empty_cell():
+    """The column `problems` has the reason."""
     refused = Result(received("Bob", problem="no zip archive"), ())
     lost = Result(received("Eve"), (Graded("q1", problem="the disk was full"),))
     ours = result("Kim", card(criterion("a", State.GRADER_ERROR, 40), criterion("b", points=60)))
@@ -195,7 +201,8 @@ def test_without_a_score_the_cell_is_empty_and_the_problem_says_why():
     )
 
 
-def test_what_a_reviewer_has_scored_instead_of_the_grader_is_no_problem():
+def test_an_override_resolves_a_missing_verdict():
+    """It is no longer listed as a problem."""
     ours = result("Ada", card(criterion("b", State.GRADER_ERROR, 40)))
     [row] = rows(ours, marks=[override(40)])
     assert (row["final"], row["problems"]) == ("40", "")
@@ -203,7 +210,7 @@ def test_what_a_reviewer_has_scored_instead_of_the_grader_is_no_problem():
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_is_a_formula(text: str):
-    """By whomever it was written: candidate or reviewer."""
+    """Texts of candidates and reviewers are escaped."""
     made = exports.to_csv([final_scorecard(hostile(text), _said(text))])
     cells = [cell for row in csv.reader(io.StringIO(made, newline="")) for cell in row]
     assert not [c for c in cells if re.match(r"[\s\u200b]*[=+\-@\uff1d]", c)]
@@ -212,8 +219,8 @@ def test_no_cell_is_a_formula(text: str):
 
 
 @pytest.mark.parametrize("text", [*ATTACKS, *FORMULAS, 'a",b\n"c', "x,y"])
-def test_a_row_stays_a_row(text: str):
-    """No text makes a line or a column of its own, and nothing moves a cursor."""
+def test_a_text_cannot_add_rows_or_columns(text: str):
+    """It cannot move a cursor, either."""
     made = exports.to_csv([final_scorecard(hostile(text), _said(text))] * 2)
     assert len(made.splitlines()) == 3
     assert len({len(row) for row in csv.reader(made.splitlines())}) == 1

@@ -1,4 +1,4 @@
-"""Human marks stand beside the automatic ones: they count where they belong, and nowhere else."""
+"""Final scores combine automatic points with the marks that count."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADA = result(
 
 
 def mark(kind: MarkKind, exercise: str = "q1", item: str = "", **changes: Any) -> Mark:
-    """A mark of Ada's."""
+    """A mark for Ada."""
     target = Target("Ada", kind, exercise, item)
     at = "2026-03-02T09:00:00+00:00"
     return replace(Mark(1, target, 1, None, "why", DIGEST, None, "Grace", at, None), **changes)
@@ -37,13 +37,14 @@ def answer(given: int | None, item: str = "1", **changes: Any) -> Mark:
 
 
 def both(whole: Result, *marks: Mark) -> tuple[int | None, int | None]:
-    """The automatic and the final points; the short way says the same as the long one."""
+    """The automatic and the final points; both ways to compute the latter agree."""
     found = final_scorecard(whole, marks)
     assert final_points(whole, marks) == found.final
     return found.automatic, found.final
 
 
 def test_without_marks_the_final_points_are_the_automatic_ones():
+    """Overrides, answers and comments are all optional."""
     found = final_scorecard(ADA, [])
     assert both(ADA) == (130, 130)
     assert (found.name, found.slug, found.max) == ("Ada", "Ada", 200)
@@ -54,8 +55,8 @@ def test_without_marks_the_final_points_are_the_automatic_ones():
     assert found.outdated == found.overrides == ()
 
 
-def test_an_override_changes_the_final_points_and_leaves_the_automatic_ones():
-    """Of the criterion, of its exercise and in total; up or down."""
+def test_an_override_changes_final_points_but_not_automatic_ones():
+    """An override may raise or lower the points of its criterion, exercise and total."""
     up, down = override(25), override(0, "c", "q3")
     found = final_scorecard(ADA, [up, down])
     assert both(ADA, up, down) == (130, 85)
@@ -68,23 +69,26 @@ def test_an_override_changes_the_final_points_and_leaves_the_automatic_ones():
 
 
 @pytest.mark.parametrize("given", [0, 40])
-def test_an_override_is_worth_what_it_says(given):
+def test_an_override_sets_the_points(given):
+    """Any value from 0 to the criterion's points is used as given."""
     assert both(ADA, override(given)) == (130, 130 + given)
 
 
 @pytest.mark.parametrize("given", [-5, 41, 10**9])
-def test_an_override_that_no_longer_fits_does_not_count(given):
-    """The grader was mended: a deduction from more points must not become full marks."""
+def test_an_override_out_of_range_does_not_count(given):
+    """A regraded criterion may be worth less; a deduction must not become full points."""
     mark = override(given)
     assert both(ADA, mark) == (130, 130)
     assert final_scorecard(ADA, [mark]).outdated == (mark,)
 
 
-def test_an_override_of_the_same_criterion_in_another_exercise_does_not_meet_it():
+def test_an_override_applies_to_its_own_exercise_only():
+    """Criteria of two exercises may have the same id."""
     assert both(ADA, override(10, "a", "q3")) == (130, 140)
 
 
-def test_an_override_gives_points_where_the_grader_had_no_verdict():
+def test_an_override_replaces_a_missing_verdict():
+    """A grader error leaves points that a reviewer can give."""
     ours = result("Ada", card(criterion("b", State.GRADER_ERROR, points=40)))
     assert both(ours, override(40)) == (0, 40)
 
@@ -103,8 +107,8 @@ def test_an_override_gives_points_where_the_grader_had_no_verdict():
         mark(MarkKind.COMMENT, "", "item"),
     ],
 )
-def test_a_mark_of_what_is_no_more_is_outdated_and_changes_nothing(given):
-    """Another submission, or a criterion or an exercise that the result does not have."""
+def test_a_mark_without_its_target_is_outdated(given):
+    """It was given for another submission, or for a criterion or exercise that does not exist."""
     found = final_scorecard(ADA, [given])
     assert found.outdated == (given,)
     assert replace(found, outdated=()) == final_scorecard(ADA, [])
@@ -112,16 +116,16 @@ def test_a_mark_of_what_is_no_more_is_outdated_and_changes_nothing(given):
 
 
 @pytest.mark.parametrize("exercise", ["", "q3"])
-def test_a_comment_stays_whatever_is_handed_in(exercise):
-    """It is about the candidate, and says itself what of."""
+def test_a_comment_is_kept_for_a_new_submission(exercise):
+    """Comments are about the candidate."""
     said = mark(MarkKind.COMMENT, exercise, digest="of an earlier submission")
     found = final_scorecard(ADA, [said])
     assert said == (found.exercises[1].comment if exercise else found.comment)
     assert found.outdated == ()
 
 
-def test_answers_are_summed_apart_and_never_become_points():
-    """In the rubric's order; a remark without a mark is no mark."""
+def test_marks_of_answers_do_not_become_points():
+    """They are in the order of the rubric; a comment without a mark is not counted."""
     given = [answer(4, "10"), answer(0, "2"), answer(None, "3"), answer(3, "1")]
     first, second = final_scorecard(ADA, given).exercises
     assert [a.target.item for a in first.answers] == ["1", "2", "3", "10"]
@@ -130,14 +134,15 @@ def test_answers_are_summed_apart_and_never_become_points():
     assert both(ADA, *given) == (130, 130)
 
 
-def test_marks_of_other_candidates_are_left_out():
+def test_marks_of_other_candidates_are_ignored():
+    """The caller may pass all marks of the batch."""
     theirs = replace(override(25), target=Target("Bob", MarkKind.OVERRIDE, "q1", "b"))
     assert final_scorecard(ADA, [theirs]) == final_scorecard(ADA, [])
     assert final_points(ADA, [theirs]) == 130
 
 
-def test_of_several_versions_the_newest_counts():
-    """Also when it takes the mark back; the order does not matter."""
+def test_only_the_latest_version_counts():
+    """The latest version may be a removal, and the order of versions does not matter."""
     old, new = override(10), override(20, version=2, number=2)
     assert both(ADA, old, new) == both(ADA, new, old) == (130, 150)
     gone = replace(new, version=3, points=None, text="")
@@ -145,8 +150,8 @@ def test_of_several_versions_the_newest_counts():
     assert final_points(ADA, [gone, new, old]) == 130
 
 
-def test_without_any_scorecard_there_is_no_score():
-    """Nothing is not zero; marks do not make a score out of it, and are shown."""
+def test_without_a_scorecard_there_is_no_score():
+    """The score is None, not 0; marks do not change that, and are still shown."""
     refused = Result(received("Ada", problem="Ada.zip is no zip archive", flags=("late",)), ())
     lost = Result(received("Ada"), (Graded("q1", problem="not graded: by our fault"),))
     for whole in (refused, lost):
@@ -161,11 +166,13 @@ def test_without_any_scorecard_there_is_no_score():
     assert exercise.comment == mark(MarkKind.COMMENT)
 
 
-def test_an_exercise_without_a_scorecard_leaves_the_others_their_points():
+def test_an_exercise_without_a_scorecard_does_not_affect_others():
+    """The total is the sum of the other exercises."""
     half = replace(ADA, graded=(ADA.graded[0], Graded("q3", problem="no such file")))
     assert both(half, override(25)) == (60, 85)
     assert final_scorecard(half, []).max == 200
 
 
-def test_the_marks_of_answers_are_what_can_be_saved():
+def test_the_scale_has_consecutive_marks():
+    """Forms and validation rely on marks from 0 to 4."""
     assert list(SCALE) == list(range(5))

@@ -1,4 +1,4 @@
-"""The list of candidates: sorted, filtered and cut into pages; nothing asked for breaks it."""
+"""The list of candidates: sorting, filtering, paging, and invalid parameters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def row(
     problem: str | None = None,
     source: str = "",
 ) -> CandidateRow:
-    """A candidate with one exercise, q1; with `points` None there is no scorecard of it."""
+    """A candidate with one exercise, q1; without a scorecard if `points` is None."""
     result = replace(ROUTING, earned=points or 0, points=100)
     card = None if points is None else scorecard(result)
     graded = Graded("q1", card, None if card else "answer.py is missing.")
@@ -41,23 +41,23 @@ def row(
 def order(
     rows: list[CandidateRow], query: ListQuery = DEFAULT, marked: tuple[str, ...] = ()
 ) -> list[str]:
-    """The slugs as listed; the automatic points count."""
+    """The slugs in order, with automatic points as final ones."""
     finals = {r.slug: r.result.score if r.result.graded[0].scorecard else None for r in rows}
     return [row.slug for row in list_page(rows, query, finals, marked).rows]
 
 
-# ------------------------------------------------------------------ in which order
+# ------------------------------------------------------------------ sorting
 
 
-def test_the_best_come_first() -> None:
-    """Ties by name, whatever its case; who has no score comes last, in either direction."""
+def test_the_highest_score_comes_first() -> None:
+    """Ties are sorted by name, ignoring case. Missing scores come last in both directions."""
     rows = [row("d", None), row("c", 5, name="cleo"), row("b", 5, name="Bea"), row("a", 50)]
     assert order(rows) == ["a", "b", "c", "d"]
     assert order(rows, ListQuery(reverse=True)) == ["b", "c", "a", "d"]
 
 
-def test_overrides_count() -> None:
-    """The points after them, as a share of what could be earned."""
+def test_the_list_is_sorted_by_final_points() -> None:
+    """Scores are compared as a share of the maximum."""
     small, large = row("small", 10), row("large", 10)
     graded = large.result.graded * 2
     large = replace(large, result=replace(large.result, graded=graded))
@@ -67,8 +67,8 @@ def test_overrides_count() -> None:
     assert [r.slug for r in list_page(rows, DEFAULT, finals, ()).rows] == ["large", "small"]
 
 
-def test_a_candidate_without_exercises_has_no_share() -> None:
-    """What could not be unpacked asks for nothing."""
+def test_a_candidate_without_exercises_has_no_score() -> None:
+    """A submission that could not be unpacked has no exercises."""
     broken = row("a", None)
     broken = replace(broken, result=replace(broken.result, graded=()))
     listing_ = list_page([broken, row("b", 0)], DEFAULT, {"a": 0, "b": 0}, ())
@@ -87,7 +87,7 @@ def test_a_candidate_without_exercises_has_no_share() -> None:
     ],
 )
 def test_every_column_sorts(sort: str, expected: list[str]) -> None:
-    """The first, the longest, the most and the best come first, and last when reversed."""
+    """The longest time and the most flags come first, and last when reversed."""
     rows = [
         row("d", None, name="Zoe", at="2026-01-01T00:00:00"),
         row("a", 20, name="ada", at="", seconds=2, labels=("late",)),
@@ -108,37 +108,37 @@ def test_every_column_sorts(sort: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("sort", ["score", "received", "time", "q1"])
-def test_what_is_not_known_comes_last(sort: str, reverse: bool) -> None:
-    """In either direction: it is neither the best nor the worst."""
+def test_missing_values_come_last(sort: str, reverse: bool) -> None:
+    """This holds in both directions."""
     rows = [row("a", None), row("b", 10, at="2026-01-02T00:00:00", seconds=1)]
     assert order(rows, ListQuery(sort=sort, reverse=reverse)) == ["b", "a"]
 
 
-def test_reversed_ties_still_stand_by_name() -> None:
-    """So that a list does not turn where nothing differs."""
+def test_reversing_keeps_ties_sorted_by_name() -> None:
+    """Equal rows do not change places."""
     rows = [row(slug, 10, seconds=5.0) for slug in ("b", "c", "a")]
     for sort in ("score", "time", "flags", "q1"):
         assert order(rows, ListQuery(sort=sort, reverse=True)) == ["a", "b", "c"]
 
 
-def test_the_same_name_twice_is_no_tie() -> None:
-    """The folder's name decides."""
+def test_equal_names_are_sorted_by_slug() -> None:
+    """The order must not depend on the file system."""
     rows = [row("ada-2", 1, name="Ada"), row("ada", 1, name="Ada")]
     assert order(rows, ListQuery(sort="name")) == ["ada", "ada-2"]
 
 
-# ------------------------------------------------------------------ which of them
+# ------------------------------------------------------------------ filters
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_each_kind_can_be_asked_for(label: str) -> None:
-    """Whatever else a candidate is."""
+def test_every_label_is_a_filter(label: str) -> None:
+    """Candidates with further labels match, too."""
     rows = [row("a", labels=(label,)), row("b", labels=LABELS), row("c")]
     assert order(rows, ListQuery(label=label)) == ["a", "b"]
 
 
-def test_marked_or_not() -> None:
-    """By whether somebody has marked."""
+def test_candidates_are_filtered_by_whether_they_have_marks() -> None:
+    """ "yes" and "no" are complementary."""
     rows = [row("a"), row("b"), row("c")]
     assert order(rows, ListQuery(marked="yes"), ("b",)) == ["b"]
     assert order(rows, ListQuery(marked="no"), ("b",)) == ["a", "c"]
@@ -148,8 +148,8 @@ def test_marked_or_not() -> None:
 @pytest.mark.parametrize(
     "text", ["STRASSE", "straße", "hans-2", "Upload.ZIP", "late by", "corrupt", "is missing"]
 )
-def test_text_is_looked_for_in_what_is_said_of_a_candidate(text: str) -> None:
-    """Name, folder, source, flags, problems; upper and lower case are one."""
+def test_text_is_searched_in_names_flags_and_problems(text: str) -> None:
+    """The search also covers slug and source, and ignores case."""
     found = row(
         "hans-2",
         None,
@@ -161,8 +161,8 @@ def test_text_is_looked_for_in_what_is_said_of_a_candidate(text: str) -> None:
     assert order([found, row("eve", 3)], ListQuery(text=text)) == ["hans-2"]
 
 
-def test_every_word_must_be_found() -> None:
-    """In any order, in any of the places."""
+def test_every_word_must_match() -> None:
+    """Words may occur in any order and in any field."""
     rows = [row("a", name="Ada Lovelace"), row("b", name="Ada Byron", flags=("late by 1 min",))]
     assert order(rows, ListQuery(text="ada")) == ["b", "a"]
     assert order(rows, ListQuery(text="late ADA")) == ["b"]
@@ -170,7 +170,7 @@ def test_every_word_must_be_found() -> None:
 
 
 def test_filters_are_combined() -> None:
-    """Each leaves out more."""
+    """A candidate must match all filters."""
     rows = [row("a1", labels=("late",)), row("a2", labels=("late",)), row("b", labels=("late",))]
     assert order(rows, ListQuery(text="a", label="late", marked="no"), ("a2",)) == ["a1"]
 
@@ -182,8 +182,8 @@ def many(count: int) -> list[CandidateRow]:
     return [row(f"c{number:04}") for number in range(count)]
 
 
-def test_a_page_is_a_part_of_the_list() -> None:
-    """All pages together are the list; the last one is shorter."""
+def test_pages_partition_the_list() -> None:
+    """Only the last page is shorter."""
     rows = many(2 * PAGE_SIZE + 1)
     pages = [list_page(rows, ListQuery(page=n), {}, ()) for n in (1, 2, 3)]
     assert [len(page.rows) for page in pages] == [PAGE_SIZE, PAGE_SIZE, 1]
@@ -191,8 +191,8 @@ def test_a_page_is_a_part_of_the_list() -> None:
     assert {(page.total, page.pages) for page in pages} == {(len(rows), 3)}
 
 
-def test_a_page_that_is_not_there_is_the_last_one() -> None:
-    """An empty list has one page, too."""
+def test_a_page_number_out_of_range_gives_the_last_page() -> None:
+    """An empty list has one page."""
     assert list_page(many(PAGE_SIZE + 1), ListQuery(page=99), {}, ()).page == 2
     assert list_page(many(PAGE_SIZE), ListQuery(page=99), {}, ()).pages == 1
     empty = list_page([], ListQuery(page=99), {}, ())
@@ -202,8 +202,8 @@ def test_a_page_that_is_not_there_is_the_last_one() -> None:
 # ------------------------------------------------------------------ neighbours
 
 
-def test_neighbours_are_those_of_the_list() -> None:
-    """In its order, by its filter, over the ends of pages."""
+def test_neighbours_follow_the_list() -> None:
+    """They follow its order and filter, across pages."""
     rows = [*many(PAGE_SIZE + 2), row("x", labels=("late",))]
     query = ListQuery(sort="name", reverse=True, label="")
     before, after, place, total = neighbours(rows, query, {}, (), f"c{PAGE_SIZE - 1:04}")
@@ -213,16 +213,16 @@ def test_neighbours_are_those_of_the_list() -> None:
     assert (place, total) == (4, PAGE_SIZE + 3)
 
 
-def test_the_first_and_the_last_have_one_neighbour() -> None:
-    """And who is alone has none."""
+def test_the_first_and_last_candidate_have_one_neighbour() -> None:
+    """A single candidate has none."""
     rows = many(3)
     assert neighbours(rows, DEFAULT, {}, (), "c0000") == (None, rows[1], 1, 3)
     assert neighbours(rows, DEFAULT, {}, (), "c0002") == (rows[1], None, 3, 3)
     assert neighbours(rows[:1], DEFAULT, {}, (), "c0000") == (None, None, 1, 1)
 
 
-def test_who_is_left_out_stands_between_the_others() -> None:
-    """The list has no place for them, but there is a way on: marking takes one out of a filter."""
+def test_an_excluded_candidate_keeps_its_neighbours() -> None:
+    """Saving a mark removes a candidate from the filter "not yet marked"."""
     rows = many(4)
     unmarked = ListQuery(marked="no")
     assert neighbours(rows, unmarked, {}, ("c0001",), "c0001") == (rows[0], rows[2], 0, 3)
@@ -230,11 +230,11 @@ def test_who_is_left_out_stands_between_the_others() -> None:
     assert neighbours(rows, DEFAULT, {}, (), "eve") == (None, None, 0, 4)
 
 
-# ------------------------------------------------------------------ what was asked for
+# ------------------------------------------------------------------ query strings
 
 
-def test_a_query_is_read_from_its_own_string() -> None:
-    """Whatever text is looked for."""
+def test_a_query_survives_a_round_trip() -> None:
+    """Special characters are encoded."""
     query = ListQuery("name", reverse=True, text='a&b="ü"? #%', label="late", marked="no", page=3)
     string = query.string()
     assert string.startswith("?")
@@ -242,15 +242,15 @@ def test_a_query_is_read_from_its_own_string() -> None:
     assert ListQuery.parse(dict(parse_qsl(string[1:]))) == query
 
 
-def test_only_what_differs_is_in_the_string() -> None:
-    """The plain list has a plain address."""
+def test_defaults_are_not_part_of_the_query_string() -> None:
+    """The default list has the URL "/"."""
     assert DEFAULT.string() == ""
     assert ListQuery(sort="name", page=2).string() == "?sort=name&page=2"
     assert ListQuery(reverse=True).string() == "?reverse=1"
 
 
-def test_another_choice_begins_on_its_first_page() -> None:
-    """The third page of one order is nothing in another; a link to a page says so."""
+def test_changing_the_query_leads_to_the_first_page() -> None:
+    """Only a link to a page keeps the page."""
     query = ListQuery(sort="name", page=3)
     assert query.string(sort="time") == "?sort=time"
     assert query.string(page=4) == "?sort=name&page=4"
@@ -270,24 +270,24 @@ def test_another_choice_begins_on_its_first_page() -> None:
         {"page": "1e3", "more": "x"},
     ],
 )
-def test_whatever_is_odd_becomes_the_default(odd: dict[str, str]) -> None:
-    """An address can be typed by anybody."""
+def test_invalid_parameters_become_defaults(odd: dict[str, str]) -> None:
+    """Users can type any URL."""
     assert ListQuery.parse(odd) == DEFAULT
 
 
-def test_a_text_is_bounded_and_clean() -> None:
-    """It is shown in the list again; also what is no Unicode can be a part of an address."""
+def test_the_search_text_is_sanitized_and_limited() -> None:
+    """It is shown on the page, and a URL may contain invalid Unicode."""
     query = ListQuery.parse({"text": "\udce9" + "x" * 100_000})
     assert len(query.text) == listing._MAX_TEXT
     assert query.string().isascii()
     assert ListQuery.parse({"text": " a \x1b[31m\n b "}).text == "a b"
 
 
-def test_exercises_can_be_sorted_by() -> None:
-    """By their ids, of which a results folder has any."""
+def test_the_list_can_be_sorted_by_exercise() -> None:
+    """Any exercise id is valid."""
     assert ListQuery.parse({"sort": "q12"}).sort == "q12"
 
 
-def test_the_page_is_a_number() -> None:
-    """As an address writes it."""
+def test_the_page_is_parsed_as_a_number() -> None:
+    """The parameter is text."""
     assert ListQuery.parse({"page": "12"}).page == 12

@@ -31,7 +31,7 @@ Opener = Callable[[], MarkStore]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opener]:
-    """Opens the marks of one folder, as often as one likes."""
+    """Open the marks of one folder any number of times."""
     made: list[MarkStore] = []
 
     def open_one() -> MarkStore:
@@ -62,8 +62,8 @@ def texts(marks: MarkStore, candidate: str = "ada") -> list[str]:
 # ------------------------------------------------------------------ saving
 
 
-def test_what_is_saved_is_found_by_whoever_opens_the_folder_later(opened):
-    """All of it: what it is about, points, reason, submission, who and when."""
+def test_a_saved_mark_is_found_when_the_folder_is_reopened(opened):
+    """All fields are restored."""
     saved = say(opened(), "it adds", target=OVERRIDE, points=7, automatic=0)
     assert (saved.version, saved.points, saved.automatic, saved.digest) == (1, 7, 0, "d1")
     assert (saved.who, saved.undoes) == ("Grace", None)
@@ -74,8 +74,8 @@ def test_what_is_saved_is_found_by_whoever_opens_the_folder_later(opened):
     assert later.latest(OVERRIDE) == saved
 
 
-def test_a_change_is_added_and_the_earlier_version_stays(marks):
-    """The history has all versions, the newest first; what stands is the last."""
+def test_a_change_adds_a_version(marks):
+    """The history has all versions, newest first; the latest is current."""
     first = say(marks, "good")
     second = say(marks, "very good", version=1)
     assert marks.history("ada") == [second, first]
@@ -84,8 +84,8 @@ def test_a_change_is_added_and_the_earlier_version_stays(marks):
     assert marks.current() == [second]
 
 
-def test_marks_of_different_things_do_not_meet(marks):
-    """Candidate, kind, exercise and item tell them apart."""
+def test_marks_of_different_targets_are_independent(marks):
+    """Candidate, kind, exercise and item identify a target."""
     targets = [
         ADA,
         OVERRIDE,
@@ -102,15 +102,16 @@ def test_marks_of_different_things_do_not_meet(marks):
     assert [mark.target for mark in marks.history("bob")] == targets[-1:]
 
 
-def test_what_was_never_marked_has_nothing(marks):
+def test_an_unmarked_target_has_no_mark(marks):
+    """There is neither a current mark nor a history."""
     assert marks.current() == []
     assert marks.current("ada") == []
     assert marks.history("ada") == []
     assert marks.latest(ADA) is None
 
 
-def test_who_saves_on_an_old_page_is_told_what_stands(marks):
-    """The other's mark stays, and nothing of the late one is saved."""
+def test_saving_over_a_newer_version_is_a_conflict(marks):
+    """The newer version is kept, and the error contains it."""
     theirs = say(marks, "theirs", who="Linus")
     with pytest.raises(StaleMarkError, match="Linus changed this mark") as caught:
         say(marks, "mine")
@@ -120,45 +121,46 @@ def test_who_saves_on_an_old_page_is_told_what_stands(marks):
 
 
 @pytest.mark.parametrize("version", [-1, 2, 10**30])
-def test_a_version_that_never_was_is_stale(marks, version):
+def test_an_unknown_version_is_a_conflict(marks, version):
+    """Only the latest version can be replaced."""
     first = say(marks, "first")
     with pytest.raises(StaleMarkError) as caught:
         say(marks, "second", version=version)
     assert caught.value.current == first
 
 
-def test_a_version_of_nothing_is_stale(marks):
-    """As when the file of marks was replaced by an older one under an open page."""
+def test_a_version_of_an_unsaved_mark_is_a_conflict(marks):
+    """The database may have been replaced by an older one while a page was open."""
     with pytest.raises(StaleMarkError, match="This mark changed") as caught:
         say(marks, "second", version=1)
     assert caught.value.current is None
 
 
 @pytest.mark.parametrize("version", [0, 1, 7])
-def test_saving_what_stands_changes_nothing(marks, version):
-    """A form that is sent twice is no conflict, whatever version its page has seen."""
+def test_saving_unchanged_content_adds_no_version(marks, version):
+    """A form that is sent twice is not a conflict, whatever version its page has seen."""
     first = say(marks, "good")
     assert say(marks, "good", version=version, who="Linus") == first
     assert marks.history("ada") == [first]
 
 
-def test_the_same_mark_for_another_submission_is_a_new_one(marks):
-    """Nor is it the same once the automatic points have changed."""
+def test_the_same_content_for_another_submission_is_a_new_version(marks):
+    """The same holds if the automatic points have changed."""
     given = {"target": OVERRIDE, "points": 3}
     say(marks, "why", **given, digest="d1", automatic=0)
     say(marks, "why", **given, digest="d2", automatic=0, version=1)
     assert say(marks, "why", **given, digest="d2", automatic=5, version=2).version == 3
 
 
-def test_nothing_where_nothing_is_saves_nothing(marks):
-    """An empty form is no mark."""
+def test_saving_an_empty_form_adds_no_version(marks):
+    """There is nothing to remove."""
     assert say(marks, " \r\n ").is_empty
     assert say(marks, "").number == 0
     assert marks.history("ada") == []
 
 
-def test_a_mark_can_be_taken_back(marks):
-    """It is not shown any more, but remembered: the next version follows it."""
+def test_a_mark_can_be_removed(marks):
+    """It is no longer current, but the next version follows the removal."""
     say(marks, "why", target=OVERRIDE, points=3, automatic=0)
     empty = say(marks, "", target=OVERRIDE, version=1)
     assert empty.is_empty
@@ -169,10 +171,12 @@ def test_a_mark_can_be_taken_back(marks):
 
 
 def test_zero_points_are_not_empty(marks):
+    """0 is a mark."""
     assert not say(marks, "", target=ANSWER, points=0).is_empty
 
 
-def test_rows_can_be_neither_changed_nor_deleted(marks, tmp_path):
+def test_records_cannot_be_changed_or_deleted(marks, tmp_path):
+    """Triggers in the database prevent it."""
     say(marks, "good")
     database = sqlite3.connect(tmp_path / DATABASE_NAME)
     for statement in ("UPDATE marks SET text = ''", "DELETE FROM marks"):
@@ -184,8 +188,8 @@ def test_rows_can_be_neither_changed_nor_deleted(marks, tmp_path):
 # ------------------------------------------------------------------ undoing
 
 
-def test_undoing_brings_back_what_was_said_before(marks):
-    """As a version of its own, which says what it undoes."""
+def test_undoing_restores_the_previous_content(marks):
+    """It adds a version that names the undone one."""
     say(marks, "good", digest="d0")
     second = say(marks, "bad", version=1)
     third = marks.undo(second.number, "Linus")
@@ -195,7 +199,8 @@ def test_undoing_brings_back_what_was_said_before(marks):
     assert texts(marks) == ["good", "bad", "good"]
 
 
-def test_undoing_the_first_version_takes_the_mark_back(marks):
+def test_undoing_the_first_version_removes_the_mark(marks):
+    """There is no earlier content."""
     first = say(marks, "why", target=OVERRIDE, points=3, automatic=0)
     empty = marks.undo(first.number, "Linus")
     assert empty.is_empty
@@ -204,14 +209,15 @@ def test_undoing_the_first_version_takes_the_mark_back(marks):
 
 
 def test_an_undo_can_be_undone(marks):
+    """An undo is a version like any other."""
     first = say(marks, "why", target=OVERRIDE, points=3, automatic=0)
     empty = marks.undo(first.number, "Linus")
     again = marks.undo(empty.number, "Grace")
     assert (again.points, again.text, again.automatic) == (3, "why", 0)
 
 
-def test_only_the_newest_version_can_be_undone(marks):
-    """Whoever undoes another one sees an old page."""
+def test_only_the_latest_version_can_be_undone(marks):
+    """Otherwise the reviewer has an outdated page."""
     first = say(marks, "good")
     second = say(marks, "bad", version=1)
     with pytest.raises(StaleMarkError) as caught:
@@ -225,6 +231,7 @@ def test_only_the_newest_version_can_be_undone(marks):
 
 @pytest.mark.parametrize("number", [-1, 0, 2, 2**63 - 1, 2**63, 10**30])
 def test_an_unknown_change_cannot_be_undone(marks, number):
+    """Numbers out of SQLite's range are unknown, too."""
     say(marks, "good")
     with pytest.raises(UsageError, match="does not exist"):
         marks.undo(number, "Linus")
@@ -237,13 +244,14 @@ def test_an_unknown_change_cannot_be_undone(marks, number):
     "text",
     ["x" * 20_000, "  two\n\n lines \t", "\x1b[2J\u202e<script>", "family: 👨‍👩‍👧", "\\u0000"],
 )
-def test_text_is_kept_as_it_was_written(marks, text):
+def test_text_is_saved_unchanged(marks, text):
+    """Sanitizing happens when it is shown."""
     assert say(marks, text).text == text
     assert marks.current()[0].text == text
 
 
-def test_line_breaks_of_a_browser_are_line_breaks(marks):
-    """A form sends two characters for each: 20,000 typed ones fit all the same."""
+def test_line_breaks_are_normalized(marks):
+    """Forms send CRLF, so 20,000 typed characters may arrive as more."""
     assert say(marks, "\r\n".join(["x"] * 10_000)).text == "\n".join(["x"] * 10_000)
 
 
@@ -251,7 +259,8 @@ def test_line_breaks_of_a_browser_are_line_breaks(marks):
     ("text", "says"),
     [("x" * 20_001, "20,001 characters"), ("a\0b", "NUL"), ("a\ud800b", "lone surrogate")],
 )
-def test_what_cannot_be_kept_is_refused_in_a_sentence(marks, text, says):
+def test_text_that_cannot_be_saved_is_refused(marks, text, says):
+    """The error says why."""
     with pytest.raises(UsageError, match=says):
         say(marks, text)
     assert marks.history("ada") == []
@@ -259,7 +268,8 @@ def test_what_cannot_be_kept_is_refused_in_a_sentence(marks, text, says):
 
 @pytest.mark.parametrize("odd", ["a\0b", "\udcff", "x" * 301])
 @pytest.mark.parametrize("part", ["candidate", "exercise", "item", "digest"])
-def test_an_odd_name_of_anything_is_refused(marks, part, odd):
+def test_invalid_keys_are_refused(marks, part, odd):
+    """This holds for every part of a target and for the digest."""
     names = {"candidate": "ada", "exercise": "q1", "item": "1", "digest": "d1"} | {part: odd}
     digest = names.pop("digest")
     target = Target(kind=MarkKind.ANSWER, **names)
@@ -270,7 +280,8 @@ def test_an_odd_name_of_anything_is_refused(marks, part, odd):
     assert marks.current(target.candidate) == []
 
 
-def test_a_mark_is_about_somebody(marks):
+def test_a_mark_needs_a_candidate(marks):
+    """A target without a candidate is invalid."""
     with pytest.raises(UsageError):
         say(marks, "x", target=Target("", MarkKind.COMMENT))
 
@@ -289,7 +300,7 @@ def test_a_mark_is_about_somebody(marks):
         (ADA, 1, "why"),
     ],
 )
-def test_what_means_nothing_is_refused(marks, target, points, text):
+def test_invalid_combinations_are_refused(marks, target, points, text):
     """An override needs points and a reason, an answer has 0 to 4 points, a comment has none."""
     with pytest.raises(UsageError):
         say(marks, text, target=target, points=points)
@@ -297,7 +308,8 @@ def test_what_means_nothing_is_refused(marks, target, points, text):
 
 
 @pytest.mark.parametrize(("points", "text"), [(0, ""), (4, ""), (None, "a remark"), (2, "both")])
-def test_an_answer_may_have_points_or_a_remark_or_both(marks, points, text):
+def test_an_answer_may_have_points_or_a_comment_or_both(marks, points, text):
+    """Either one is a mark."""
     assert say(marks, text, target=ANSWER, points=points).version == 1
 
 
@@ -312,7 +324,8 @@ def test_an_answer_may_have_points_or_a_remark_or_both(marks, points, text):
         ("a\ud800", "a\ufffd"),
     ],
 )
-def test_the_reviewers_name_is_cleaned(marks, who, name):
+def test_the_reviewers_name_is_sanitized(marks, who, name):
+    """It is shown on every page."""
     first = say(marks, "x", who=who)
     assert first.who == name
     assert marks.undo(first.number, who).who == name
@@ -356,7 +369,7 @@ marks.close()
 
 
 def started_together(root: Path, names: str, rounds: int, threads: int) -> list:
-    """What writers in processes of their own have won, and how often each was told to look."""
+    """The versions that each process saved, and its number of conflicts."""
     command = [sys.executable, "-W", "error", "-c", WRITER, str(root)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     writers = [
@@ -372,8 +385,8 @@ def started_together(root: Path, names: str, rounds: int, threads: int) -> list:
     return [thread for out, _ in done for thread in json.loads(out)]
 
 
-def test_two_processes_with_many_threads_lose_nothing(tmp_path, opened):
-    """They make the file together, then save to one target: each version has exactly one winner."""
+def test_concurrent_processes_and_threads_lose_no_mark(tmp_path, opened):
+    """They create the database together, then save to one target: each version has one winner."""
     threads = started_together(tmp_path, names="ab", rounds=8, threads=6)
     versions = [version for won, _ in threads for version in won.values()]
     assert sorted(versions) == list(range(1, 2 * 6 * 8 + 1))
@@ -382,8 +395,8 @@ def test_two_processes_with_many_threads_lose_nothing(tmp_path, opened):
     assert saved == {text: version for won, _ in threads for text, version in won.items()}
 
 
-def test_of_many_threads_with_the_same_page_one_wins(marks):
-    """All others are told what the winner has saved."""
+def test_of_many_threads_with_the_same_version_one_wins(marks):
+    """All others get a conflict with the winner's version."""
     barrier = Barrier(16)
 
     def save(number: int) -> Mark | StaleMarkError:
@@ -401,7 +414,8 @@ def test_of_many_threads_with_the_same_page_one_wins(marks):
     assert marks.history("ada") == [winner]
 
 
-def test_of_many_threads_that_undo_one_wins(marks):
+def test_of_many_threads_that_undo_a_change_one_wins(marks):
+    """All others get a conflict."""
     first = say(marks, "good")
     barrier = Barrier(8)
 
@@ -417,8 +431,8 @@ def test_of_many_threads_that_undo_one_wins(marks):
     assert texts(marks) == ["good", ""]
 
 
-def test_threads_wait_for_each_other_and_not_for_the_file(marks, monkeypatch):
-    """However many save at once: SQLite lets them in by chance, and gives up in the end."""
+def test_threads_queue_for_the_database(marks, monkeypatch):
+    """SQLite would let them in at random, and time out some."""
     monkeypatch.setattr(mark_database, "_BUSY_SECONDS", 0)
     barrier = Barrier(16)
 
@@ -431,8 +445,8 @@ def test_threads_wait_for_each_other_and_not_for_the_file(marks, monkeypatch):
     assert len(marks.current()) == 16
 
 
-def test_a_thread_that_reads_is_not_disturbed_by_one_that_takes_in_news(opened, monkeypatch):
-    """One is stopped in the middle of looking through the marks, while a new one is read."""
+def test_reading_marks_is_thread_safe(opened, monkeypatch):
+    """One thread is stopped while iterating over the cache and another one updates it."""
     saves, reads = opened(), opened()
     for number in range(3):
         say(saves, "x", target=Target("ada", MarkKind.COMMENT, f"q{number}"))
@@ -454,8 +468,8 @@ def test_a_thread_that_reads_is_not_disturbed_by_one_that_takes_in_news(opened, 
         assert (len(first.result()), len(second.result())) == (3, 4)
 
 
-def test_marks_of_another_process_are_seen_at_the_next_look(opened):
-    """Both have the folder open the whole time."""
+def test_marks_of_another_process_are_seen_immediately(opened):
+    """Both keep the folder open."""
     mine, theirs = opened(), opened()
     assert mine.current() == []
     first = say(theirs, "first")
@@ -466,8 +480,8 @@ def test_marks_of_another_process_are_seen_at_the_next_look(opened):
     assert [mark.text for mark in mine.current("ada")] == ["first"]
 
 
-def test_the_constraint_holds_where_locks_do_not(marks, monkeypatch):
-    """Whoever has not seen the other's row cannot write the same version again."""
+def test_the_unique_constraint_detects_conflicts_without_locks(marks, monkeypatch):
+    """Some file systems have no working locks."""
     theirs = say(marks, "theirs")
     really = iter([None])
     newest = mark_store._find_latest
@@ -478,8 +492,8 @@ def test_the_constraint_holds_where_locks_do_not(marks, monkeypatch):
     assert texts(marks) == ["theirs"]
 
 
-def test_a_program_that_holds_the_file_stops_saving_for_a_moment_only(marks, tmp_path, monkeypatch):
-    """Reading goes on; saving says what is the matter, and works as soon as it lets go."""
+def test_a_lock_by_another_program_blocks_saving_temporarily(marks, tmp_path, monkeypatch):
+    """Reading still works; saving fails with a message and works once the lock is released."""
     say(marks, "first")
     monkeypatch.setattr(mark_database, "_BUSY_SECONDS", 0.05)
     other = sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)
@@ -497,14 +511,15 @@ def test_a_program_that_holds_the_file_stops_saving_for_a_moment_only(marks, tmp
 # ------------------------------------------------------------------ the file
 
 
-def test_the_file_is_one_file(marks, tmp_path):
-    """No journal stays beside it that a copy could miss or a read-only folder could not have."""
+def test_the_database_is_a_single_file(marks, tmp_path):
+    """A journal could be missed by a copy, and cannot be created in a read-only folder."""
     say(marks, "good")
     marks.current()
     assert [path.name for path in tmp_path.iterdir()] == [DATABASE_NAME]
 
 
-def test_the_name_of_a_folder_may_hold_anything(tmp_path):
+def test_the_path_may_contain_special_characters(tmp_path):
+    """The path becomes part of a URI."""
     folder = tmp_path / "50% of #1? a&b=ü"
     folder.mkdir()
     with MarkStore.open(folder) as marks:
@@ -515,7 +530,8 @@ def test_the_name_of_a_folder_may_hold_anything(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"no database", b"x" * 5000, b"SQLite format 3\0" + b"x" * 5000]
 )
-def test_what_is_no_database_is_refused_and_left_alone(tmp_path, content):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path, content):
+    """It is not changed."""
     (tmp_path / DATABASE_NAME).write_bytes(content)
     with pytest.raises(UsageError, match=r"review\.sqlite3 is damaged") as caught:
         MarkStore.open(tmp_path)
@@ -523,7 +539,8 @@ def test_what_is_no_database_is_refused_and_left_alone(tmp_path, content):
     assert (tmp_path / DATABASE_NAME).read_bytes() == content
 
 
-def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+def test_a_database_of_another_program_is_refused(tmp_path):
+    """It is not changed."""
     with sqlite3.connect(tmp_path / DATABASE_NAME) as other:
         other.execute("CREATE TABLE marks (number INTEGER)")
     other.close()
@@ -533,13 +550,15 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / DATABASE_NAME).read_bytes() == before
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_a_directory_is_refused(tmp_path):
+    """It cannot be a database."""
     (tmp_path / DATABASE_NAME).mkdir()
     with pytest.raises(UsageError, match="not an archprep review database"):
         MarkStore.open(tmp_path)
 
 
-def test_marks_of_a_newer_archprep_are_refused_with_what_to_do(opened, tmp_path):
+def test_a_database_of_a_newer_archprep_is_refused(opened, tmp_path):
+    """The error says how to upgrade, and the file is not changed."""
     say(opened(), "good")
     with sqlite3.connect(tmp_path / DATABASE_NAME) as newer:
         newer.execute("PRAGMA user_version = 2")
@@ -551,13 +570,14 @@ def test_marks_of_a_newer_archprep_are_refused_with_what_to_do(opened, tmp_path)
     assert (tmp_path / DATABASE_NAME).read_bytes() == before
 
 
-def test_an_empty_file_is_a_new_one(tmp_path, opened):
-    """As `touch` makes it, or somebody who was killed before the first byte."""
+def test_an_empty_file_becomes_a_database(tmp_path, opened):
+    """A process may have been killed before writing the first byte."""
     (tmp_path / DATABASE_NAME).touch()
     assert say(opened(), "good").version == 1
 
 
-def test_damage_that_is_met_later_is_a_sentence(marks, tmp_path):
+def test_damage_while_open_is_an_error_message(marks, tmp_path):
+    """Reading and saving raise UsageError."""
     say(marks, "good")
     (tmp_path / DATABASE_NAME).write_bytes(b"garbage!" * 2000)
     for act in (marks.current, lambda: marks.history("ada"), lambda: say(marks, "better")):
@@ -565,8 +585,8 @@ def test_damage_that_is_met_later_is_a_sentence(marks, tmp_path):
             act()
 
 
-def test_a_file_that_is_gone_is_a_sentence(marks, tmp_path):
-    """Saving into a file that nobody will find again would lose the mark in silence."""
+def test_a_deleted_database_is_an_error_message(marks, tmp_path):
+    """Saving to a deleted file would silently lose the mark."""
     say(marks, "good")
     (tmp_path / DATABASE_NAME).rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="cannot be read"):
@@ -576,8 +596,8 @@ def test_a_file_that_is_gone_is_a_sentence(marks, tmp_path):
     assert not (tmp_path / DATABASE_NAME).exists()
 
 
-def test_a_file_that_was_put_in_its_place_is_read_anew(marks, tmp_path):
-    """A backup that is brought back has other rows under the same numbers."""
+def test_a_replaced_database_is_read_again(marks, tmp_path):
+    """A restored backup has other records with the same numbers."""
     say(marks, "before")
     shutil.copy(tmp_path / DATABASE_NAME, tmp_path / "backup")
     say(marks, "after", version=1)
@@ -599,13 +619,13 @@ os._exit(0)
 
 
 def cut_short(path: Path) -> None:
-    """Somebody is killed in the middle of saving; half of it is in the file, and the journal."""
+    """Kill a process during a save: half of it is in the file, and the journal exists."""
     subprocess.run([sys.executable, "-c", CUT_SHORT, str(path)], check=True)
     assert Path(f"{path}-journal").stat().st_size > 0
 
 
-def test_what_was_cut_short_is_as_if_it_had_not_begun(marks, tmp_path):
-    """For those who have the file open as for those who open it then."""
+def test_an_interrupted_save_is_rolled_back(marks, tmp_path):
+    """This holds for processes that have the database open and for those that open it later."""
     say(marks, "whole")
     for opened_before in (True, False):
         cut_short(tmp_path / DATABASE_NAME)
@@ -621,7 +641,7 @@ def test_what_was_cut_short_is_as_if_it_had_not_begun(marks, tmp_path):
 
 
 def check_read_only(folder: Path, saved: list[str]) -> None:
-    """Reading works, saving says why not, and nothing is left in the folder."""
+    """Reading works, saving fails with the reason, and no file is created."""
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with MarkStore.open(folder) as marks:
         assert "cannot be written" in marks.read_only_reason
@@ -645,6 +665,7 @@ def fill(folder: Path) -> None:
 
 @pytest.mark.parametrize(("file", "folder"), [(0o444, 0o555), (0o644, 0o555), (0o444, 0o755)])
 def test_a_read_only_folder_or_file_can_be_read(user: OrdinaryUser, file, folder):
+    """Saving fails with the reason."""
     fill(user.folder)
     user.become()
     (user.folder / DATABASE_NAME).chmod(file)
@@ -652,14 +673,15 @@ def test_a_read_only_folder_or_file_can_be_read(user: OrdinaryUser, file, folder
     check_read_only(user.folder, ["good"])
 
 
-def test_a_read_only_folder_without_marks_has_none(user: OrdinaryUser):
+def test_a_read_only_folder_without_marks_is_empty(user: OrdinaryUser):
+    """No database is created."""
     user.become()
     user.folder.chmod(0o555)
     check_read_only(user.folder, [])
 
 
-def test_marks_that_may_not_be_read_are_not_passed_over_in_silence(user: OrdinaryUser):
-    """Showing the results as if nobody had marked them would mislead."""
+def test_an_unreadable_database_is_an_error(user: OrdinaryUser):
+    """Showing results as if nobody had marked them would mislead."""
     fill(user.folder)
     user.become()
     (user.folder / DATABASE_NAME).chmod(0)
@@ -667,7 +689,8 @@ def test_marks_that_may_not_be_read_are_not_passed_over_in_silence(user: Ordinar
         MarkStore.open(user.folder)
 
 
-def test_in_a_read_only_folder_half_a_save_is_not_shown_as_a_whole_one(user: OrdinaryUser):
+def test_an_interrupted_save_in_a_read_only_folder_is_an_error(user: OrdinaryUser):
+    """It cannot be rolled back there."""
     fill(user.folder)
     cut_short(user.folder / DATABASE_NAME)
     user.become()
@@ -687,7 +710,7 @@ tests.check_read_only(Path(sys.argv[2]), sys.argv[3:])
 
 
 def read_only_mount(folder: Path) -> list[str]:
-    """Begins a command for which `folder` is mounted read-only; skips where none can be."""
+    """A command prefix that mounts `folder` read-only; skips if that is not possible."""
     for bwrap in isolation.find_bwraps():
         begin = [bwrap, "--dev-bind", "/", "/", "--ro-bind", str(folder), str(folder)]
         if subprocess.run([*begin, "true"], capture_output=True, check=False).returncode == 0:
@@ -696,8 +719,8 @@ def read_only_mount(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("saved", [["good"], []])
-def test_a_read_only_mount_can_be_read_by_root_too(tmp_path, saved):
-    """The kernel lets nobody write there, whatever the permissions say."""
+def test_a_read_only_mount_can_be_read_by_root(tmp_path, saved):
+    """Permissions do not restrict root, but the mount does."""
     folder = tmp_path / "results"
     folder.mkdir()
     if saved:
@@ -710,7 +733,7 @@ def test_a_read_only_mount_can_be_read_by_root_too(tmp_path, saved):
 
 @pytest.fixture
 def limit(monkeypatch) -> Callable[[int], None]:
-    """Sets how many pages there is room for; SQLite answers as it does on a full disk."""
+    """Limit the number of pages, so that SQLite reports a full disk."""
     connect, pages = sqlite3.connect, [2**30]
 
     def connect_limited(*args, **options):
@@ -722,8 +745,8 @@ def limit(monkeypatch) -> Callable[[int], None]:
     return lambda count: pages.__setitem__(0, count)
 
 
-def test_a_full_disk_is_no_obstacle_to_reading(tmp_path, limit):
-    """There is room for nothing, not even for an empty table."""
+def test_a_full_disk_does_not_prevent_reading(tmp_path, limit):
+    """Not even an empty table can be created."""
     limit(1)
     with MarkStore.open(tmp_path) as marks:
         assert marks.read_only_reason.startswith("The disk is full")
@@ -732,8 +755,8 @@ def test_a_full_disk_is_no_obstacle_to_reading(tmp_path, limit):
             say(marks, "good")
 
 
-def test_a_disk_that_fills_up_costs_the_one_save(marks, limit):
-    """It is wholly missing, whoever saves is told, and there may be room again later."""
+def test_a_disk_that_fills_up_fails_one_save(marks, limit):
+    """Nothing of it is saved, and later saves work once there is space."""
     say(marks, "short")
     limit(1)
     with pytest.raises(ReadOnlyError, match="disk is full"):

@@ -1,4 +1,4 @@
-"""A results folder is read as it stands: whatever is in it, and while `grade` writes into it."""
+"""A results folder is readable with any content, and while `grade` writes to it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def card(exercise: str, *criteria: object, **changes: object) -> Graded:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ResultsFolder:
-    """Results of Ada, who has everything; the lock is free again."""
+    """Results of Ada, who has two exercises; the lock is released."""
     with results_lock.open_for_grading(tmp_path / "results", resume=False) as made:
         made.begin(BATCH)
     made.receive(received("Ada", "q1", "q3"))
@@ -64,11 +64,11 @@ def labels(folder: ResultsFolder, slug: str = "ada") -> set[str]:
     return set(row.labels)
 
 
-# ------------------------------------------------------------------ which folder
+# ------------------------------------------------------------------ folders
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
-    """In the words of those who grade again."""
+    """The message is that of `archprep regrade`."""
     for place in (tmp_path, tmp_path / "missing"):
         with pytest.raises(UsageError, match=r"has no results|does not exist") as caught:
             ResultsReader(place)
@@ -76,23 +76,21 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "says"), [("{", "is damaged"), ('{"format": 9}', "newer")])
-def test_a_folder_that_cannot_be_read_is_refused(
-    folder: ResultsFolder, text: str, says: str
-) -> None:
-    """Damaged, or another archprep's."""
+def test_an_unreadable_batch_is_refused(folder: ResultsFolder, text: str, says: str) -> None:
+    """It may be damaged, or written by a newer archprep."""
     (folder.root / "batch.json").write_text(text)
     with pytest.raises(UsageError, match=says):
         opened(folder)
 
 
-def test_the_batch_is_there(folder: ResultsFolder) -> None:
-    """What is the same for all candidates."""
+def test_the_batch_is_available(folder: ResultsFolder) -> None:
+    """It has what all candidates share."""
     assert opened(folder).batch == BATCH
     assert opened(folder).root == folder.root
 
 
-def test_nothing_is_written(folder: ResultsFolder) -> None:
-    """Not even a lock: the folder may be read-only."""
+def test_reading_writes_nothing(folder: ResultsFolder) -> None:
+    """There is not even a lock file: the folder may be read-only."""
     (folder.root / "lock").unlink()
     before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("*")}
     whole = opened(folder)
@@ -102,8 +100,8 @@ def test_nothing_is_written(folder: ResultsFolder) -> None:
     assert {path: path.stat().st_mtime_ns for path in folder.root.rglob("*")} == before
 
 
-def test_it_is_known_that_somebody_grades(folder: ResultsFolder) -> None:
-    """While `grade` holds the folder, and not because another reviewer looks."""
+def test_a_running_grade_is_detected(folder: ResultsFolder) -> None:
+    """Other readers are not mistaken for it."""
     whole = opened(folder)
     with results_lock.open_existing(folder.root):
         assert whole.is_being_graded()
@@ -116,8 +114,8 @@ def test_it_is_known_that_somebody_grades(folder: ResultsFolder) -> None:
         assert not whole.is_being_graded()
 
 
-def test_a_lock_that_is_none_keeps_nobody_waiting(folder: ResultsFolder) -> None:
-    """Whatever somebody has put in its place."""
+def test_a_fifo_as_lock_file_does_not_block(folder: ResultsFolder) -> None:
+    """The lock file may be anything."""
     (folder.root / "lock").unlink()
     os.mkfifo(folder.root / "lock")
     assert not opened(folder).is_being_graded()
@@ -126,8 +124,8 @@ def test_a_lock_that_is_none_keeps_nobody_waiting(folder: ResultsFolder) -> None
 # ------------------------------------------------------------------ rows
 
 
-def test_a_row_is_the_result_without_what_takes_room(folder: ResultsFolder) -> None:
-    """Neither evidence nor sources, and nothing that the candidate's machine reports."""
+def test_a_row_has_no_large_parts(folder: ResultsFolder) -> None:
+    """It has no evidence and source, and nothing reported by the candidate's machine."""
     folder.receive(
         received("Ada", "q1", "q3", reported={"edited": ["x"] * 9}, flags=("late by 1",))
     )
@@ -152,8 +150,8 @@ def bare(whole: Scorecard) -> Scorecard:
     return replace(whole, criteria=(), submission=CARD.submission)
 
 
-def test_text_that_is_no_unicode_costs_no_row(folder: ResultsFolder) -> None:
-    """A source of any bytes, and one that is plain, give the same row."""
+def test_invalid_unicode_does_not_prevent_a_row(folder: ResultsFolder) -> None:
+    """The row is the same as with valid text."""
     folder.save("ada", "d1", replace(card("q3"), source={"answer.py": "x = 'caf\udce9'"}))
     (row,) = opened(folder).rows()
     first, second = (graded.scorecard for graded in row.result.graded)
@@ -162,7 +160,7 @@ def test_text_that_is_no_unicode_costs_no_row(folder: ResultsFolder) -> None:
     assert replace(first, exercise="q3") == second
 
 
-def test_texts_are_held_once(folder: ResultsFolder) -> None:
+def test_equal_texts_are_shared(folder: ResultsFolder) -> None:
     """A thousand candidates have the same criteria."""
     (row,) = opened(folder).rows()
     first, second = (graded.scorecard for graded in row.result.graded)
@@ -172,8 +170,8 @@ def test_texts_are_held_once(folder: ResultsFolder) -> None:
     assert first.isolation is second.isolation
 
 
-def test_rows_stand_in_the_order_of_the_folders(folder: ResultsFolder) -> None:
-    """What is no candidate's folder is none."""
+def test_rows_are_sorted_by_slug(folder: ResultsFolder) -> None:
+    """Other files and folders are ignored."""
     folder.receive(received("Zoe", problem="is no zip archive"))
     folder.receive(received("Bob", "q1"))
     (folder.root / "candidates" / ".hidden").mkdir()
@@ -185,8 +183,8 @@ def test_rows_stand_in_the_order_of_the_folders(folder: ResultsFolder) -> None:
     "slug",
     ["", ".", "..", "../ada", "ada/", "/etc", "ada\0", "ADA", "eve", "a" * 100_000, "\udce9"],
 )
-def test_what_names_no_candidate_is_none(folder: ResultsFolder, slug: str) -> None:
-    """Nothing that is asked for leads out of the folder, and nothing breaks on it."""
+def test_an_unknown_slug_has_no_result(folder: ResultsFolder, slug: str) -> None:
+    """No text leads out of the folder."""
     whole = opened(folder)
     with pytest.raises(KeyError):
         whole.result(slug)
@@ -195,11 +193,11 @@ def test_what_names_no_candidate_is_none(folder: ResultsFolder, slug: str) -> No
         whole.result(slug)
 
 
-# ------------------------------------------------------------------ kinds
+# ------------------------------------------------------------------ labels
 
 
-def test_nothing_to_say_is_no_kind(folder: ResultsFolder) -> None:
-    """A graded candidate whose code is right or wrong."""
+def test_an_ordinary_candidate_has_no_labels(folder: ResultsFolder) -> None:
+    """Failing criteria are not a reason for one."""
     assert labels(folder) == set()
 
 
@@ -207,10 +205,10 @@ def test_nothing_to_say_is_no_kind(folder: ResultsFolder) -> None:
     ("flags", "expected"),
     [(("late by 3 min",), {"late"}), (("begun too late by far", "later than planned"), set())],
 )
-def test_late_is_what_the_flag_says(
+def test_late_depends_on_the_flag(
     folder: ResultsFolder, flags: tuple[str, ...], expected: set[str]
 ) -> None:
-    """By its first words."""
+    """The beginning of its text decides."""
     folder.receive(received("Ada", "q1", "q3", flags=flags))
     assert labels(folder) == expected
 
@@ -227,22 +225,22 @@ def test_late_is_what_the_flag_says(
         (Graded("q1", problem="not graded: a grader failed."), {"not scored"}),
     ],
 )
-def test_kinds_are_told_by_what_came_of_an_exercise(
+def test_labels_depend_on_the_results(
     folder: ResultsFolder, graded: Graded, expected: set[str]
 ) -> None:
-    """Who is to blame makes the difference between broken and not scored."""
+    """ "broken" is the candidate's fault, "not scored" is not."""
     folder.save("ada", "d1", graded)
     assert labels(folder) == expected
 
 
-def test_what_could_not_be_unpacked_is_broken(folder: ResultsFolder) -> None:
-    """It has no exercises, hence waits for nothing."""
+def test_a_submission_that_cannot_be_unpacked_is_broken(folder: ResultsFolder) -> None:
+    """It has no exercises to wait for."""
     folder.receive(received("Bob", problem="is no zip archive"))
     assert labels(folder, "bob") == {"broken"}
 
 
-def test_what_is_not_graded_yet_waits(folder: ResultsFolder) -> None:
-    """Also in full; who has another exercise graded keeps its points."""
+def test_an_ungraded_exercise_is_waiting(folder: ResultsFolder) -> None:
+    """Other exercises of the candidate keep their points."""
     folder.graded_file("ada", "q3").unlink()
     assert labels(folder) == {"waiting"}
     graded = opened(folder).result("ada").graded
@@ -250,8 +248,8 @@ def test_what_is_not_graded_yet_waits(folder: ResultsFolder) -> None:
     assert graded[1] == Graded("q3", problem=NOT_YET)
 
 
-def test_who_is_being_received_waits(folder: ResultsFolder) -> None:
-    """The folder is made an instant before what it is for."""
+def test_a_candidate_without_a_file_is_waiting(folder: ResultsFolder) -> None:
+    """The folder is created just before the file."""
     (folder.root / "candidates" / "bob").mkdir()
     assert labels(folder, "bob") == {"waiting"}
     assert opened(folder).result("bob").received.problem
@@ -284,8 +282,8 @@ NO_SCORECARD = part({"format": 1})
         NO_SCORECARD,
     ],
 )
-def test_a_damaged_part_is_one_problem(folder: ResultsFolder, text: str) -> None:
-    """The row and the whole result say it in the same sentence; the other exercise counts."""
+def test_a_damaged_exercise_has_a_problem(folder: ResultsFolder, text: str) -> None:
+    """The row and the full result have the same message; other exercises count."""
     folder.graded_file("ada", "q1").write_bytes(text.encode("latin-1"))
     assert labels(folder) == {"damaged", "not scored"}
     (row,) = opened(folder).rows()
@@ -301,7 +299,7 @@ def test_a_damaged_part_is_one_problem(folder: ResultsFolder, text: str) -> None
     [{"score": 100}, {"seed": "x"}, {"format": 2}, {"exercise_version": None}, {"criteria": [{}]}],
 )
 def test_an_edited_scorecard_is_damaged(folder: ResultsFolder, changes: dict[str, object]) -> None:
-    """A row never shows points that the whole scorecard does not have."""
+    """A row never shows points that the full scorecard does not have."""
     path = folder.graded_file("ada", "q1")
     data = json.loads(path.read_text())
     data["graded"]["scorecard"] |= changes
@@ -311,8 +309,8 @@ def test_an_edited_scorecard_is_damaged(folder: ResultsFolder, changes: dict[str
 
 
 @pytest.mark.parametrize("exercise", ["q1", "q3"])
-def test_the_result_of_another_exercise_is_damage(folder: ResultsFolder, exercise: str) -> None:
-    """A file that was copied to another's place is no result of it."""
+def test_the_result_of_another_exercise_is_damaged(folder: ResultsFolder, exercise: str) -> None:
+    """A file may have been copied to the wrong place."""
     other = {"q1": "q3", "q3": "q1"}[exercise]
     folder.graded_file("ada", exercise).write_bytes(folder.graded_file("ada", other).read_bytes())
     assert "damaged" in labels(folder)
@@ -330,8 +328,8 @@ def test_the_result_of_another_exercise_is_damage(folder: ResultsFolder, exercis
         {"format": 2},
     ],
 )
-def test_a_damaged_candidate_is_one_row(folder: ResultsFolder, changes: dict[str, object]) -> None:
-    """It says so, names no other folder, and has no points; the others stay."""
+def test_a_damaged_candidate_has_a_row(folder: ResultsFolder, changes: dict[str, object]) -> None:
+    """It has a problem and no points, and names no other folder; other rows are not affected."""
     folder.receive(received("Bob", "q1"))
     path = folder.candidate("ada") / "candidate.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -344,8 +342,8 @@ def test_a_damaged_candidate_is_one_row(folder: ResultsFolder, changes: dict[str
     assert opened(folder).result("ada").received == said
 
 
-def test_a_folder_in_the_place_of_a_file_is_damage(folder: ResultsFolder) -> None:
-    """And so is a file in the place of the folder: neither is still to come."""
+def test_a_folder_instead_of_a_file_is_damaged(folder: ResultsFolder) -> None:
+    """So is a file instead of a folder: neither is waiting."""
     path = folder.graded_file("ada", "q1")
     path.unlink()
     path.mkdir()
@@ -356,8 +354,8 @@ def test_a_folder_in_the_place_of_a_file_is_damage(folder: ResultsFolder) -> Non
     assert opened(folder).result("ada").graded[0].problem != NOT_YET
 
 
-def test_a_candidate_whose_file_is_gone_is_damaged(folder: ResultsFolder) -> None:
-    """There are results: it is not one who is just received."""
+def test_a_candidate_whose_file_was_deleted_is_damaged(folder: ResultsFolder) -> None:
+    """There are results, so it is not just being received."""
     (folder.candidate("ada") / "candidate.json").unlink()
     assert labels(folder) == {"damaged"}
 
@@ -365,10 +363,10 @@ def test_a_candidate_whose_file_is_gone_is_damaged(folder: ResultsFolder) -> Non
 # ------------------------------------------------------------------ changes
 
 
-def test_what_has_not_changed_is_not_read_again(
+def test_unchanged_candidates_are_not_read_again(
     folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rows are the very same objects."""
+    """The rows are the same objects."""
     folder.receive(received("Bob", "q1"))
     whole = opened(folder)
     ada, bob = before = whole.rows()
@@ -386,8 +384,8 @@ def test_what_has_not_changed_is_not_read_again(
     assert bob.labels == {"waiting"}
 
 
-def test_every_change_is_seen(folder: ResultsFolder) -> None:
-    """Of a part, of what was handed in, by whatever means, in the list and on a page."""
+def test_every_change_is_detected(folder: ResultsFolder) -> None:
+    """Files may be written, damaged, deleted or replaced."""
     whole = opened(folder)
 
     def now() -> tuple[int, set[str]]:
@@ -406,7 +404,7 @@ def test_every_change_is_seen(folder: ResultsFolder) -> None:
     assert now() == (8, set())
 
 
-def test_a_file_of_the_same_size_and_time_is_another(folder: ResultsFolder) -> None:
+def test_a_replaced_file_of_equal_size_and_time_is_read_again(folder: ResultsFolder) -> None:
     """Two files can be written within one tick of the clock."""
     whole = opened(folder)
     whole.rows()
@@ -419,8 +417,8 @@ def test_a_file_of_the_same_size_and_time_is_another(folder: ResultsFolder) -> N
     assert "damaged" in whole.rows()[0].labels
 
 
-def test_candidates_come_and_go(folder: ResultsFolder) -> None:
-    """Also the last of them."""
+def test_added_and_removed_candidates_are_detected(folder: ResultsFolder) -> None:
+    """The last one may be removed, too."""
     whole = opened(folder)
     assert len(whole.rows()) == 1
     folder.receive(received("Bob", problem="is no zip archive"))
@@ -432,8 +430,8 @@ def test_candidates_come_and_go(folder: ResultsFolder) -> None:
         whole.result("bob")
 
 
-def test_readers_at_the_same_time_see_the_same(folder: ResultsFolder) -> None:
-    """While candidates arrive."""
+def test_concurrent_readers_see_the_same_rows(folder: ResultsFolder) -> None:
+    """New candidates arrive meanwhile."""
     whole = opened(folder)
     seen: list[int] = []
 
@@ -452,11 +450,11 @@ def test_readers_at_the_same_time_see_the_same(folder: ResultsFolder) -> None:
     assert len(whole.rows()) == 11
 
 
-# ------------------------------------------------------------------ in full
+# ------------------------------------------------------------------ complete results
 
 
-def test_a_result_is_whole(folder: ResultsFolder) -> None:
-    """With evidence, sources and what was reported, as it is on disk at that moment."""
+def test_a_result_is_complete(folder: ResultsFolder) -> None:
+    """It has evidence, source and reported values as they are on disk now."""
     folder.receive(received("Ada", "q1", "q3", reported={"edited": 3}))
     whole = opened(folder)
     result = whole.result("ada")
@@ -468,7 +466,7 @@ def test_a_result_is_whole(folder: ResultsFolder) -> None:
 
 
 def test_earlier_gradings_are_newest_first(folder: ResultsFolder) -> None:
-    """Without sources, with their evidence; their numbers are those of the folders."""
+    """They have evidence but no source, and the numbers of their folders."""
     for number in range(2, 12):
         folder.copy_to_earlier("ada")
         folder.save("ada", "d1", card("q1", replace(ROUTING, duration_s=float(number))))
@@ -483,8 +481,8 @@ def test_earlier_gradings_are_newest_first(folder: ResultsFolder) -> None:
     assert all(graded.source == {} for _, result in found for graded in result.graded)
 
 
-def test_earlier_gradings_that_are_damaged_are_left_out(folder: ResultsFolder) -> None:
-    """One damaged exercise costs no other; what is no grading is none."""
+def test_damaged_earlier_gradings_are_ignored(folder: ResultsFolder) -> None:
+    """One damaged exercise does not affect the others; other files are ignored."""
     for _ in range(4):
         folder.copy_to_earlier("ada")
     earlier = folder.candidate("ada") / "earlier"
@@ -501,8 +499,8 @@ def test_earlier_gradings_that_are_damaged_are_left_out(folder: ResultsFolder) -
     assert opened(folder).earlier("bob") == []
 
 
-def test_an_earlier_grading_without_a_score_is_one(folder: ResultsFolder) -> None:
-    """That a file was missing is what came of it."""
+def test_an_earlier_grading_without_a_score_is_listed(folder: ResultsFolder) -> None:
+    """A missing file was its result."""
     problem = Graded("q1", problem="answer.py is missing.")
     folder.receive(received("Bob", "q1"))
     folder.save("bob", "d1", problem)
@@ -513,8 +511,8 @@ def test_an_earlier_grading_without_a_score_is_one(folder: ResultsFolder) -> Non
 # ------------------------------------------------------------------ statistics
 
 
-def test_statistics_are_those_of_all(folder: ResultsFolder) -> None:
-    """What `grade` writes, made anew only when a candidate has changed."""
+def test_statistics_cover_all_candidates(folder: ResultsFolder) -> None:
+    """They are computed again only after a change."""
     folder.receive(received("Bob", problem="is no zip archive"))
     whole = opened(folder)
     before = whole.statistics()

@@ -1,4 +1,4 @@
-"""`archprep review` as a user runs it, and the guard on a real socket."""
+"""`archprep review` as a user runs it, and the access middleware on a real socket."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ URL = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]{43})")
 
 
 def write_results(root: Path) -> Path:
-    """A folder with one candidate, who has been graded."""
+    """A folder with one graded candidate."""
     with results_lock.open_for_grading(root, resume=False) as folder:
         folder.begin(BATCH)
         folder.receive(RECEIVED)
@@ -60,7 +60,7 @@ def until(holds: Callable[[], object]) -> bool:
 
 
 class Review:
-    """`archprep review` in a process of its own."""
+    """`archprep review` in its own process."""
 
     def __init__(self, log: Path, *args: object, env: dict[str, str] | None = None) -> None:
         self._out, self._err = log.with_suffix(".out"), log.with_suffix(".err")
@@ -74,16 +74,16 @@ class Review:
 
     @property
     def out(self) -> str:
-        """What it has printed as its result."""
+        """The standard output."""
         return self._out.read_text()
 
     @property
     def err(self) -> str:
-        """What it has said beside that."""
+        """The error output."""
         return self._err.read_text()
 
     def begins(self) -> str:
-        """The address, as soon as it is printed."""
+        """The URL, once it is printed."""
         assert until(lambda: URL.search(self.out) or self.process.poll() is not None)
         found = URL.search(self.out)
         assert found, self.err
@@ -91,13 +91,13 @@ class Review:
 
     @property
     def access(self) -> Access:
-        """Where it is, and its token."""
+        """Its port and token."""
         found = URL.search(self.begins())
         assert found
         return Access(found[2], int(found[1]))
 
     def ends(self, number: int = signal.SIGINT) -> int:
-        """The exit code after that signal."""
+        """The exit code after a signal."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
@@ -107,7 +107,7 @@ Start = Callable[..., Review]
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a review; none outlives the tests."""
+    """Start reviews that are stopped after the tests."""
     running: list[Review] = []
 
     def begin(*args: object, **more: Any) -> Review:
@@ -125,8 +125,8 @@ def folder(tmp_path: Path) -> Path:
     return write_results(tmp_path / "results")
 
 
-def test_it_prints_the_address_and_ends_with_ctrl_c(start: Start, folder: Path) -> None:
-    """Also while browsers keep connections open, or are in the middle of a request."""
+def test_it_prints_the_url_and_stops_on_ctrl_c(start: Start, folder: Path) -> None:
+    """It stops even if browsers keep connections open or are sending a request."""
     review = start(folder)
     with httpx.Client(follow_redirects=True) as client:
         answer = client.get(review.begins())
@@ -142,7 +142,8 @@ def test_it_prints_the_address_and_ends_with_ctrl_c(start: Start, folder: Path) 
     assert review.err == ""
 
 
-def test_a_form_that_never_ends_does_not_hold_up_the_end(start: Start, folder: Path) -> None:
+def test_an_unfinished_request_does_not_prevent_stopping(start: Start, folder: Path) -> None:
+    """The server waits a second at most."""
     review = start(folder)
     half = Served(review.access)
     with half.connect() as client:
@@ -153,14 +154,16 @@ def test_a_form_that_never_ends_does_not_hold_up_the_end(start: Start, folder: P
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 130)])
-def test_other_signals_end_it_as_well(start: Start, folder: Path, number: int, code: int) -> None:
+def test_other_signals_stop_it(start: Start, folder: Path, number: int, code: int) -> None:
+    """The exit code is 143 for SIGTERM and 130 for SIGHUP."""
     review = start(folder)
     review.begins()
     assert review.ends(number) == code
     assert "Traceback" not in review.err
 
 
-def test_a_port_that_was_asked_for_and_is_in_use(start: Start, folder: Path) -> None:
+def test_a_requested_port_in_use_is_an_error(start: Start, folder: Path) -> None:
+    """The message says what to do."""
     with server._listen(0) as taken:
         port = taken.getsockname()[1]
         review = start(folder, "--port", port)
@@ -169,13 +172,15 @@ def test_a_port_that_was_asked_for_and_is_in_use(start: Start, folder: Path) -> 
     assert review.out == ""
 
 
-def test_a_port_that_is_free_is_the_one_asked_for(start: Start, folder: Path) -> None:
+def test_a_requested_free_port_is_used(start: Start, folder: Path) -> None:
+    """The printed URL contains it."""
     with server._listen(0) as free:
         port = free.getsockname()[1]
     assert start(folder, "--port", port).access.port == port
 
 
-def test_a_second_review_of_a_folder_is_told_of_the_first(start: Start, folder: Path) -> None:
+def test_a_second_review_of_a_folder_prints_a_notice(start: Start, folder: Path) -> None:
+    """Both work."""
     first = start(folder)
     first.begins()
     second = start(folder)
@@ -186,7 +191,8 @@ def test_a_second_review_of_a_folder_is_told_of_the_first(start: Start, folder: 
     assert first.err == ""
 
 
-def test_a_folder_that_is_being_graded_is_shown(start: Start, folder: Path) -> None:
+def test_a_folder_being_graded_can_be_reviewed(start: Start, folder: Path) -> None:
+    """A notice says that more results will appear."""
     with results_lock.open_existing(folder):
         review = start(folder)
         review.begins()
@@ -198,7 +204,8 @@ def test_a_folder_that_is_being_graded_is_shown(start: Start, folder: Path) -> N
 
 
 @pytest.mark.parametrize("made", [False, True])
-def test_a_folder_without_results(start: Start, tmp_path: Path, made: bool) -> None:
+def test_a_folder_without_results_is_an_error(start: Start, tmp_path: Path, made: bool) -> None:
+    """It may be missing or empty."""
     folder = tmp_path / "empty"
     if made:
         folder.mkdir()
@@ -210,17 +217,18 @@ def test_a_folder_without_results(start: Start, tmp_path: Path, made: bool) -> N
     assert list(tmp_path.rglob("*")) == ([folder] if made else [])
 
 
-def test_a_name_of_a_folder_moves_no_cursor(start: Start, tmp_path: Path) -> None:
+def test_the_folder_name_is_sanitized(start: Start, tmp_path: Path) -> None:
+    """It is printed to the terminal."""
     review = start(write_results(tmp_path / "a\x1b[2Jb"))
     review.begins()
     assert "\x1b" not in review.out
     assert "/ab: 1 candidate" in review.out
 
 
-def test_open_hands_the_browser_an_address_that_works_once(
+def test_open_passes_a_one_time_url_to_the_browser(
     start: Start, folder: Path, tmp_path: Path
 ) -> None:
-    """Other users of the machine can read the command line of a browser."""
+    """Other users can read the command line of a browser."""
     browser, told = tmp_path / "browser", tmp_path / "told"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {told}.new && mv {told}.new {told}\n')
     browser.chmod(0o700)
@@ -232,14 +240,16 @@ def test_open_hands_the_browser_an_address_that_works_once(
     assert httpx.get(review.access.url).status_code == 303
 
 
-def test_without_a_browser_it_goes_on(start: Start, folder: Path) -> None:
+def test_it_works_without_a_browser(start: Start, folder: Path) -> None:
+    """A message says so."""
     review = start(folder, "--open", env={"BROWSER": "/nonexistent %s", "PATH": ""})
     assert until(lambda: "No browser was found" in review.err)
     assert httpx.get(review.begins()).status_code == 303
 
 
 @pytest.mark.parametrize("module", ["uvicorn", "sqlalchemy"])
-def test_missing_packages_are_named_with_the_command(folder: Path, module: str) -> None:
+def test_missing_packages_are_named(folder: Path, module: str) -> None:
+    """The message has the command that installs them."""
     code = f"import sys; sys.modules[{module!r}] = None; from archprep.cli.app import main; main()"
     command = [sys.executable, "-c", code, "review", str(folder)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -248,7 +258,8 @@ def test_missing_packages_are_named_with_the_command(folder: Path, module: str) 
     assert "pip install 'archprep[review]'" in ended.stderr
 
 
-def test_cheap_commands_do_not_pay_for_it() -> None:
+def test_other_commands_do_not_import_the_review() -> None:
+    """Its packages are slow to import."""
     heavy = ["fastapi", "sqlalchemy", "uvicorn", "webbrowser", "archprep.review"]
     code = f"import sys, archprep.cli.app; print([m for m in {heavy} if m in sys.modules])"
     command = [sys.executable, "-c", code]
@@ -256,12 +267,12 @@ def test_cheap_commands_do_not_pay_for_it() -> None:
     assert ended.stdout == "[]\n"
 
 
-# ------------------------------------------------------------------ what the command is told
+# ------------------------------------------------------------------ options
 
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the command passes on."""
+    """The arguments that the command passes to `serve`."""
     found: dict[str, Any] = {}
     monkeypatch.setattr(server, "serve", lambda root, **more: found.update(more, root=root))
     monkeypatch.setattr(cli_review.getpass, "getuser", lambda: "ada")
@@ -277,34 +288,40 @@ def typed(*args: str) -> int:
     return result.exit_code
 
 
-def test_without_options_the_login_is_the_reviewer(told: dict[str, Any]) -> None:
+def test_the_login_name_is_the_default_reviewer(told: dict[str, Any]) -> None:
+    """The port is chosen by the server."""
     assert typed("results") == 0
     assert told == {"root": Path("results"), "port": None, "reviewer": "ada", "open_browser": False}
 
 
 def test_options_are_passed_on(told: dict[str, Any]) -> None:
+    """The name is sanitized."""
     assert typed("x", "--port", "80", "--as", " Grace\n\x1b[1m Hopper ", "--open") == 0
     assert told["reviewer"] == "Grace Hopper"
     assert (told["port"], told["open_browser"]) == (80, True)
 
 
 @pytest.mark.parametrize("port", ["-1", "0", "65536", "x", "9" * 30])
-def test_a_port_is_a_port(told: dict[str, Any], port: str) -> None:
+def test_invalid_ports_are_refused(told: dict[str, Any], port: str) -> None:
+    """The exit code is that of a usage error."""
     assert typed("results", "--port", port) == 2
     assert told == {}
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u202e", "x" * 81])
-def test_a_reviewer_has_a_name(told: dict[str, Any], name: str) -> None:
+def test_invalid_names_are_refused(told: dict[str, Any], name: str) -> None:
+    """A name must be visible and not too long."""
     with pytest.raises(UsageError, match="1 to 80 characters"):
         typed("results", "--as", name)
     assert told == {}
 
 
 @pytest.mark.parametrize("error", [KeyError("uid"), OSError("no login")])
-def test_a_user_without_a_name_is_the_reviewer(
+def test_a_user_without_a_login_is_called_reviewer(
     told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    """Containers may have no entry for the user."""
+
     def fail() -> str:
         raise error
 
@@ -316,7 +333,8 @@ def test_a_user_without_a_name_is_the_reviewer(
 # ------------------------------------------------------------------ the folder and the port
 
 
-def test_only_the_first_of_several_reviews_is_alone(tmp_path: Path) -> None:
+def test_only_the_first_review_is_alone(tmp_path: Path) -> None:
+    """Later ones share the lock."""
     held = review_lock.shared_lock
     with held(tmp_path) as first, held(tmp_path) as second, held(tmp_path) as third:
         assert (first, second, third) == (True, False, False)
@@ -324,7 +342,8 @@ def test_only_the_first_of_several_reviews_is_alone(tmp_path: Path) -> None:
         assert again
 
 
-def test_who_came_second_counts_when_the_first_has_gone(tmp_path: Path) -> None:
+def test_the_second_review_keeps_its_lock(tmp_path: Path) -> None:
+    """A third one is not alone after the first has stopped."""
     first, second = review_lock.shared_lock(tmp_path), review_lock.shared_lock(tmp_path)
     first.__enter__()
     second.__enter__()
@@ -334,7 +353,8 @@ def test_who_came_second_counts_when_the_first_has_gone(tmp_path: Path) -> None:
     second.__exit__(None, None, None)
 
 
-def test_where_no_lock_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_created_is_ignored(tmp_path: Path) -> None:
+    """A symbolic link is not followed."""
     (tmp_path / review_lock.LOCK_NAME).symlink_to(tmp_path / "elsewhere")
     with review_lock.shared_lock(tmp_path) as first, review_lock.shared_lock(tmp_path) as second:
         assert first
@@ -342,7 +362,8 @@ def test_where_no_lock_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_why_marks_cannot_be_saved_is_said(folder: Path) -> None:
+def test_a_notice_says_why_marks_cannot_be_saved(folder: Path) -> None:
+    """The reason is sanitized."""
     reader, marks = (
         server.ResultsReader(folder),
         SimpleNamespace(read_only_reason="The disk is\x1b[2J full."),
@@ -351,7 +372,8 @@ def test_why_marks_cannot_be_saved_is_said(folder: Path) -> None:
     assert said == ["Marks cannot be saved: The disk is full."]
 
 
-def test_without_a_wish_any_port_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_free_port_is_used_if_the_default_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only without --port."""
     with server._listen(0) as usual:
         port = usual.getsockname()[1]
         monkeypatch.setattr(server, "DEFAULT_PORT", port)
@@ -359,14 +381,14 @@ def test_without_a_wish_any_port_will_do(monkeypatch: pytest.MonkeyPatch) -> Non
             assert other.getsockname()[1] != port
 
 
-def test_only_this_machine_reaches_the_port() -> None:
-    """TCP by name, or short answers would wait for each other's acknowledgement."""
+def test_the_server_listens_on_loopback() -> None:
+    """The protocol is explicit, otherwise asyncio does not set TCP_NODELAY."""
     with server._listen(0) as listener:
         assert listener.getsockname()[0] == "127.0.0.1"
         assert listener.proto == socket.IPPROTO_TCP
 
 
-# ------------------------------------------------------------------ all of it, under attack
+# ------------------------------------------------------------------ attacks on the whole
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +409,8 @@ def attacked(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Review:
      "/docs", "/openapi.json", "/export/..%2f..%2freview.sqlite3", "/charts/..%2f..%2fx.svg",
      "/review.sqlite3", "/review.lock", "/batch.json"],
 )  # fmt: skip
-def test_no_path_leads_out_of_the_pages(attacked: Review, path: str) -> None:
+def test_paths_cannot_leave_the_pages(attacked: Review, path: str) -> None:
+    """They get status 400 or 404."""
     served = Served(attacked.access)
     answer = served.ask(served.head(path))
     assert statuses(answer) in ([400], [404]), answer
@@ -398,13 +421,14 @@ def test_no_path_leads_out_of_the_pages(attacked: Review, path: str) -> None:
 @pytest.mark.parametrize(
     "query", ["page=" + "9" * 4000, "page=-1", "sort=%00", "kind[]=x&&=&%", "%ff"]
 )
-def test_odd_parameters_break_no_page(attacked: Review, query: str) -> None:
+def test_invalid_parameters_do_not_break_pages(attacked: Review, query: str) -> None:
+    """They get an ordinary response."""
     served = Served(attacked.access)
     assert statuses(served.ask(served.head(f"/?{query}"))) == [200]
 
 
-def test_the_token_is_told_once_and_nothing_is_logged(attacked: Review) -> None:
-    """Whatever is asked, also with the token where it does not belong."""
+def test_the_token_is_printed_once_and_requests_are_not_logged(attacked: Review) -> None:
+    """Even if a request contains the token."""
     served, token = Served(attacked.access), attacked.access.token
     odd = [f"/candidates/{token}", f"/?x={token}", f"/?token={token}&x", f"/?token={token}x"]
     for target in odd:
@@ -415,8 +439,8 @@ def test_the_token_is_told_once_and_nothing_is_logged(attacked: Review) -> None:
     assert attacked.err == ""
 
 
-def test_who_breaks_the_protocol_is_no_news_for_the_terminal(attacked: Review) -> None:
-    """Here: a body that goes wrong after it was refused, on which the server itself stumbles."""
+def test_protocol_errors_are_not_printed(attacked: Review) -> None:
+    """For example a body that becomes invalid after it was rejected."""
     head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nTransfer-Encoding: chunked\r\n\r\n"
     with Served(attacked.access).connect() as client:
         client.sendall(head % attacked.access.port)
@@ -431,26 +455,26 @@ def test_who_breaks_the_protocol_is_no_news_for_the_terminal(attacked: Review) -
 
 @dataclass
 class Served:
-    """The guard with an application behind it, as `serve` runs them."""
+    """The middleware with an application, as `serve` runs them."""
 
     access: Access
 
     @property
     def origin(self) -> str:
-        """The header that a page of ours sends with a form."""
+        """The Origin header of forms on the review's pages."""
         return f"Origin: http://127.0.0.1:{self.access.port}"
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.access.port), timeout=PATIENCE)
 
     def ask(self, raw: bytes) -> bytes:
-        """All that is answered until the server closes."""
+        """Everything the server sends until it closes the connection."""
         with self.connect() as client:
             client.sendall(raw)
             return b"".join(iter(lambda: client.recv(65536), b""))
 
     def head(self, target: str = "/", method: str = "GET", *lines: str, host: bool = True) -> bytes:
-        """The head of a request that may ask, and of the last one."""
+        """The head of an authorized request that closes the connection."""
         names = [f"Host: 127.0.0.1:{self.access.port}"] if host else []
         cookie = f"Cookie: {self.access.cookie}={self.access.token}"
         all_ = [f"{method} {target} HTTP/1.1", *names, cookie, "Connection: close", *lines]
@@ -475,7 +499,7 @@ def served(inside: Application) -> Iterator[Served]:
 
 
 class running:  # noqa: N801 - reads as what it is used as
-    """A server in a thread of its own, until it is told to end."""
+    """A server in its own thread, stopped at the end of the block."""
 
     def __init__(self, app: App, listener: socket.socket) -> None:
         ready = threading.Event()
@@ -500,7 +524,8 @@ def seen(inside: Application) -> list[tuple[str, str, int]]:
     return inside.seen
 
 
-def test_a_browser_is_let_in(served: Served, seen: list[Any]) -> None:
+def test_a_browser_is_admitted(served: Served, seen: list[Any]) -> None:
+    """The token is exchanged for a cookie."""
     with httpx.Client(follow_redirects=True) as client:
         answer = client.get(served.access.url)
         assert is_inside(answer)
@@ -510,14 +535,15 @@ def test_a_browser_is_let_in(served: Served, seen: list[Any]) -> None:
     assert len(seen) == 2
 
 
-def test_a_target_must_be_a_path(served: Served, seen: list[Any]) -> None:
-    """An absolute one names a host of its own, which would count instead of the header."""
+def test_a_target_that_is_not_a_path_is_refused(served: Served, seen: list[Any]) -> None:
+    """The host of an absolute one would take precedence over the header."""
     for target in ("http://evil.example/", "evil.example:80", "*", "x", "?token=x"):
         assert statuses(served.ask(served.head(target))) in ([400], [403])
     assert seen == []
 
 
-def test_a_request_names_one_host(served: Served, seen: list[Any]) -> None:
+def test_a_request_must_have_one_host(served: Served, seen: list[Any]) -> None:
+    """Missing or repeated headers are refused."""
     none = served.head(host=False)
     two = served.head("/", "GET", "Host: evil.example")
     same = served.head("/", "GET", f"host: 127.0.0.1:{served.access.port}")
@@ -527,7 +553,8 @@ def test_a_request_names_one_host(served: Served, seen: list[Any]) -> None:
     assert seen == []
 
 
-def test_old_clients_are_served_if_they_name_the_host(served: Served) -> None:
+def test_http_1_0_is_supported(served: Served) -> None:
+    """Old clients may use it."""
     assert statuses(served.ask(served.head().replace(b"HTTP/1.1", b"HTTP/1.0"))) == [200]
 
 
@@ -539,29 +566,33 @@ def test_old_clients_are_served_if_they_name_the_host(served: Served) -> None:
      b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
      b"GET / HTTP/1.1\r\n folded: x\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"],
 )  # fmt: skip
-def test_what_is_no_http_or_has_no_end_is_refused(
-    served: Served, seen: list[Any], raw: bytes
-) -> None:
+def test_invalid_http_is_refused(served: Served, seen: list[Any], raw: bytes) -> None:
+    """So are requests that never end."""
     try:
         answer = served.ask(raw)
-    except ConnectionError:  # they close while we still send
+    except ConnectionError:  # the server closes the connection while we are sending
         answer = b""
     assert {*statuses(answer)} <= {400, 421}
     assert seen == []
     assert statuses(served.ask(served.head())) == [200]
 
 
-def test_a_target_that_is_too_long_is_said_to_be(served: Served) -> None:
+def test_a_long_target_gets_status_414(served: Served) -> None:
+    """The server answers instead of closing the connection."""
     assert statuses(served.ask(served.head("/" + "x" * MAX_URL))) == [414]
 
 
 @pytest.mark.parametrize("method", ["PUT", "TRACE", "CONNECT", "BREW", "get"])
-def test_unknown_methods_on_a_socket(served: Served, seen: list[Any], method: str) -> None:
+def test_unknown_methods_are_refused_on_a_socket(
+    served: Served, seen: list[Any], method: str
+) -> None:
+    """The application is not called."""
     assert statuses(served.ask(served.head("/", method))) == [405]
     assert seen == []
 
 
-def test_a_head_has_no_body(served: Served) -> None:
+def test_a_head_response_has_no_body(served: Served) -> None:
+    """This holds for rejections, too."""
     allowed = served.ask(served.head("/", "HEAD"))
     refused = served.ask(served.head("/", "HEAD").replace(b"the-right", b"a-wrong"))
     assert (statuses(allowed), statuses(refused)) == ([200], [403])
@@ -570,7 +601,8 @@ def test_a_head_has_no_body(served: Served) -> None:
 
 
 @pytest.mark.parametrize("form", ["chunked", "declared", "both", "endless head"])
-def test_a_body_without_end_is_cut(served: Served, seen: list[Any], form: str) -> None:
+def test_an_endless_body_is_rejected(served: Served, seen: list[Any], form: str) -> None:
+    """The connection is closed."""
     lines = {
         "chunked": ["Transfer-Encoding: chunked"],
         "declared": [f"Content-Length: {MAX_BODY + 1}"],
@@ -580,7 +612,7 @@ def test_a_body_without_end_is_cut(served: Served, seen: list[Any], form: str) -
     with served.connect() as client:
         client.sendall(served.head("/marks", "POST", served.origin, *lines[form]))
         answer = b""
-        for _ in range(600):  # as soon as it is refused, nobody listens any more
+        for _ in range(600):  # after the rejection the server closes
             if form == "declared":
                 break
             try:
@@ -597,19 +629,21 @@ def test_a_body_without_end_is_cut(served: Served, seen: list[Any], form: str) -
         assert statuses(answer) in ([413], [])
 
 
-def test_a_chunked_form_is_read(served: Served, seen: list[Any]) -> None:
+def test_a_chunked_form_is_accepted(served: Served, seen: list[Any]) -> None:
+    """Chunks are joined."""
     head = served.head("/marks", "POST", served.origin, "Transfer-Encoding: chunked")
     assert statuses(served.ask(head + b"3\r\na=b\r\n2\r\n&c\r\n0\r\n\r\n")) == [200]
     assert seen == [("POST", "/marks", 5)]
 
 
-def test_who_may_not_ask_is_answered_before_the_body_comes(served: Served) -> None:
+def test_an_unauthorized_request_is_answered_before_its_body(served: Served) -> None:
+    """The body is not read."""
     head = served.head("/marks", "POST", "Content-Length: 1000")
     assert statuses(served.ask(head)) == [403]
 
 
-def test_pipelined_requests_are_judged_one_by_one(served: Served, seen: list[Any]) -> None:
-    """What an allowed one is followed by is not allowed for that."""
+def test_pipelined_requests_are_checked_separately(served: Served, seen: list[Any]) -> None:
+    """An accepted request does not authorize the next one."""
     good, last = served.head("/1"), served.head("/4")
     good = good.replace(b"Connection: close\r\n", b"")
     bad = good.replace(b"the-right", b"a-wrong")
@@ -618,7 +652,8 @@ def test_pipelined_requests_are_judged_one_by_one(served: Served, seen: list[Any
     assert [path for _, path, _ in seen] == ["/1", "/4"]
 
 
-def test_a_request_cannot_be_smuggled_in_a_body(served: Served, seen: list[Any]) -> None:
+def test_requests_cannot_be_smuggled_in_a_body(served: Served, seen: list[Any]) -> None:
+    """Conflicting lengths are refused."""
     hidden = served.head("/hidden")
     lines = ["Content-Length: 4", f"Content-Length: {len(hidden)}"]
     assert statuses(served.ask(served.head("/", "POST", *lines) + hidden)) == [400]
@@ -626,27 +661,29 @@ def test_a_request_cannot_be_smuggled_in_a_body(served: Served, seen: list[Any])
 
 
 @pytest.mark.parametrize("path", ["/../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%5cx"])
-def test_a_path_reaches_the_application_as_text(
+def test_a_path_reaches_the_application_decoded(
     served: Served, seen: list[tuple[str, str, int]], path: str
 ) -> None:
-    """What leads out of a folder is for those to refuse who open files."""
+    """Routes that open files must reject paths that leave a folder."""
     assert statuses(served.ask(served.head(path))) == [200]
     assert ".." in seen[0][1]
 
 
-def test_a_nul_on_a_socket(served: Served, seen: list[Any]) -> None:
+def test_a_nul_character_is_refused(served: Served, seen: list[Any]) -> None:
+    """It arrives encoded in the path."""
     assert statuses(served.ask(served.head("/candidates/%00"))) == [400]
     assert seen == []
 
 
-def test_a_websocket_is_not_opened(served: Served) -> None:
+def test_a_websocket_upgrade_is_ignored(served: Served) -> None:
+    """The request gets an ordinary response."""
     head = served.head("/", "GET", "Upgrade: websocket", "Sec-WebSocket-Key: eA==")
     answer = served.ask(head.replace(b"Connection: close", b"Connection: upgrade, close"))
     assert statuses(answer) == [200]
 
 
-def test_slow_clients_keep_nobody_waiting(served: Served) -> None:
-    """Half a head, half a body, an answer that is not read: each waits for itself alone."""
+def test_slow_clients_do_not_block_others(served: Served) -> None:
+    """Half a head, half a body, or a response that is not read."""
     half = served.head("/", "POST", served.origin, "Content-Length: 100") + b"x"
     slow = [served.connect() for _ in range(40)]
     try:

@@ -1,4 +1,4 @@
-"""Files of two sides beside each other: what belongs together, and what hostile files cost."""
+"""Files of two sides: alignment, and the cost of hostile files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ def shown(pair: side_by_side.FilePair) -> list[tuple[str, str]]:
     ]
 
 
-def test_lines_that_both_have_stand_beside_each_other():
+def test_common_lines_are_aligned():
+    """Each side keeps its own line numbers."""
     (pair,) = side_by_side.pair_files({"a.py": "one\ntwo\nthree\n"}, {"a.py": "one\nthree\nfour\n"})
     assert shown(pair) == [("one", "one"), ("two", ""), ("three", "three"), ("", "four")]
     assert [line.same for line in pair.lines] == [True, False, True, False]
     assert [line.left and line.left[0] for line in pair.lines] == [1, 2, 3, None]
 
 
-def test_what_only_one_side_has_comes_last_and_says_so():
+def test_files_of_one_side_come_last():
+    """They name the side that does not have them."""
     found = side_by_side.pair_files({"a.py": "", "c.py": "x"}, {"b.py": "", "c.py": "x"})
     assert [(pair.name, pair.missing) for pair in found] == [
         ("c.py", ""),
@@ -30,16 +32,16 @@ def test_what_only_one_side_has_comes_last_and_says_so():
     ]
 
 
-def test_two_ordinary_long_files_are_aligned():
-    """A thousand lines, of which many are blank or alike."""
+def test_long_ordinary_files_are_aligned():
+    """They have a thousand lines, many of them blank or equal."""
     lines = [f"line {number}" if number % 5 else "" for number in range(1000)]
     (pair,) = side_by_side.pair_files({"a": "\n".join(lines)}, {"a": "\n".join(["new", *lines])})
     assert pair.is_aligned
     assert sum(line.same for line in pair.lines) == 1000
 
 
-def test_lines_that_would_take_minutes_to_align_stay_in_their_order():
-    """So do those of the next files, once a page has taken its time; nothing is left out."""
+def test_files_that_are_slow_to_align_are_paired_by_number():
+    """So are the next files once the budget is used up; no line is lost."""
     left, right = "x\ny\n" * 1000, "x\nx\ny\ny\n" * 500
     (pair,) = side_by_side.pair_files({"a": left}, {"a": right})
     assert not pair.is_aligned
@@ -52,7 +54,8 @@ def test_lines_that_would_take_minutes_to_align_stay_in_their_order():
 
 
 @pytest.mark.parametrize("files", [8, 200])
-def test_a_page_has_only_so_many_rows_and_counts_the_others(files):
+def test_a_page_has_a_maximum_number_of_lines(files):
+    """The remaining lines are counted."""
     each = 800_000 // files
     found = side_by_side.pair_files({f"f{number:03}": "x\n" * each for number in range(files)}, {})
     rows = sum(len(pair.lines) for pair in found)

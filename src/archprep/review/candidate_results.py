@@ -15,7 +15,7 @@ from archprep.interview.model import NOT_GRADED, Graded, Received, Result
 from archprep.interview.results.results_folder import ResultsFolder
 from archprep.interview.text import shown
 
-NOT_YET = "`archprep grade` has not come to it yet"  # the problem of an exercise without a file
+NOT_YET = "`archprep grade` has not graded it yet"  # the problem of an exercise without a file
 CANDIDATE_FILE = "candidate.json"
 
 # Labels for what is wrong with the files, not with the submission.
