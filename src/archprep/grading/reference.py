@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +18,7 @@ from archprep.grading.candidate import Candidate
 from archprep.workspace import submission as intake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from archprep.core.model import Exercise
 
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
 class OwnAnswer:
     """Observes an answer of ours; its sandbox starts with the first observation.
 
-    Use as a context manager. `files` are the answer's sources by path.
+    Use as a context manager. `read` returns the answer's sources by path.
     """
 
     def __init__(
-        self, exercise: Exercise, files: Mapping[str, str], level: str | None = None
+        self,
+        exercise: Exercise,
+        read: Callable[[Exercise], Mapping[str, str]],
+        level: str | None = None,
     ) -> None:
         self.exercise = exercise
-        self._files = files
+        self._read = read
         self._level = level
         self._opened = ExitStack()
         self._candidate: Candidate | None = None
@@ -43,6 +47,10 @@ class OwnAnswer:
     def __exit__(self, *_: object) -> None:
         self._candidate = None
         self._opened.close()
+
+    @cached_property
+    def _files(self) -> Mapping[str, str]:
+        return self._read(self.exercise)
 
     @property
     def digest(self) -> str:
@@ -78,7 +86,7 @@ class Reference(OwnAnswer):
     """What graders call `reference`: like `candidate`, but its failures are faults of ours."""
 
     def __init__(self, exercise: Exercise, level: str | None = None) -> None:
-        super().__init__(exercise, exercise_files.reference(exercise), level)
+        super().__init__(exercise, exercise_files.reference, level)
 
     def observe(self, probe: str, /, **inputs: Any) -> Any:
         """Play a probe as `Candidate.observe` does; GraderFault if the reference fails."""
