@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from typer.main import get_command_name
 
 from archprep import __version__
 from archprep.cli import author, console, grade, interview, practice, review
 from archprep.core import terminal
 from archprep.core.errors import ArchprepError, Exit
+
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
 
 app = typer.Typer(
     name="archprep",
@@ -30,6 +34,7 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A character that the terminal's encoding lacks must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
+    _drop_other_commands()
     try:
         app()
     except ArchprepError as error:
@@ -45,6 +50,18 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 - a bug: show a message instead of a traceback
         sys.exit(terminal.unexpected(error))
     sys.exit(Exit.PASSED)
+
+
+def _drop_other_commands() -> None:
+    """Keep only the command that is called: Typer examines every parameter of all it knows."""
+    called = next((argument for argument in sys.argv[1:] if argument[0:1] != "-"), None)
+    kept = [c for c in app.registered_commands if called == _name(c)]
+    if kept:  # otherwise a group, --help, completion or a mistyped name
+        app.registered_commands, app.registered_groups = kept, []
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or get_command_name(getattr(command.callback, "__name__", ""))
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
