@@ -94,7 +94,7 @@ FOR_AIRFLOW = {
     "airflow": {"airflow"},
     "airflow_patches": {"airflow", "cadwyn", "fastapi", "sqlalchemy"},
     "airflow_structure": {"airflow", "sqlalchemy"},
-    "airflow_home": {"packaging"},
+    "airflow_installation": {"packaging"},
     "airflow_run_log": {"airflow"},
     "airflow_component": {"airflow"},
     "dag_parser": {"airflow"},

@@ -299,7 +299,7 @@ def _loaded():
 
 def play(platform, runs):
     """Run the DAG once for each of `runs`, one after another, in one database."""
-    airflow.settle()
+    airflow.create_home()
     dag = _loaded()
     return [_play_one(platform, dag, number, **run) for number, run in enumerate(runs)]
 

@@ -21,13 +21,13 @@ from hostile.harness import (
     toy_of,
 )
 
-from archprep.sandbox.services import airflow_home
+from archprep.sandbox.services import airflow_home, airflow_installation
 
 MINE = [case for case in CASES if toy_of(source_of(case)) is PIPELINE]
 
 pytestmark = [
     level_a_only,
-    pytest.mark.skipif(bool(airflow_home.problems()), reason="Airflow is not installed"),
+    pytest.mark.skipif(bool(airflow_installation.problems()), reason="Airflow is not installed"),
 ]
 
 

@@ -1,6 +1,6 @@
-"""Airflow in the sandbox: warmed up once, forked for each scenario, told as plain data.
+"""Airflow in the sandbox: warmed up once, forked for each scenario, reported as plain data.
 
-The plays run in `airflow_zygote.py`, a warm parent in small: Airflow never enters this process.
+The scenarios run in `airflow_fork_server.py`: Airflow is never imported in this process.
 """
 
 from __future__ import annotations
@@ -22,24 +22,26 @@ from archprep.sandbox import selftest
 from archprep.sandbox.fork_server import BootConfig, Stack
 from archprep.sandbox.sandbox import Sandbox
 from archprep.sandbox.scenario import Scenario
-from archprep.sandbox.services import airflow_home
+from archprep.sandbox.services import airflow_home, airflow_installation
 
-pytestmark = pytest.mark.skipif(bool(airflow_home.problems()), reason="Airflow is not installed")
+pytestmark = pytest.mark.skipif(
+    bool(airflow_installation.problems()), reason="Airflow is not installed"
+)
 
 RUN = {"logical_date": "2025-03-01T02:00:00+00:00", "run_after": "2025-03-02T02:00:00+00:00"}
 START = "from airflow.sdk import DAG, CronDataIntervalTimetable, Variable, task, task_group\n"
 
 
-class Zygote:
-    """The warm parent in small, from this side."""
+class ForkServer:
+    """The small fork server, seen from the tests."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         env = {"PATH": os.environ["PATH"], "ARCHPREP_HOME": str(self.home)}
-        script = Path(__file__).with_name("airflow_zygote.py")
+        script = Path(__file__).with_name("airflow_fork_server.py")
         self._errors = (folder / "errors").open("w+")
         self._process = subprocess.Popen(
-            [sys.executable, str(script), str(folder / "place")],
+            [sys.executable, str(script), str(folder / "work")],
             env=env | {"PYTHONPATH": str(Path(airflow_home.__file__).parents[1])},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -47,23 +49,23 @@ class Zygote:
             text=True,
         )
 
-    def ask(self, *plays: dict[str, Any], **inputs: Any) -> list[dict[str, Any]]:
-        """Run plays at the same time; each has the probe's name and its own inputs."""
+    def call(self, *calls: dict[str, Any], **inputs: Any) -> list[dict[str, Any]]:
+        """Run calls at the same time; each has a probe's name and its own inputs."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         common = {"private": False, "kill_at": ""}
-        asked = [common | one | {"inputs": inputs | one.get("inputs", {})} for one in plays]
-        self._process.stdin.write(json.dumps(asked) + "\n")
+        full = [common | one | {"inputs": inputs | one.get("inputs", {})} for one in calls]
+        self._process.stdin.write(json.dumps(full) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, self.errors()
-        told: list[dict[str, Any]] = json.loads(line)
-        if "refused" in told[0]:
-            pytest.skip(f"no namespaces here: {told[0]['refused']}")
-        return told
+        results: list[dict[str, Any]] = json.loads(line)
+        if "refused" in results[0]:
+            pytest.skip(f"no namespaces here: {results[0]['refused']}")
+        return results
 
     def errors(self) -> str:
-        """What the warm parent itself has said."""
+        """What the fork server itself has printed."""
         self._errors.seek(0)
         return self._errors.read()
 
@@ -74,8 +76,8 @@ class Zygote:
 
 
 @pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    started = Zygote(tmp_path_factory.mktemp("zygote"))
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    started = ForkServer(tmp_path_factory.mktemp("fork-server"))
     yield started
     started.close()
 
@@ -98,13 +100,13 @@ def dags(tmp_path: Path) -> Write:
     return write
 
 
-def play(zygote: Zygote, folder: str, *runs: dict[str, Any]) -> list[dict[str, Any]]:
-    (seen,) = zygote.ask({"probe": "play"}, folder=folder, runs=runs or [RUN])
-    assert "told" in seen, seen
-    told, variables = seen["told"]
+def run_dag(fork_server: ForkServer, folder: str, *runs: dict[str, Any]) -> list[dict[str, Any]]:
+    (seen,) = fork_server.call({"probe": "run"}, folder=folder, runs=runs or [RUN])
+    assert "value" in seen, seen
+    results, variables = seen["value"]
     assert variables == []
-    told[0]["said"] = seen["said"]
-    return told
+    results[0]["output"] = seen["output"]
+    return results
 
 
 def instances(run: dict[str, Any], name: str) -> list[tuple[Any, ...]]:
@@ -124,13 +126,13 @@ def failed(run: dict[str, Any]) -> list[tuple[Any, ...]]:
 # -- the fork ---------------------------------------------------------------------------------
 
 
-def test_the_warm_up_leaves_one_thread_and_nothing_else(zygote):
-    (seen,) = zygote.ask({"probe": "look"}, names=[])
-    left = seen["told"]
-    own = left.pop("files")
+def test_the_warm_up_leaves_one_thread_and_nothing_else(fork_server):
+    (seen,) = fork_server.call({"probe": "state"}, names=[])
+    left = seen["value"]
+    files = left.pop("files")
     assert left == {"threads": 1, "path": [], "modules": [], "signals": [True] * 3, "found": []}
-    assert "airflow" not in own
-    assert seen["said"] == zygote.errors() == ""
+    assert "airflow" not in files
+    assert seen["output"] == fork_server.errors() == ""
 
 
 TENANTS = """
@@ -166,24 +168,24 @@ TENANTS = """
 """
 
 
-@pytest.mark.parametrize("private", [True, False], ids=["mounts of its own", "a home of its own"])
-def test_forks_run_two_at_a_time_and_each_is_right(zygote, dags, private):
+@pytest.mark.parametrize("private", [True, False], ids=["own mounts", "own home"])
+def test_two_concurrent_forks_both_give_the_right_result(fork_server, dags, private):
     folder = dags(a=TENANTS)
     for number in range(3):
         names = [[f"t{number}-{side}-{n}" for n in range(side + 1)] for side in (1, 2)]
         runs = [[RUN | {"variables": {"tenants": json.dumps(each)}}] for each in names]
-        one = {"probe": "play", "private": private}
-        both = zygote.ask(*(one | {"inputs": {"runs": run}} for run in runs), folder=folder)
+        one = {"probe": "run", "private": private}
+        both = fork_server.call(*(one | {"inputs": {"runs": run}} for run in runs), folder=folder)
         for tenants, seen in zip(names, both, strict=True):
-            ((run,), _) = seen["told"]
+            ((run,), _) = seen["value"]
             assert run["state"] == "success", seen
             assert [label for *_, label in instances(run, "each.extract")] == tenants
             tries = [1 + tenant.endswith("1") for tenant in tenants]
             assert [tries for _, _, tries, _ in instances(run, "each.extract")] == tries
-            assert sorted(seen["said"].splitlines()) == [f"loaded {tenant}" for tenant in tenants]
+            assert sorted(seen["output"].splitlines()) == [f"loaded {tenant}" for tenant in tenants]
 
 
-def test_nothing_of_a_scenario_reaches_the_next(zygote, dags):
+def test_scenarios_leave_nothing_behind(fork_server, dags):
     folder = dags(
         a="""
         import airflow, builtins, os, sys
@@ -206,12 +208,14 @@ def test_nothing_of_a_scenario_reaches_the_next(zygote, dags):
     )
     for private in (True, False):
         for _ in range(2):
-            (seen,) = zygote.ask({"probe": "play", "private": private}, folder=folder, runs=[RUN])
-            assert seen["said"] == "seen False False None None\nof another run None\n"
-    assert zygote.ask({"probe": "look"}, names=["left"])[0]["told"]["found"] == []
+            (seen,) = fork_server.call(
+                {"probe": "run", "private": private}, folder=folder, runs=[RUN]
+            )
+            assert seen["output"] == "seen False False None None\nof another run None\n"
+    assert fork_server.call({"probe": "state"}, names=["left"])[0]["value"]["found"] == []
 
 
-def test_a_task_that_hangs_can_be_killed(zygote, dags):
+def test_a_task_that_hangs_can_be_killed(fork_server, dags):
     folder = dags(
         a="""
         import time
@@ -227,15 +231,15 @@ def test_a_task_that_hangs_can_be_killed(zygote, dags):
         """
     )
     for private in (True, False):
-        asked = {"probe": "play", "private": private, "kill_at": "it hangs"}
-        (seen,) = zygote.ask(asked, folder=folder, runs=[RUN])
-        assert seen == {"said": "it hangs\n", "killed": True}
+        call = {"probe": "run", "private": private, "kill_at": "it hangs"}
+        (seen,) = fork_server.call(call, folder=folder, runs=[RUN])
+        assert seen == {"output": "it hangs\n", "killed": True}
 
 
 # -- parsing ----------------------------------------------------------------------------------
 
 
-def test_facts_of_a_dag(zygote, dags):
+def test_the_structure_of_a_dag(fork_server, dags):
     folder = dags(
         a="""
         from datetime import datetime, timedelta, timezone
@@ -277,7 +281,7 @@ def test_facts_of_a_dag(zygote, dags):
             group.expand(x=one)
         """
     )
-    ((facts, text),) = zygote.ask({"probe": "parse"}, folder=folder)[0]["told"]
+    ((facts, text),) = fork_server.call({"probe": "parse"}, folder=folder)[0]["value"]
     tasks = {facts["task_id"]: facts for facts in facts.pop("tasks")}
     assert facts == {
         "dag_id": "d",
@@ -318,19 +322,19 @@ def test_facts_of_a_dag(zygote, dags):
     assert json.loads(text)["dag"]["dag_id"] == "d"
 
 
-def test_what_parsing_reads_shows_in_the_serialised_dag(zygote, dags):
-    """Also without any metadata database; and a pure file is the same each time."""
+def test_what_parsing_reads_is_in_the_serialised_dag(fork_server, dags):
+    """Even without a metadata database; and a file without such reads parses the same each time."""
     folder = dags(a='dag = DAG("d_" + Variable.get("x", default="none"), schedule=None)')
-    plays = [{"probe": "parse", "inputs": {"settled": settled}} for settled in (True, False)]
-    for seen in zygote.ask(*plays, folder=folder):
-        assert [facts["dag_id"] for facts, _ in seen["told"]] == ["d_none"]
-        assert seen["said"] == ""
-    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(a=TENANTS), times=3)
-    assert seen["told"][0] == seen["told"][1] == seen["told"][2]
+    calls = [{"probe": "parse", "inputs": {"with_home": with_home}} for with_home in (True, False)]
+    for seen in fork_server.call(*calls, folder=folder):
+        assert [facts["dag_id"] for facts, _ in seen["value"]] == ["d_none"]
+        assert seen["output"] == ""
+    (seen,) = fork_server.call({"probe": "parse"}, folder=dags(a=TENANTS), times=3)
+    assert seen["value"][0] == seen["value"][1] == seen["value"][2]
 
 
-def test_the_runs_that_are_due(zygote, dags):
-    """Any timetable that means the same shows the same."""
+def test_the_runs_of_a_schedule(fork_server, dags):
+    """Equivalent timetables give the same runs."""
     wanted = [
         {
             "logical_date": f"2024-02-{day}T02:00:00+00:00",
@@ -343,10 +347,12 @@ def test_the_runs_that_are_due(zygote, dags):
     for cron in ("0 2 * * *", "00 02 */1 * *"):
         timetable = f'CronDataIntervalTimetable("{cron}", timezone="UTC")'
         folder = dags(a=f'dag = DAG("d", schedule={timetable})')
-        assert zygote.ask({"probe": "due"}, folder=folder, **window)[0]["told"] == wanted
+        assert (
+            fork_server.call({"probe": "scheduled"}, folder=folder, **window)[0]["value"] == wanted
+        )
 
 
-def test_a_timetable_of_the_candidates_own_is_named(zygote, dags):
+def test_a_timetable_of_the_candidate_is_reported_by_its_class(fork_server, dags):
     folder = dags(
         a="""
         from airflow.timetables.interval import CronDataIntervalTimetable as Base
@@ -356,8 +362,8 @@ def test_a_timetable_of_the_candidates_own_is_named(zygote, dags):
         dag = DAG("d", schedule=Mine("@daily", timezone="UTC"))
         """
     )
-    (seen,) = zygote.ask({"probe": "names"}, folder=folder)
-    assert seen["told"] == [{"type": "Mine"}]
+    (seen,) = fork_server.call({"probe": "timetables"}, folder=folder)
+    assert seen["value"] == [{"type": "Mine"}]
 
 
 BROKEN = {
@@ -371,63 +377,63 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "kind", "message"), BROKEN.values(), ids=BROKEN)
-def test_what_a_file_raises_is_raised_with_its_line(zygote, dags, text, kind, message):
+def test_what_a_file_raises_is_raised_with_its_line(fork_server, dags, text, kind, message):
     folder = dags(a=text)
-    strict, tolerant = zygote.ask(
+    strict, tolerant = fork_server.call(
         {"probe": "parse"}, {"probe": "parse", "inputs": {"tolerant": True}}, folder=folder
     )
     assert strict["raised"] == kind
     assert message in strict["message"]
     assert strict["frames"] == ([] if kind == "SyntaxError" else [["a.py", 2, "<module>"]])
-    assert tolerant["told"] == []
-    assert strict["said"] == tolerant["said"] == ""
+    assert tolerant["value"] == []
+    assert strict["output"] == tolerant["output"] == ""
 
 
-def test_two_dags_of_one_name_and_cycles_are_told_in_the_candidates_words(zygote, dags):
+def test_duplicate_ids_and_cycles_are_errors_with_the_candidates_paths(fork_server, dags):
     one = 'dag = DAG("d", schedule=None)'
-    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(one=one, two=one))
+    (seen,) = fork_server.call({"probe": "parse"}, folder=dags(one=one, two=one))
     assert seen["raised"] == "ImportError"
     assert "dags/two.py" in seen["message"]
     assert "/tmp" not in seen["message"]
     more = "\nwith DAG('d') as other:\n    task(lambda: None, task_id='one')()"
-    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(one=one + more))
-    assert "there are two DAGs of the id d" in seen["message"]
+    (seen,) = fork_server.call({"probe": "parse"}, folder=dags(one=one + more))
+    assert "two DAGs have the id d" in seen["message"]
     cycle = """
         with DAG("d", schedule=None) as dag:
             a, b = (task(lambda: None).override(task_id=name)() for name in "ab")
             a >> b >> a
     """
-    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(a=cycle))
+    (seen,) = fork_server.call({"probe": "parse"}, folder=dags(a=cycle))
     assert "Cycle" in seen["message"]
 
 
-def test_each_load_imports_what_lies_beside_the_dag_afresh(zygote, dags, tmp_path):
-    """Else a DAG that a helper makes, and the file extends, would grow with each load."""
+def test_each_load_imports_helper_modules_again(fork_server, dags, tmp_path):
+    """Otherwise a DAG that a helper creates and the file extends would grow with each load."""
     made = "with DAG('d', schedule=None) as dag:\n    task(lambda: None, task_id='one')()\n"
     (tmp_path / "helper.py").write_text(START + made)
     path = f"import sys\nsys.path.append({str(tmp_path)!r})\n"
     more = "from helper import dag\nwith dag:\n    task(lambda: None, task_id='two')()\n"
-    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(one=path + more), times=3)
-    counts = [len(facts["tasks"]) for ((facts, _),) in seen["told"]]
+    (seen,) = fork_server.call({"probe": "parse"}, folder=dags(one=path + more), times=3)
+    counts = [len(facts["tasks"]) for ((facts, _),) in seen["value"]]
     assert counts == [2, 2, 2]
 
 
-def test_a_dag_of_very_many_tasks_is_refused(zygote, dags):
-    """What is told of it would not get through."""
+def test_a_dag_with_too_many_tasks_is_refused(fork_server, dags):
+    """Its structure would not fit into one frame."""
     many = """
         with DAG("d", schedule=None) as dag:
             for number in range(1001):
                 task(lambda: None).override(task_id=f"t{number}")()
     """
-    (seen,) = zygote.ask({"probe": "parse"}, folder=dags(many=many))
-    assert "1,001 tasks; 1,000 are looked at" in seen["message"]
+    (seen,) = fork_server.call({"probe": "parse"}, folder=dags(many=many))
+    assert "1,001 tasks; at most 1,000 are allowed" in seen["message"]
 
 
 # -- running ----------------------------------------------------------------------------------
 
 
-def test_retries_wait_for_nothing_whatever_delays_them(zygote, dags):
-    """A delay, a backoff, which is at least a second, and a retry policy's own delay."""
+def test_retries_are_not_delayed(fork_server, dags):
+    """Neither by a delay, nor by a backoff of at least a second, nor by a retry policy."""
     folder = dags(
         a="""
         from datetime import timedelta
@@ -457,13 +463,13 @@ def test_retries_wait_for_nothing_whatever_delays_them(zygote, dags):
             plain(), mapped.expand(x=[1, 2]), by_policy()
         """
     )
-    (run,) = play(zygote, folder)
+    (run,) = run_dag(fork_server, folder)
     assert run["state"] == "success"
     assert {ti["tries"] for ti in run["tasks"]} == {3}
     assert len(run["failures"]) == 8
 
 
-def test_a_failure_names_task_attempt_file_and_line(zygote, dags):
+def test_a_failure_names_task_attempt_file_and_line(fork_server, dags):
     folder = dags(
         a="""
         import sys
@@ -487,7 +493,7 @@ def test_a_failure_names_task_attempt_file_and_line(zygote, dags):
             raise ValueError(f"not {x}")
         """,
     )
-    (run,) = play(zygote, folder)
+    (run,) = run_dag(fork_server, folder)
     frames = [["dags/a.py", 11, "mapped"], ["dags/helpers.py", 4, "check"]]
     assert sorted(failed(run), key=str) == [
         ("exits", -1, 1, None, "SystemExit", "bye", [["dags/a.py", 15, "exits"]]),
@@ -496,10 +502,10 @@ def test_a_failure_names_task_attempt_file_and_line(zygote, dags):
     ]
     assert instances(run, "mapped") == [(0, "success", 1, None), (1, "failed", 2, None)]
     assert run["state"] == "failed"
-    assert run["said"] == ""
+    assert run["output"] == ""
 
 
-def test_what_airflow_itself_raises_for_a_task_is_told(zygote, dags):
+def test_what_airflow_itself_raises_for_a_task_is_a_failure(fork_server, dags):
     folder = dags(
         a="""
         with DAG("d", schedule=None) as dag:
@@ -521,22 +527,22 @@ def test_what_airflow_itself_raises_for_a_task_is_told(zygote, dags):
             odd(), label.expand(x=[1]), over.expand(x=number())
         """
     )
-    (run,) = play(zygote, folder)
-    told = {task: (kind, message) for task, _, _, _, kind, message, _ in failed(run)}
-    assert set(told) == {"odd", "label", "number"}
-    assert "serializ" in told["odd"][1]
-    assert told["label"][0] == "UndefinedError"
-    assert told["number"][0] == "UnmappableXComTypePushed"
+    (run,) = run_dag(fork_server, folder)
+    failures = {task: (kind, message) for task, _, _, _, kind, message, _ in failed(run)}
+    assert set(failures) == {"odd", "label", "number"}
+    assert "serializ" in failures["odd"][1]
+    assert failures["label"][0] == "UndefinedError"
+    assert failures["number"][0] == "UnmappableXComTypePushed"
 
 
-def test_callbacks_run_and_what_they_raise_is_told(zygote, dags):
+def test_callbacks_run_and_what_they_raise_is_a_failure(fork_server, dags):
     folder = dags(
         a="""
         def boom(context):
             raise LookupError("no alert")
 
         def tell(context):
-            print("told of", context["dag_run"].state if "dag_run" in context else "?")
+            print("called in state", context["dag_run"].state if "dag_run" in context else "?")
 
         with DAG("d", schedule=None, on_failure_callback=[tell, boom]) as dag:
 
@@ -547,7 +553,7 @@ def test_callbacks_run_and_what_they_raise_is_told(zygote, dags):
             fails()
         """
     )
-    (run,) = play(zygote, folder)
+    (run,) = run_dag(fork_server, folder)
     kinds = [(task, attempt, callback) for task, _, attempt, callback, *_ in failed(run)]
     assert kinds == [
         ("fails", 1, None),
@@ -558,21 +564,21 @@ def test_callbacks_run_and_what_they_raise_is_told(zygote, dags):
         (None, 0, "on_failure_callback"),
     ]
     assert failed(run)[-1][4:] == ("LookupError", "no alert", [["dags/a.py", 4, "boom"]])
-    assert run["said"].startswith("told of")
+    assert run["output"].startswith("called in state")
 
 
-def test_a_dag_level_callback_of_a_run_that_succeeds(zygote, dags):
+def test_a_dag_level_callback_of_a_run_that_succeeds(fork_server, dags):
     folder = dags(
         a="""
         with DAG("d", schedule=None, on_success_callback=lambda context: print("all is well")):
             task(lambda: None).override(task_id="x")()
         """
     )
-    (run,) = play(zygote, folder)
-    assert (run["state"], run["said"], run["failures"]) == ("success", "all is well\n", [])
+    (run,) = run_dag(fork_server, folder)
+    assert (run["state"], run["output"], run["failures"]) == ("success", "all is well\n", [])
 
 
-def test_prints_and_logs_of_the_candidates_arrive_and_nothing_else(zygote, dags):
+def test_only_what_the_candidate_prints_and_logs_is_output(fork_server, dags):
     folder = dags(
         a="""
         import logging, sys, warnings
@@ -605,12 +611,12 @@ def test_prints_and_logs_of_the_candidates_arrive_and_nothing_else(zygote, dags)
             fails(total(each.expand(x=speaks())))
         """
     )
-    (run,) = play(zygote, folder)
+    (run,) = run_dag(fork_server, folder)
     lines = ["INFO logged 1", "WARNING logged 2", "as an error", "printed"]
-    assert sorted(run["said"].splitlines()) == lines
+    assert sorted(run["output"].splitlines()) == lines
 
 
-def test_code_that_is_not_written_ends_the_run_at_once(zygote, dags):
+def test_code_that_is_not_written_stops_the_run_at_once(fork_server, dags):
     text = """
         with DAG("d", schedule=None, default_args={"retries": 3}) as dag:
 
@@ -621,13 +627,13 @@ def test_code_that_is_not_written_ends_the_run_at_once(zygote, dags):
 
             first()
     """
-    (seen,) = zygote.ask({"probe": "play"}, folder=dags(a=text), runs=[RUN])
+    (seen,) = fork_server.call({"probe": "run"}, folder=dags(a=text), runs=[RUN])
     assert (seen["raised"], seen["message"]) == ("NotImplementedError", "write me")
     assert seen["frames"] == [["a.py", 8, "first"]]
-    assert seen["said"] == "once\n"
+    assert seen["output"] == "once\n"
 
 
-def test_an_abstract_method_of_a_library_is_a_failure_like_any_other(zygote, dags):
+def test_an_abstract_method_of_a_library_is_an_ordinary_failure(fork_server, dags):
     text = """
         from airflow.sdk import BaseOperator
 
@@ -636,7 +642,7 @@ def test_an_abstract_method_of_a_library_is_a_failure_like_any_other(zygote, dag
         with DAG("d", schedule=None) as dag:
             Mine(task_id="mine")
     """
-    (run,) = play(zygote, dags(a=text))
+    (run,) = run_dag(fork_server, dags(a=text))
     assert [kind for *_, kind, _, _ in failed(run)] == ["NotImplementedError"]
 
 
@@ -644,27 +650,27 @@ INTERVAL = """
     with DAG("d", schedule=CronDataIntervalTimetable("0 2 * * *", timezone="UTC")) as dag:
 
         @task
-        def told(data_interval_start=None, data_interval_end=None, run_id=None, dag_run=None):
-            dates = (data_interval_start, data_interval_end)
-            print(*(f"{date:%m-%d}" for date in dates), run_id[-25:-15], dag_run.conf)
+        def dates(data_interval_start=None, data_interval_end=None, run_id=None, dag_run=None):
+            ends = (data_interval_start, data_interval_end)
+            print(*(f"{date:%m-%d}" for date in ends), run_id[-25:-15], dag_run.conf)
             print(Variable.get("x", default="none"))
 
-        told()
+        dates()
 """
 
 
-def test_interval_variables_and_conf_are_those_of_the_run(zygote, dags):
-    """Without an interval it is the one that ends at the logical date."""
+def test_a_run_has_its_own_interval_variables_and_conf(fork_server, dags):
+    """The default interval ends at the logical date."""
     dates = ["2025-03-01T02:00:00+00:00", "2025-03-02T02:00:00+00:00"]
     given = RUN | {"interval": dates, "variables": {"X": "[1]"}, "conf": {"k": 1}}
-    runs = play(zygote, dags(a=INTERVAL), given, RUN)
+    runs = run_dag(fork_server, dags(a=INTERVAL), given, RUN)
     assert [run["interval"] for run in runs] == [dates, ["2025-02-28T02:00:00+00:00", dates[0]]]
-    assert runs[0]["said"].splitlines() == [
+    assert runs[0]["output"].splitlines() == [
         "03-01 03-02 2025-03-02 {'k': 1}", "[1]", "02-28 03-01 2025-03-02 {}", "none",
     ]  # fmt: skip
 
 
-def test_the_same_interval_again_starts_from_nothing(zygote, dags):
+def test_a_second_run_of_an_interval_starts_without_xcoms(fork_server, dags):
     text = """
         with DAG("d", schedule=None) as dag:
 
@@ -676,12 +682,12 @@ def test_the_same_interval_again_starts_from_nothing(zygote, dags):
 
             pushes()
     """
-    runs = play(zygote, dags(a=text), RUN, RUN)
+    runs = run_dag(fork_server, dags(a=text), RUN, RUN)
     for run in runs:
         assert sizes(run) == {("pushes", -1, "return_value"): 6, ("pushes", -1, "rows"): 1002}
 
 
-def test_a_deadline_is_a_fact_and_does_not_stop_the_run(zygote, dags):
+def test_a_deadline_is_reported_and_does_not_stop_the_run(fork_server, dags):
     text = """
         from datetime import timedelta
         from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
@@ -697,12 +703,12 @@ def test_a_deadline_is_a_fact_and_does_not_stop_the_run(zygote, dags):
             task(lambda: None).override(task_id="x")()
     """
     folder = dags(a=text)
-    ((facts, _),) = zygote.ask({"probe": "parse"}, folder=folder)[0]["told"]
+    ((facts, _),) = fork_server.call({"probe": "parse"}, folder=folder)[0]["value"]
     assert facts["has_deadline"]
-    assert play(zygote, folder)[0]["state"] == "success"
+    assert run_dag(fork_server, folder)[0]["state"] == "success"
 
 
-def test_a_run_that_is_stuck_is_told_before_the_time_is_over(zygote, dags):
+def test_a_stuck_run_is_stopped_early(fork_server, dags):
     text = """
         with DAG("d", schedule=None, default_args={"depends_on_past": True}) as dag:
 
@@ -717,12 +723,12 @@ def test_a_run_that_is_stuck_is_told_before_the_time_is_over(zygote, dags):
             first() >> after()
     """
     later = {name: date.replace("2025-03", "2025-04") for name, date in RUN.items()}
-    failed_run, stuck = play(zygote, dags(a=text), RUN, later)
+    failed_run, stuck = run_dag(fork_server, dags(a=text), RUN, later)
     assert failed_run["state"] == "failed"
     assert (stuck["state"], instances(stuck, "first")) == ("running", [(-1, None, 0, None)])
 
 
-def test_a_run_that_only_skips_is_not_stuck(zygote, dags):
+def test_a_run_that_only_skips_is_not_stuck(fork_server, dags):
     text = """
         with DAG("d", schedule=None) as dag:
 
@@ -742,12 +748,12 @@ def test_a_run_that_only_skips_is_not_stuck(zygote, dags):
 
             each.expand(x=nobody()) >> end()
     """
-    (run,) = play(zygote, dags(a=text))
+    (run,) = run_dag(fork_server, dags(a=text))
     assert run["state"] == "success"
     assert instances(run, "each.step__4") == [(-1, "skipped", 0, None)]
 
 
-def test_a_sensor_that_waits_is_not_stuck(zygote, dags):
+def test_a_sensor_that_waits_is_not_stuck(fork_server, dags):
     text = """
         from airflow.sdk import PokeReturnValue
 
@@ -763,16 +769,16 @@ def test_a_sensor_that_waits_is_not_stuck(zygote, dags):
 
             there()
     """
-    (run,) = play(zygote, dags(a=text))
+    (run,) = run_dag(fork_server, dags(a=text))
     assert (run["state"], run["failures"]) == ("success", [])
 
 
-def test_frames_are_found_below_the_dag_folder_too(zygote, dags):
+def test_frames_in_subfolders_are_found(fork_server, dags):
     folder = Path(dags())
     (folder / "deep").mkdir()
     text = "with DAG('d') as dag:\n    task(lambda: 1 / 0).override(task_id='x')()\n"
     (folder / "deep" / "a.py").write_text(START + text)
-    (run,) = play(zygote, str(folder))
+    (run,) = run_dag(fork_server, str(folder))
     assert failed(run)[0][4:] == (
         "ZeroDivisionError", "division by zero", [["dags/deep/a.py", 3, "<lambda>"]],
     )  # fmt: skip
@@ -786,17 +792,17 @@ import sys
 from archprep.worker import airflow
 
 
-def play(**given):
-    airflow.settle()
+def run(**options):
+    airflow.create_home()
     (dag,) = airflow.load(sys.path[-1] + "/dags").values()
-    return airflow.run(dag, **given)
+    return airflow.run(dag, **options)
 """
 
 
-def test_it_runs_within_the_strongest_isolation_of_this_machine(zygote, dags, monkeypatch):
-    """With its limits, its filter of system calls, and process ids that /proc does not show."""
-    zygote.ask({"probe": "look"}, names=[])  # the database is there now
-    monkeypatch.setenv("ARCHPREP_HOME", str(zygote.home))
+def test_it_runs_within_the_strongest_isolation_of_this_machine(fork_server, dags, monkeypatch):
+    """With limits, the system call filter, and process ids that /proc does not show."""
+    fork_server.call({"probe": "state"}, names=[])  # builds the database
+    monkeypatch.setenv("ARCHPREP_HOME", str(fork_server.home))
     submission = Submission(Path(dags(a=TENANTS)).parent, "", ())
     files = {"ARCHPREP_AIRFLOW_TEMPLATE": airflow_home.template(lambda _: None)}
     stack = Stack(airflow_home.environment, files, "archprep.worker.airflow", airflow_home.PRELOAD)
@@ -806,7 +812,7 @@ def test_it_runs_within_the_strongest_isolation_of_this_machine(zygote, dags, mo
     tested = selftest.inspect(None)
     boot = BootConfig(PROBES, (), stack=stack)
     with Sandbox(tested.profile, boot, submission, tested.seccomp) as sandbox:
-        seen = sandbox.run(Scenario("play", inputs, {}, limits, warmed=True))
+        seen = sandbox.run(Scenario("run", inputs, {}, limits, warmed=True))
     assert seen.value["state"] == "success"
     assert [label for *_, label in instances(seen.value, "each.extract")] == ["a1", "b"]
     assert sorted(seen.output.splitlines()) == ["loaded a1", "loaded b"]

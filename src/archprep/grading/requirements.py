@@ -21,7 +21,7 @@ def require(exercise: Exercise) -> None:
             tip=f"Install them: {shlex.join(['pip', 'install', *exercise.packages])}",
         )
     if exercise.stack == "airflow" or (exercise.run and exercise.run.dag):
-        from archprep.sandbox.services import airflow_home
+        from archprep.sandbox.services import airflow_installation
 
-        for what, command in airflow_home.problems():
+        for what, command in airflow_installation.problems():
             raise UsageError(f"{what}.", tip=f"What mends it: {command}")

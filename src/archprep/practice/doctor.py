@@ -17,7 +17,7 @@ from archprep.content import catalog
 from archprep.core.errors import ArchprepError
 from archprep.sandbox import isolation, processes, selftest
 from archprep.sandbox.selftest_attempts import BLOCKED
-from archprep.sandbox.services import airflow_home, redis_server
+from archprep.sandbox.services import airflow_home, airflow_installation, redis_server
 from archprep.workspace import store
 
 if TYPE_CHECKING:
@@ -123,13 +123,13 @@ def _install_redis() -> str:
 
 
 def _airflow() -> Iterator[Finding]:
-    found = airflow_home.version()
+    found = airflow_installation.version()
     if found is None:
         # Not a problem either.
-        ((_, fix),) = airflow_home.problems()
+        ((_, fix),) = airflow_installation.problems()
         yield Finding("Airflow", "not installed; only exercises with DAGs need it", fix=fix)
         return
-    problems = airflow_home.problems()
+    problems = airflow_installation.problems()
     for what, fix in problems:
         yield Finding("Airflow", what, good=False, fix=fix)
     if problems:
@@ -137,9 +137,9 @@ def _airflow() -> Iterator[Finding]:
     for path in airflow_home.damaged():
         what = f"its database {path} is damaged; the next check rebuilds it"
         yield Finding("Airflow", what, good=False, fix=f"rm {shlex.quote(str(path))}")
-    if not airflow_home.is_compiled():
+    if not airflow_installation.is_compiled():
         found += ", not compiled: each check takes seconds longer"
-        yield Finding("Airflow", found, fix=airflow_home.compilation())
+        yield Finding("Airflow", found, fix=airflow_installation.compile_command())
         return
     yield Finding("Airflow", found)
 

@@ -1,4 +1,4 @@
-"""What runs beside the candidate's code.
+"""The code that runs in the sandbox, together with the candidate's.
 
-Standard library only: in the sandbox nothing else of archprep exists.
+Imports the standard library only: the rest of archprep is not visible in the sandbox.
 """

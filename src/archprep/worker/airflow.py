@@ -1,7 +1,7 @@
-"""Airflow for probes: warmed up before the fork, then a home of the scenario's own, and DAG runs.
+"""Airflow for probes: warmed up before the fork, a home per scenario, and DAG runs.
 
-Airflow is imported inside functions: whoever imports this module need not have it. A run goes
-through `dag.test()`, in this process; what came of it is told as plain data.
+Airflow is imported inside functions, because it may not be installed where this module is
+imported. A run uses `dag.test()` in this process and returns plain data.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from . import airflow_patches as airflow_changed
-from . import airflow_run_log as airflow_noted
-from . import airflow_structure as airflow_facts
+from . import airflow_patches, airflow_run_log, airflow_structure
 
 HOME = "AIRFLOW_HOME"
 TEMPLATE = "ARCHPREP_AIRFLOW_TEMPLATE"  # the path of a migrated, empty metadata database
 
 _WARM_DATE = "2025-01-01T00:00:00+00:00"
 _WARM_DAG = '''
-"""Does once what DAGs do, so that it is compiled and cached: airflow, dag."""
+"""Uses what DAGs use, so that it is compiled and cached: airflow, dag."""
 from airflow.sdk import DAG, Variable, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -44,8 +42,8 @@ with DAG("warm", schedule=None) as dag:
         return {"number": number}
 
     @task
-    def after(told):
-        return told
+    def after(value):
+        return value
 
     @task_group
     def each(number):
@@ -69,21 +67,21 @@ with DAG("warm", schedule=None) as dag:
 
 
 def warm_up() -> None:
-    """Play a small DAG before the fork: importing, compiling and caching is done once for all.
+    """Run a small DAG before the fork, so that importing, compiling and caching happen once.
 
-    It leaves one thread, no connection to a database, and no file.
+    Leaves one thread, no database connection and no file.
     """
     home, path = os.environ[HOME], list(sys.path)
     signals = (signal.SIGTERM, signal.SIGSEGV, signal.SIGALRM)
     handlers = [(number, signal.getsignal(number)) for number in signals]
-    gc.disable()  # hardly anything of it is garbage
-    gc.freeze()  # nor of what was imported: the one collection to come need not look there
-    _settle_in(home)
-    airflow_changed.offer_one_api_version()
-    airflow_changed.remember_dependencies()
-    with airflow_changed.without_idle_threads():
-        _play_warm_dag(os.path.join(home, "dags"))
-    airflow_changed.come_to_rest()
+    gc.disable()  # hardly anything becomes garbage
+    gc.freeze()  # keeps what was imported out of the one collection to come
+    _use_home(home)
+    airflow_patches.offer_one_api_version()
+    airflow_patches.cache_dependencies()
+    with airflow_patches.without_idle_threads():
+        _run_warm_dag(os.path.join(home, "dags"))
+    airflow_patches.prepare_to_fork()
     for number, handler in handlers:
         signal.signal(number, handler)
     sys.path[:] = path
@@ -92,36 +90,36 @@ def warm_up() -> None:
     gc.enable()
 
 
-def settle() -> None:
-    """Give the scenario a metadata database of its own, in `airflow` below where it works."""
-    _settle_in(os.path.abspath("airflow"))
+def create_home() -> None:
+    """Give the scenario its own metadata database, in the folder `airflow` where it runs."""
+    _use_home(os.path.abspath("airflow"))
 
 
 def load(folder: str, *, tolerant: bool = False) -> dict[str, Any]:
-    """Load the DAGs of a folder, by id. Before `settle()` there is no metadata database.
+    """Return the DAGs of a folder, by id. Before `create_home()` there is no metadata database.
 
-    What a file raises is raised here, unless `tolerant`; then its DAGs are missing.
+    Raises what a file raises, unless `tolerant`: then the DAGs of that file are missing.
     """
     from pathlib import Path
 
     from airflow import settings
     from airflow.dag_processing.dagbag import BundleDagBag
 
-    airflow_noted.listen_to(os.path.dirname(folder))
+    airflow_run_log.log_only(os.path.dirname(folder))
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = settings.DAGS_FOLDER = folder
     _forget_modules(os.path.dirname(folder))
-    with airflow_noted.import_errors() as errors, airflow_changed.refusing_duplicates():
+    with airflow_run_log.import_errors() as errors, airflow_patches.refusing_duplicates():
         bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
     if errors and not tolerant:
         raise errors[0]
-    if bag.import_errors and not tolerant:  # a cycle, or two DAGs of one name
-        said = "; ".join(bag.import_errors.values())
-        raise ImportError(said.replace(f"{os.path.dirname(folder)}/", ""))
+    if bag.import_errors and not tolerant:  # a cycle, or two DAGs with the same id
+        message = "; ".join(bag.import_errors.values())
+        raise ImportError(message.replace(f"{os.path.dirname(folder)}/", ""))
     return dict(bag.dags)
 
 
 def _forget_modules(submission: str) -> None:
-    """Let each load import the candidate's modules afresh, as Airflow's own processes do."""
+    """Make each load import the candidate's modules again, as Airflow's own processes do."""
     for name, module in [*sys.modules.items()]:
         if (getattr(module, "__file__", None) or "").startswith(f"{submission}{os.sep}"):
             del sys.modules[name]
@@ -136,36 +134,36 @@ def run(
     variables: dict[str, str] | None = None,
     conf: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Run a loaded DAG once and tell what came of it. Retries wait for nothing.
+    """Run a loaded DAG once and return the result. Retries are not delayed.
 
-    Dates are ISO 8601 with an offset. Without `interval` it is the one of a run that somebody
-    triggers at `logical_date`. A variable's value is text, as one types it in. What a task
-    raises is told, but for a NotImplementedError of the candidate's: that one is raised. A run
-    whose state is "running" got stuck.
+    Dates are ISO 8601 with an offset. `interval` defaults to that of a manual run at
+    `logical_date`. The values of variables are text. `failures` contains what tasks raise,
+    except a NotImplementedError from the candidate's code, which is raised here. The state
+    "running" means that the run got stuck.
     """
     from airflow import settings
     from airflow.sdk import timezone
 
-    failures = airflow_noted.Failures(os.path.dirname(settings.DAGS_FOLDER))
+    failures = airflow_run_log.Failures(os.path.dirname(settings.DAGS_FOLDER))
     dates = {"logical_date": logical_date, "run_after": run_after}
     given = {name: timezone.parse(date) for name, date in dates.items()}
     try:
         with ExitStack() as stack:
             stack.enter_context(_variables(variables or {}))
-            stack.enter_context(failures.of(dag))
-            stack.enter_context(airflow_changed.adapted(dag, interval))
-            stack.enter_context(airflow_changed.ending_when_stuck())
+            stack.enter_context(failures.recorded(dag))
+            stack.enter_context(airflow_patches.patched_for_run(dag, interval))
+            stack.enter_context(airflow_patches.stopping_when_stuck())
             done = dag.test(**given, run_conf=conf)
-    except airflow_changed.StuckError as e:
+    except airflow_patches.StuckError as e:
         done = e.run
-    except airflow_noted.UnwrittenError as e:
+    except airflow_run_log.UnwrittenError as e:
         raise e.error from None
-    return airflow_facts.of_run(done) | {"failures": failures.told}
+    return airflow_structure.of_run(done) | {"failures": failures.records}
 
 
 @contextmanager
 def _variables(values: dict[str, str]) -> Iterator[None]:
-    """Let Airflow find these variables, and afterwards what it found before."""
+    """Set these Airflow variables for the duration of the block."""
     given = {f"AIRFLOW_VAR_{name.upper()}": value for name, value in values.items()}
     before = dict(os.environ)
     os.environ.update(given)
@@ -179,7 +177,7 @@ def _variables(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def _settle_in(home: str) -> None:
+def _use_home(home: str) -> None:
     import airflow.settings
     from airflow.configuration import AIRFLOW_HOME
 
@@ -191,17 +189,17 @@ def _settle_in(home: str) -> None:
         os.environ["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = f"{home}/logs"
         airflow.settings.configure_vars()
         airflow.settings.reconfigure_orm()
-    airflow_changed.forget_the_disk()
+    airflow_patches.disable_fsync()
 
 
-def _play_warm_dag(folder: str) -> None:
+def _run_warm_dag(folder: str) -> None:
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "warm.py"), "w") as file:
         file.write(_WARM_DAG)
     known = set(sys.modules)
     done = run(load(folder)["warm"], logical_date=_WARM_DATE, run_after=_WARM_DATE)
     if {failure["message"] for failure in done["failures"]} != {"once", "for good"}:
-        raise RuntimeError(f"Airflow does not work here: {done}")
+        raise RuntimeError(f"Airflow's warm-up failed: {done}")
     for name in set(sys.modules) - known:
         if name.startswith("unusual_prefix_"):  # the DAG's own module
             del sys.modules[name]

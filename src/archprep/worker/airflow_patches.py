@@ -1,6 +1,6 @@
-"""Small changes to Airflow, in the sandbox: what `dag.test()` cannot do, and what makes it quick.
+"""Patches of Airflow in the sandbox: what `dag.test()` cannot do, and what makes it faster.
 
-Each says why. They hold for the version that archprep names; the tests run them for real.
+They work for the one version that archprep supports; the tests run them with the real Airflow.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-QUIET_SECONDS = 10.0  # for threads to end
-IDLE_ROUNDS = 2  # of the loop in `dag.test()`, in which nothing has changed
+THREAD_EXIT_SECONDS = 10.0
+IDLE_ROUNDS = 2  # of the loop in `dag.test()`, without any change
 _WAITING = {"up_for_reschedule", "up_for_retry", "deferred", "awaiting_input"}
 
 
 class StuckError(SystemExit):
-    """Ends a run whose tasks wait for what will not come: `dag.test()` would wait for ever."""
+    """Stops a run whose tasks can never start: `dag.test()` would wait forever."""
 
     def __init__(self, run: Any) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class StuckError(SystemExit):
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Let `owner.name` be `value` as long as the block lasts."""
+    """Set `owner.name` to `value` for the duration of the block."""
     old = getattr(owner, name)
     setattr(owner, name, value)
     try:
@@ -39,10 +39,10 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @contextmanager
-def adapted(dag: Any, interval: tuple[str, str] | None) -> Iterator[None]:
-    """Let retries be due at once, drop deadlines, which a test run cannot store, set the interval.
+def patched_for_run(dag: Any, interval: tuple[str, str] | None) -> Iterator[None]:
+    """Retry at once, drop deadlines, which a test run cannot store, and set the interval.
 
-    Delays are not set on the tasks: a retry policy's own counts, too, and facts stay what they are.
+    The tasks' own delays stay as they are: probes report them, and a retry policy has its own.
     """
     from airflow.models import dagrun
     from airflow.models.taskinstance import TaskInstance
@@ -51,27 +51,27 @@ def adapted(dag: Any, interval: tuple[str, str] | None) -> Iterator[None]:
 
     create = dagrun.get_or_create_dagrun
 
-    def create_for_interval(**given: Any) -> Any:
+    def create_for_interval(**options: Any) -> Any:
         if interval is not None:
-            given["data_interval"] = tuple(timezone.parse(date) for date in interval)
-        return create(**given)
+            options["data_interval"] = tuple(timezone.parse(date) for date in interval)
+        return create(**options)
 
     with (
         replaced(TaskInstance, "next_retry_datetime", lambda ti: ti.end_date),
         replaced(dag, "deadline", None),
         replaced(dagrun, "get_or_create_dagrun", create_for_interval),
-        # It looks itself up in /proc, which may be that of other processes; nothing comes of it.
+        # It looks itself up in /proc, which may show other processes; the result is unused.
         replaced(supervisor, "psutil", SimpleNamespace(Process=lambda: None)),
     ):
         yield
 
 
 @contextmanager
-def ending_when_stuck() -> Iterator[None]:
-    """Raise StuckError when no task can run, nothing is waited for, and the run is not over.
+def stopping_when_stuck() -> Iterator[None]:
+    """Raise StuckError if no task can run or is waiting although the run is not over.
 
-    A round of `dag.test()` in which no task runs may still mark some, say as skipped, and the next
-    of them in the round after. It sleeps then; here it does not.
+    A round of `dag.test()` that runs no task may still change states, for example to skipped,
+    and the next round more of them. `dag.test()` sleeps after such rounds; here it does not.
     """
     from airflow.models.dagrun import DagRun
     from airflow.sdk.definitions import dag
@@ -80,9 +80,9 @@ def ending_when_stuck() -> Iterator[None]:
     idle = 0
     before: dict[Any, str] = {}
 
-    def update_and_look(run: Any, *args: Any, **given: Any) -> Any:
+    def update_and_check(run: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal idle, before
-        ready, callback = update(run, *args, **given)
+        ready, callback = update(run, *args, **kwargs)
         states = {} if ready else _states(run)
         changed, before = states != before, states
         goes_on = ready or changed or run.state != "running" or _WAITING & set(states.values())
@@ -97,7 +97,7 @@ def ending_when_stuck() -> Iterator[None]:
             sleep(seconds)
 
     with (
-        replaced(DagRun, "update_state", update_and_look),
+        replaced(DagRun, "update_state", update_and_check),
         replaced(time, "sleep", sleep_if_waiting),
     ):
         yield
@@ -105,7 +105,7 @@ def ending_when_stuck() -> Iterator[None]:
 
 @contextmanager
 def refusing_duplicates() -> Iterator[None]:
-    """Refuse two DAGs of one id in one file: Airflow keeps either of them, by chance."""
+    """Refuse two DAGs with the same id in one file: Airflow would keep one of them at random."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag_dag = DagBag.bag_dag
@@ -113,7 +113,7 @@ def refusing_duplicates() -> Iterator[None]:
     def bag_once(bag: Any, dag: Any) -> None:
         kept = bag.dags.get(dag.dag_id, dag)
         if kept is not dag and kept.fileloc == dag.fileloc:
-            raise ValueError(f"there are two DAGs of the id {dag.dag_id}")
+            raise ValueError(f"two DAGs have the id {dag.dag_id}")
         bag_dag(bag, dag)
 
     with replaced(DagBag, "bag_dag", bag_once):
@@ -124,23 +124,23 @@ def _states(run: Any) -> dict[Any, str]:
     return {(ti.task_id, ti.map_index): str(ti.state) for ti in run.get_task_instances()}
 
 
-def forget_the_disk() -> None:
-    """Let the database not wait until a disk has what it wrote: a fifth of a run at level D."""
+def disable_fsync() -> None:
+    """Keep the database from waiting for the disk, which takes a fifth of a run at level D."""
     from airflow import settings
     from sqlalchemy import event
 
     for engine in (settings.engine, settings.async_engine.sync_engine):
-        event.listen(engine, "connect", _write_lazily)
+        event.listen(engine, "connect", _set_synchronous_off)
 
 
-def _write_lazily(connection: Any, _: Any) -> None:
+def _set_synchronous_off(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=OFF")
     cursor.close()
 
 
 def offer_one_api_version() -> None:
-    """Offer the API that tasks talk to in its newest version alone: nine take 3 s more."""
+    """Offer only the newest version of the API that tasks use: all nine take 3 s longer."""
     from airflow.api_fastapi.execution_api import routes, versions
     from cadwyn import HeadVersion, Version, VersionBundle
     from cadwyn.route_generation import _DELETED_ROUTE_TAG
@@ -150,36 +150,36 @@ def offer_one_api_version() -> None:
     versions.bundle = VersionBundle(HeadVersion(), Version(versions.bundle.versions[0].value))
 
 
-def remember_dependencies() -> None:
-    """Let FastAPI analyse once what the API depends on: an eighth of a run's time.
+def cache_dependencies() -> None:
+    """Make FastAPI analyse the API's dependencies once, which saves an eighth of a run's time.
 
-    Where a dependency is overridden, as it is here, FastAPI does so at every request.
+    If a dependency is overridden, as here, FastAPI analyses them for every request.
     """
     from fastapi.dependencies import utils
 
     analyse = utils.get_dependant
     known: dict[Any, Any] = {}
 
-    def remembered(**given: Any) -> Any:
-        key = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in given.items())
+    def analyse_once(**options: Any) -> Any:
+        key = tuple((name, tuple(v) if isinstance(v, list) else v) for name, v in options.items())
         if key not in known:
-            known[key] = analyse(**given)
+            known[key] = analyse(**options)
         return known[key]
 
-    utils.get_dependant = remembered
+    utils.get_dependant = analyse_once
 
 
 @contextmanager
 def without_idle_threads() -> Iterator[None]:
-    """Start no threads that wait a second for subprocesses of tasks: there will be none."""
+    """Start no threads that wait a second for tasks' subprocesses: there are none."""
     from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor
 
     with replaced(InProcessTestSupervisor, "_handle_socket_comms", lambda _: None):
         yield
 
 
-def come_to_rest() -> None:
-    """Stop the API's thread and let go of the database, for a fork; what is cached stays."""
+def prepare_to_fork() -> None:
+    """Stop the API's thread and close database connections; caches stay filled."""
     from airflow import settings
     from airflow.sdk.execution_time.supervisor import in_process_api_server
 
@@ -188,8 +188,8 @@ def come_to_rest() -> None:
     settings.Session.remove()
     settings.engine.dispose()
     settings.async_engine.sync_engine.dispose()
-    deadline = time.monotonic() + QUIET_SECONDS
+    deadline = time.monotonic() + THREAD_EXIT_SECONDS
     while threading.active_count() > 1:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"threads are left: {threading.enumerate()}")
+            raise RuntimeError(f"threads did not end: {threading.enumerate()}")
         time.sleep(0.005)

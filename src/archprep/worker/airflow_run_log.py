@@ -1,4 +1,4 @@
-"""What is heard of an Airflow that is otherwise silent: what files, tasks and callbacks raise."""
+"""Records what DAG files, tasks and callbacks raise, and silences Airflow's own log."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from . import exceptions as raised
+from . import exceptions
 from .airflow_patches import replaced
 
-MOST_FAILURES = 60
-MOST_TEXT = 2000  # characters of what each says: all of it goes into one frame
+MAX_FAILURES = 60
+MAX_TEXT = 2000  # characters of each message: all failures must fit into one frame
 
 
 class UnwrittenError(SystemExit):
-    """Ends a run at once: code is still to be written, and no retry will write it.
+    """Stops a run at once: code is not written yet, so retries are pointless.
 
-    A SystemExit, because Airflow goes on after anything less.
+    A SystemExit, because Airflow continues after any other exception.
     """
 
     def __init__(self, error: NotImplementedError) -> None:
@@ -27,8 +27,8 @@ class UnwrittenError(SystemExit):
         self.error = error
 
 
-def listen_to(submission: str) -> None:
-    """Keep Airflow silent; what is logged from the candidate's files goes where prints go."""
+def log_only(submission: str) -> None:
+    """Write what the candidate's files log to standard output, and silence everything else."""
     warnings.simplefilter("ignore")
     own = logging.StreamHandler(sys.stdout)
     own.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
@@ -42,7 +42,7 @@ def listen_to(submission: str) -> None:
 
 @contextmanager
 def import_errors() -> Iterator[list[BaseException]]:
-    """Collect what DAG files raise: Airflow itself only logs it."""
+    """Collect what DAG files raise, which Airflow only logs."""
     collector = _Collector(logging.ERROR)
     logger = logging.getLogger("airflow.dag_processing.importers.python_importer")
     logger.addHandler(collector)
@@ -64,103 +64,103 @@ class _Collector(logging.Handler):
 
 
 class Failures:
-    """Notes what tasks and callbacks raise, each attempt of a task for itself."""
+    """Records what tasks and callbacks raise, once per attempt of a task."""
 
     def __init__(self, submission: str) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.records: list[dict[str, Any]] = []
         self._submission = submission
 
     @contextmanager
-    def of(self, dag: Any) -> Iterator[None]:
-        """Note them while `dag` runs."""
+    def recorded(self, dag: Any) -> Iterator[None]:
+        """Record the failures of `dag` for the duration of the block."""
         from airflow.sdk.execution_time import supervisor, task_runner
 
-        around = {
-            (supervisor, "run_task_in_process"): self._around_all,
-            (task_runner, "run"): self._around_task,
-            (task_runner, "_run_task_state_change_callbacks"): self._around_callbacks,
-            (dag, "on_success_callback"): self._around_dag_callbacks,
-            (dag, "on_failure_callback"): self._around_dag_callbacks,
+        wrappers = {
+            (supervisor, "run_task_in_process"): self._wrap_run_in_process,
+            (task_runner, "run"): self._wrap_run,
+            (task_runner, "_run_task_state_change_callbacks"): self._wrap_task_callbacks,
+            (dag, "on_success_callback"): self._wrap_dag_callbacks,
+            (dag, "on_failure_callback"): self._wrap_dag_callbacks,
         }
         with ExitStack() as stack:
-            for (owner, name), wrap in around.items():
+            for (owner, name), wrap in wrappers.items():
                 if original := getattr(owner, name):
                     stack.enter_context(replaced(owner, name, wrap(original, name)))
             yield
 
-    def _around_all(self, run_task: Callable[..., Any], _: str) -> Callable[..., Any]:
-        def run_noted(ti: Any, task: Any, **more: Any) -> Any:
+    def _wrap_run_in_process(self, run_task: Callable[..., Any], _: str) -> Callable[..., Any]:
+        def run_recorded(ti: Any, task: Any, **more: Any) -> Any:
             try:
                 return run_task(ti=ti, task=task, **more)
             except Exception as e:  # before or after the task's own code
-                self._note(e, ti)
+                self._record(e, ti)
                 raise
 
-        return run_noted
+        return run_recorded
 
-    def _around_task(self, run_task: Callable[..., Any], _: str) -> Callable[..., Any]:
-        def run_noted(ti: Any, *args: Any) -> Any:
+    def _wrap_run(self, run_task: Callable[..., Any], _: str) -> Callable[..., Any]:
+        def run_recorded(ti: Any, *args: Any) -> Any:
             state, message, error = run_task(ti, *args)
             if error is not None:
-                self._note(error, ti)
+                self._record(error, ti)
                 if _is_unwritten(error, self._submission):
                     raise UnwrittenError(error)
             return state, message, error
 
-        return run_noted
+        return run_recorded
 
-    def _around_callbacks(self, run_all: Callable[..., Any], _: str) -> Callable[..., Any]:
-        def run_noted(task: Any, kind: str, context: Any, log: Any) -> Any:
-            def note(error: BaseException) -> None:
-                self._note(error, context["ti"], kind)
+    def _wrap_task_callbacks(self, run_all: Callable[..., Any], _: str) -> Callable[..., Any]:
+        def run_recorded(task: Any, kind: str, context: Any, log: Any) -> Any:
+            def record(error: BaseException) -> None:
+                self._record(error, context["ti"], kind)
 
-            return run_all(task, kind, context, _Listening(log, note))
+            return run_all(task, kind, context, _RecordingLog(log, record))
 
-        return run_noted
+        return run_recorded
 
-    def _around_dag_callbacks(self, given: Any, kind: str) -> list[Callable[..., Any]]:
-        def noted(callback: Callable[..., Any]) -> Callable[..., Any]:
-            def run_noted(context: Any) -> None:
+    def _wrap_dag_callbacks(self, given: Any, kind: str) -> list[Callable[..., Any]]:
+        def recorded(callback: Callable[..., Any]) -> Callable[..., Any]:
+            def run_recorded(context: Any) -> None:
                 try:
                     callback(context)
                 except Exception as e:
-                    self._note(e, None, kind)
+                    self._record(e, None, kind)
                     raise
 
-            return run_noted
+            return run_recorded
 
-        return [noted(callback) for callback in (given if isinstance(given, list) else [given])]
+        return [recorded(callback) for callback in (given if isinstance(given, list) else [given])]
 
-    def _note(self, error: BaseException, ti: Any, callback: str | None = None) -> None:
-        if len(self.told) < MOST_FAILURES:
+    def _record(self, error: BaseException, ti: Any, callback: str | None = None) -> None:
+        if len(self.records) < MAX_FAILURES:
             where = {
                 "task": ti.task_id if ti else None,
                 "map_index": ti.map_index if ti else -1,
                 "try": ti.try_number if ti else 0,
                 "callback": callback,
             }
-            said = raised.describe(error, self._submission)
-            self.told.append(where | said | {"message": said["message"][:MOST_TEXT]})
+            described = exceptions.describe(error, self._submission)
+            self.records.append(where | described | {"message": described["message"][:MAX_TEXT]})
 
 
-class _Listening:
-    """A log that also tells of the exception it is given."""
+class _RecordingLog:
+    """A log that also records the exceptions it is given."""
 
-    def __init__(self, log: Any, note: Callable[[BaseException], None]) -> None:
+    def __init__(self, log: Any, record: Callable[[BaseException], None]) -> None:
         self._log = log
-        self._note = note
+        self._record = record
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
     def exception(self, *args: Any, **more: Any) -> None:
         if (error := sys.exception()) is not None:
-            self._note(error)
+            self._record(error)
         self._log.exception(*args, **more)
 
 
 def _is_unwritten(error: BaseException, submission: str) -> bool:
-    """Whether the candidate's own line raised it: a library's abstract method may, too."""
+    """Whether the candidate's code raised it, and not a library's abstract method."""
     if not isinstance(error, NotImplementedError):
         return False
     last = error.__traceback__

@@ -1,4 +1,4 @@
-"""What a DAG says of itself before it runs, and what became of a run, as plain data."""
+"""The structure of a DAG and the result of a run, as plain data."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-_SAME = """
+_COPIED_ATTRIBUTES = """
 task_id retries pool pool_slots max_active_tis_per_dag max_active_tis_per_dagrun owner
 is_setup is_teardown depends_on_past
 """.split()
-MOST_TASKS = 1000
+MAX_TASKS = 1000
 _CALLBACKS = ("execute", "retry", "failure", "success", "skipped")
 _DURATIONS = ("retry_delay", "max_retry_delay", "execution_timeout")
 
 
 def of_dag(dag: Any) -> dict[str, Any]:
-    """Tell a parsed DAG; nothing of it is run."""
-    if len(dag.tasks) > MOST_TASKS:
-        raise ValueError(f"the DAG has {len(dag.tasks):,} tasks; {MOST_TASKS:,} are looked at")
+    """Return the structure of a parsed DAG; runs nothing.
+
+    Raises ValueError if it has more than `MAX_TASKS` tasks.
+    """
+    if len(dag.tasks) > MAX_TASKS:
+        raise ValueError(f"the DAG has {len(dag.tasks):,} tasks; at most {MAX_TASKS:,} are allowed")
     return {
         "dag_id": dag.dag_id,
         "timetable": _timetable(dag.timetable),
@@ -38,33 +41,33 @@ def of_dag(dag: Any) -> dict[str, Any]:
 
 
 def serialised(dag: Any) -> str:
-    """Return a DAG as Airflow keeps it, in a stable order: what parsing made of the file."""
+    """Return a DAG as Airflow serializes it, with sorted keys, so that parses can be compared."""
     from airflow.serialization.serialized_objects import DagSerialization
 
     return json.dumps(DagSerialization.to_dict(dag), sort_keys=True, default=str)
 
 
 def schedule(dag: Any, earliest: str, latest: str) -> list[dict[str, Any]]:
-    """Tell the runs that a scheduler would make due between two logical dates, at most 100."""
+    """Return the runs that a scheduler would create between two logical dates, at most 100."""
     from itertools import islice
 
     from airflow.sdk import timezone
     from airflow.serialization.serialized_objects import DagSerialization
 
-    kept = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-    due = kept.iter_dagrun_infos_between(timezone.parse(earliest), timezone.parse(latest))
+    restored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    runs = restored.iter_dagrun_infos_between(timezone.parse(earliest), timezone.parse(latest))
     return [
         {
             "logical_date": _iso(info.logical_date),
             "run_after": _iso(info.run_after),
             "interval": [_iso(date) for date in info.data_interval or (None, None)],
         }
-        for info in islice(due, 100)
+        for info in islice(runs, 100)
     ]
 
 
 def of_run(run: Any) -> dict[str, Any]:
-    """Tell a run that has ended: its state, its task instances, what they left behind."""
+    """Return the state of a run that has ended, its task instances and their XComs."""
     return {
         "state": str(run.state),
         "run_id": run.run_id,
@@ -81,17 +84,17 @@ def _timetable(timetable: Any) -> dict[str, Any]:
 
     name = type(timetable).__name__
     try:
-        told = encode_timetable(timetable)["__var"]
-    except Exception:  # noqa: BLE001 - one of the candidate's own, which Airflow does not know
+        encoded = encode_timetable(timetable)["__var"]
+    except Exception:  # noqa: BLE001 - a class of the candidate's, unknown to Airflow
         return {"type": name}
-    return {"type": name, **json.loads(json.dumps(told, default=str))}
+    return {"type": name, **json.loads(json.dumps(encoded, default=str))}
 
 
 def _task(task: Any) -> dict[str, Any]:
     mapped_group = task.get_closest_mapped_task_group()
-    told = {name: getattr(task, name) for name in _SAME}
-    told |= {name: _seconds(getattr(task, name)) for name in _DURATIONS}
-    return told | {
+    attributes = {name: getattr(task, name) for name in _COPIED_ATTRIBUTES}
+    attributes |= {name: _seconds(getattr(task, name)) for name in _DURATIONS}
+    return attributes | {
         "operator": task.task_type,
         "callbacks": _callbacks(task),
         "has_retry_policy": task.retry_policy is not None,
@@ -109,7 +112,7 @@ def _callbacks(owner: Any) -> list[str]:
 
 
 def _backoff(multiplier: Any) -> float:
-    return 2.0 if multiplier is True else float(multiplier)  # as it is once it was serialised
+    return 2.0 if multiplier is True else float(multiplier)  # as Airflow serializes it
 
 
 def _instance(ti: Any) -> dict[str, Any]:
@@ -127,7 +130,7 @@ def _order(ti: Any) -> tuple[str, int]:
 
 
 def _xcoms(run: Any) -> list[dict[str, Any]]:
-    """What tasks handed on, as the database holds it: whose, under which key, how many bytes."""
+    """The stored XComs: task, map index, key and size in bytes."""
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import LargeBinary, cast, func, select

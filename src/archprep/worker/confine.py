@@ -1,8 +1,8 @@
-"""Closes a scenario's process in before any of the candidate's code is imported.
+"""Confines a scenario's process before any of the candidate's code is imported.
 
-The warm parent (trusted code only) may still mount and unshare; its children do that once,
-then give everything up. Recipe and measurements: docs/how-it-works.md, "Isolation".
-Constants are those of the Linux headers; ctypes because the os module lacks these calls on 3.11.
+The fork server, which runs trusted code only, may mount and unshare. Its children do so once and
+then drop all privileges: see docs/how-it-works.md, "Isolation". The constants come from the Linux
+headers; ctypes is needed because Python 3.11's os module lacks these calls.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def harden_parent() -> None:
-    """Keep children from reading or writing the warm parent's memory, and adopt their orphans."""
+    """Keep children from reading or writing the fork server's memory, and adopt their orphans."""
     _prctl(PR_SET_DUMPABLE, 0)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def enter_namespaces(*, new_user: bool) -> None:
-    """Give this process private mounts, IPC, network and, for its next child, process ids.
+    """Give this process new mount, IPC and network namespaces, and its children new process ids.
 
-    `new_user`: the caller has no capability to do so (level A-root), so a user namespace in
-    which it has one comes along. Otherwise it holds CAP_SYS_ADMIN of the sandbox's own.
+    `new_user`: create a user namespace as well, in which the caller has the capability to do so
+    (level A-root). Otherwise it already has CAP_SYS_ADMIN in the sandbox's user namespace.
     """
     flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
     if not new_user:
         _check(_libc.unshare(flags), "unshare")
         return
     uid, gid = os.getuid(), os.getgid()
-    _prctl(PR_SET_DUMPABLE, 1)  # else /proc/self/uid_map belongs to root
+    _prctl(PR_SET_DUMPABLE, 1)  # otherwise /proc/self/uid_map belongs to root
     _check(_libc.unshare(flags | CLONE_NEWUSER), "unshare")
     for name, line in (
         ("setgroups", "deny"),
@@ -54,7 +54,7 @@ def enter_namespaces(*, new_user: bool) -> None:
 
 
 def mount_private(size_mb: int) -> None:
-    """Mount this scenario's own /tmp and /dev/shm; nr_inodes bounds a flood of empty files."""
+    """Mount this scenario's own /tmp and /dev/shm; nr_inodes limits the number of empty files."""
     _check(_libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None), "mount /")
     options = f"size={size_mb}m,nr_inodes=10000,mode=1777".encode()
     for target in (b"/tmp", b"/dev/shm"):
@@ -63,19 +63,19 @@ def mount_private(size_mb: int) -> None:
 
 
 def mount_proc() -> None:
-    """Show this scenario's own processes only: the others run under the same user at level A.
+    """Mount a /proc that shows this scenario's processes only.
 
-    Their memory and folders could be opened through /proc. At level A-root a user namespace of
-    its own keeps each scenario from that.
+    At level A other scenarios run as the same user, so their memory and folders could be opened
+    through /proc. At level A-root each scenario's user namespace prevents that.
     """
     flags = ctypes.c_ulong(MS_NOSUID | MS_NODEV | MS_NOEXEC)
     _check(_libc.mount(b"proc", b"/proc", b"proc", flags, None), "mount /proc")
 
 
 def give_up_privileges(seccomp: bytes) -> None:
-    """Drop every capability, for good, and load the system call filter."""
+    """Drop every capability irrevocably and load the system call filter."""
     for capability in range(LAST_CAPABILITY + 1):
-        # Not checked: without CAP_SETPCAP the set is small already.
+        # Unchecked: without CAP_SETPCAP the bounding set is already small.
         _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
@@ -99,8 +99,8 @@ def limit(limits: dict[str, Any]) -> None:
     }
     for name, value in wanted.items():
         kind = getattr(resource, name, None)
-        # Not every system has or accepts every limit (macOS: no RLIMIT_AS); the judge's
-        # own watch on time, memory and output holds everywhere.
+        # Not every system has or accepts every limit (macOS lacks RLIMIT_AS). The judge's limits
+        # on time, memory and output apply everywhere.
         if kind is not None:
             with suppress(ValueError, OSError):
                 resource.setrlimit(kind, (value, value))

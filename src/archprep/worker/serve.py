@@ -1,6 +1,6 @@
-"""Serves an ASGI app on a socket that the judge has made; for probes of HTTP exercises.
+"""Serves an ASGI app on one of the judge's sockets; for probes of HTTP exercises.
 
-The judge's own processes never import this: it needs uvicorn, which the exercise's packages bring.
+Never imported by the judge: it needs uvicorn, which is one of the exercise's packages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import scenario
 if TYPE_CHECKING:
     import socket
 
-FIRST_ERROR = 500  # of the status codes that say that the server is at fault
+FIRST_SERVER_ERROR = 500  # the lowest status code of server errors
 
 
 def serve(app: Any, listener: socket.socket) -> None:
@@ -26,29 +26,29 @@ def serve(app: Any, listener: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        _unwritten_ends_it(app),
-        http="h11",  # in pure Python: one implementation, whatever else is installed
+        _stop_if_unwritten(app),
+        http="h11",  # pure Python, and the same implementation on every machine
         ws="none",
         interface="asgi3",
         access_log=False,
-        proxy_headers=False,  # whom to trust is often what is graded
+        proxy_headers=False,  # trust in proxies is often part of what is graded
         server_header=False,
         log_config=None,
     )
     _log_briefly()
-    # Not asyncio.run(): it would cancel the requests under way, and uvicorn answer them.
+    # Not asyncio.run(): it would cancel the requests in progress, and uvicorn would answer them.
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(uvicorn.Server(config).serve(sockets=[listener]))
     except _Unwritten as e:
         raise e.error from None
-    raise RuntimeError("the app did not start, or ended by itself")
+    raise RuntimeError("the app did not start, or stopped by itself")
 
 
 def serve_each(make_app: Callable[[int], Any], listeners: list[socket.socket]) -> None:
-    """Serve one app per listener, each in a process of its own: they share no memory."""
-    turn, giver = os.pipe()
-    os.write(giver, b"1")
+    """Serve one app per listener, each in its own process, so that they share no memory."""
+    report_token, token_writer = os.pipe()
+    os.write(token_writer, b"1")
     number = 0
     for other in range(1, len(listeners)):
         if os.fork() == 0:
@@ -58,50 +58,50 @@ def serve_each(make_app: Callable[[int], Any], listeners: list[socket.socket]) -
         listener.close()
     try:
         serve(make_app(number), listeners[number])
-    except BaseException as e:  # noqa: BLE001 - all of it is the candidate's doing
-        os.read(turn, 1)  # one of them tells the judge; the others wait here for their end
+    except BaseException as e:  # noqa: BLE001 - the candidate may raise anything
+        os.read(report_token, 1)  # only one process reports to the judge; the others block here
         scenario.report(e)
         os._exit(1)
 
 
 class _Unwritten(SystemExit):
-    """Ends the loop at once: an error response would hide that code is still to be written."""
+    """Stops the loop at once: an error response would hide that code is not written yet."""
 
     def __init__(self, error: NotImplementedError) -> None:
         self.error = error
 
 
-def _unwritten_ends_it(app: Any) -> Any:
-    """Wrap `app`: an error response is kept back until it is clear what has led to it."""
+def _stop_if_unwritten(app: Any) -> Any:
+    """Wrap `app` so that an error response is held back until its cause is known."""
 
-    async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        kept: list[Any] = []
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        held: list[Any] = []
 
-        async def keep_errors(message: Any) -> None:
-            if kept or message.get("status", 0) >= FIRST_ERROR:
-                kept.append(message)
+        async def hold_errors(message: Any) -> None:
+            if held or message.get("status", 0) >= FIRST_SERVER_ERROR:
+                held.append(message)
             else:
                 await send(message)
 
         try:
-            await app(scope, receive, keep_errors)
+            await app(scope, receive, hold_errors)
         except NotImplementedError as e:
             loop = asyncio.get_running_loop()
             loop.call_soon(_end_with, e)
             await loop.create_future()
         finally:
-            for message in kept:
+            for message in held:
                 await send(message)
 
-    return guarded
+    return wrapped
 
 
 def _end_with(error: NotImplementedError) -> None:
     raise _Unwritten(error)
 
 
-class _Brief(logging.Formatter):
-    """Tells an exception by the candidate's own frames; the libraries' are many and not theirs."""
+class _BriefFormatter(logging.Formatter):
+    """Formats an exception with the candidate's own frames, without those of libraries."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         _, error, trace = ei
@@ -115,7 +115,7 @@ class _Brief(logging.Formatter):
 
 def _log_briefly() -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Brief("%(message)s"))
+    handler.setFormatter(_BriefFormatter("%(message)s"))
     for name in ("uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False

@@ -1,32 +1,29 @@
-"""What Airflow needs around it: its environment, a migrated database, the right version.
+"""The environment and the migrated database that Airflow needs.
 
-Airflow itself is never imported here: it takes seconds, and it belongs into the sandbox.
+Airflow itself is never imported here: that takes seconds, and belongs in the sandbox.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from archprep.core.errors import ContentError
 from archprep.core.sanitize import sanitize
 from archprep.sandbox import isolation
+from archprep.sandbox.services.airflow_installation import VERSION
 from archprep.workspace import store
 
-VERSION = "3.3.2"
-INSTALL = "pip install 'archprep[airflow]'"
-BUILD_SECONDS = 300.0  # it takes 3; without compiled files and beside other work ten times that
+BUILD_SECONDS = 300.0  # usually 3; on a loaded machine without compiled files ten times that
 
-# Imported by the warm parent: what parsing DAG files takes.
+# Imported by the fork server: what parsing DAG files needs.
 PRELOAD = (
     "airflow.sdk",
     "airflow.dag_processing.dagbag",
@@ -34,8 +31,6 @@ PRELOAD = (
     "airflow.providers.standard.decorators.python",
 )
 
-# Their own requirements are what a newer library of another exercise may break.
-_DISTRIBUTIONS = ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk")
 _BUILD = """
 import sys
 sys.path += sys.argv[1:]
@@ -47,7 +42,7 @@ settings.engine.dispose()
 
 
 def environment(home: str) -> dict[str, str]:
-    """Airflow's settings for a home: nothing of the user's own, nothing random, silent."""
+    """Return Airflow's settings for a home folder: not the user's, not random, no output."""
     database, logs = f"sqlite:///{home}/airflow.db", f"{home}/logs"
     settings = {
         "CORE__DAGS_FOLDER": f"{home}/dags",
@@ -55,10 +50,10 @@ def environment(home: str) -> dict[str, str]:
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__LAZY_LOAD_PLUGINS": "True",
-        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # or no asset event queues anything
-        "CORE__DAGBAG_IMPORT_TIMEOUT": "0",  # the judge's clock decides
-        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # no name server to ask
-        # They protect nothing: each scenario's database is its own, and gone with it.
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # otherwise asset events queue no runs
+        "CORE__DAGBAG_IMPORT_TIMEOUT": "0",  # the judge's deadline applies
+        "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # there is no name server to ask
+        # Neither protects anything: each scenario has its own database, deleted at its end.
         "CORE__FERNET_KEY": "YXJjaHByZXAtbm90LWEtc2VjcmV0LWtleS0wMTIzNDU=",
         "API_AUTH__JWT_SECRET": "archprep-is-not-a-secret-" + "0" * 40,
         "DATABASE__SQL_ALCHEMY_CONN": database,
@@ -70,108 +65,37 @@ def environment(home: str) -> dict[str, str]:
     }
     return {
         "AIRFLOW_HOME": home,
-        "AIRFLOW_CONFIG": os.devnull,  # else a file of 120 KB is written, and then read
-        "LOGNAME": "airflow",  # who runs tasks; the sandbox knows no user names
+        "AIRFLOW_CONFIG": os.devnull,  # otherwise Airflow writes and reads a file of 120 KB
+        "LOGNAME": "airflow",  # the user who runs tasks; the sandbox has no user names
         **{f"AIRFLOW__{name}": value for name, value in settings.items()},
     }
 
 
 def template(progress: Callable[[str], None]) -> Path:
-    """Return a migrated, empty metadata database, to be copied; built once and kept.
+    """Return a migrated, empty metadata database to copy; it is built once and kept.
 
-    ContentError when it cannot be built.
+    Raises ContentError if it cannot be built.
     """
-    cache = store.cache_dir()
-    for kept in _kept():
-        if _is_whole(kept):
-            return kept
+    for path in _kept():
+        if _is_intact(path):
+            return path
         with suppress(OSError):
-            kept.unlink()
-    progress(f"Preparing Airflow {VERSION}: once, a few seconds ...")
-    return _build(cache)
+            path.unlink()
+    progress(f"Preparing Airflow {VERSION} (once, takes a few seconds) ...")
+    return _build(store.cache_dir())
 
 
 def damaged() -> list[Path]:
-    """Databases that are not what was built; the next check does without them."""
-    return [kept for kept in _kept() if not _is_whole(kept)]
-
-
-def problems() -> list[tuple[str, str]]:
-    """What keeps Airflow from working here, each with the command that mends it."""
-    found = version()
-    if found is None:
-        return [("Airflow is not installed", _install(INSTALL))]
-    if found != VERSION:
-        why = f"Airflow is {found}; archprep works with {VERSION}"
-        return [(why, _install(INSTALL))]
-    return list(dict.fromkeys(_misfits()))
-
-
-def version() -> str | None:
-    """The version of Airflow that is installed here."""
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version("apache-airflow")
-    return None
-
-
-def is_compiled() -> bool:
-    """Whether Airflow's modules are compiled: the sandbox, which cannot write, never does it."""
-    with suppress(importlib.metadata.PackageNotFoundError):
-        core = importlib.metadata.distribution("apache-airflow-core")
-        compiled = f"airflow/__pycache__/settings.{sys.implementation.cache_tag}.pyc"
-        return Path(str(core.locate_file(compiled))).exists()
-    return False
-
-
-def compilation() -> str:
-    """Return the command that compiles it, and all that is beside it."""
-    return f"{sys.executable} -m compileall -q {shlex.join(isolation.library_paths())}"
-
-
-# -- requirements -----------------------------------------------------------------------------
-
-
-def _misfits() -> Iterator[tuple[str, str]]:
-    """What Airflow asks for and does not find: an installer that was asked later need not care."""
-    from packaging.requirements import Requirement
-
-    for distribution in _DISTRIBUTIONS:
-        try:
-            needs = importlib.metadata.requires(distribution) or []
-        except importlib.metadata.PackageNotFoundError:
-            yield f"{distribution} is missing", _install(INSTALL)
-            continue
-        for need in map(Requirement, needs):
-            if need.marker is None or need.marker.evaluate({"extra": ""}):
-                yield from _misfit(need.name, str(need.specifier))
-
-
-def _misfit(name: str, wanted: str) -> Iterator[tuple[str, str]]:
-    from packaging.specifiers import SpecifierSet
-
-    try:
-        found = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        yield f"{name} is missing, which Airflow needs", _install(f"pip install '{name}{wanted}'")
-        return
-    if not SpecifierSet(wanted).contains(found, prereleases=True):
-        why = f"{name} is {found}, and Airflow {VERSION} needs {name}{wanted}"
-        yield why, _install(f"pip install '{name}{wanted}'")
-
-
-def _install(command: str) -> str:
-    return f"{sys.executable} -m {command}"
-
-
-# -- the database -----------------------------------------------------------------------------
+    """Return the databases whose content has changed; the next check ignores them."""
+    return [path for path in _kept() if not _is_intact(path)]
 
 
 def _kept() -> list[Path]:
     return sorted(store.cache_dir().glob(f"airflow-{VERSION}-*.db"))
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether it is what was built: its name holds the digest, so that both come at once."""
+def _is_intact(path: Path) -> bool:
+    """Whether the content matches the digest in its name."""
     with suppress(OSError):
         return path.stem.endswith(_digest(path))
     return False
@@ -189,7 +113,7 @@ def _build(cache: Path) -> Path:
         _migrate(home)
         built = home / "airflow.db"
         built.chmod(0o444)
-        # At once, and under a name that only these bytes have: others may be building, too.
+        # Atomic, and under a name that only these bytes have: another command may build, too.
         return built.replace(cache / f"airflow-{VERSION}-{_digest(built)}.db")
     except OSError as e:
         raise _failed(f"{cache}: {e.strerror}") from None
@@ -199,9 +123,9 @@ def _build(cache: Path) -> Path:
 
 
 def _migrate(home: Path) -> None:
-    """Let Airflow make its database, in a process of its own."""
+    """Create Airflow's database in a child process."""
     try:
-        done = subprocess.run(  # noqa: S603 - our own command line
+        done = subprocess.run(  # noqa: S603 - archprep's own command line
             [sys.executable, "-I", "-c", _BUILD, *isolation.library_paths()],
             env=isolation.BARE_ENVIRONMENT | environment(str(home)),
             cwd=home,
@@ -210,14 +134,14 @@ def _migrate(home: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _failed(f"it is not ready after {BUILD_SECONDS:.0f} s") from None
+        raise _failed(f"it takes longer than {BUILD_SECONDS:.0f} s") from None
     if done.returncode != 0 or not (home / "airflow.db").exists():
-        last = done.stderr.strip().splitlines()[-1:] or [b"it is not there"]
-        raise _failed(sanitize(last[0], 600))  # of a traceback, the line that says it
+        lines = done.stderr.strip().splitlines()[-1:] or [b"no database was created"]
+        raise _failed(sanitize(lines[0], 600))  # the last line of a traceback says what failed
 
 
 def _failed(why: str) -> ContentError:
     return ContentError(
         f"Airflow's database cannot be prepared: {why.strip(' .')}.",
-        tip="`archprep doctor` looks for the cause.",
+        tip="Run `archprep doctor` to find the cause.",
     )

@@ -46,7 +46,7 @@ def parse(vault):
 
 def play(vault):
     bound[:] = [vault]
-    airflow.settle()
+    airflow.create_home()
     run = airflow.run(loaded(), logical_date=DATE, run_after=DATE)
     return [run["state"], *(f"{one['type']}: {one['message']}" for one in run["failures"])]
 
