@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_a_name_is_inert_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """No escape, no markup, no second line; who has no score has a reason."""
+def test_hostile_text_is_inert_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """No escape, no markup, no second line; a missing score has a reason."""
     card = next(iter(SAMPLES.values()))
     hostile = "\x1b[2J[bold]Eve[/]\rPASS\n100"
     received = Received(hostile, "eve", "e", "", "", flags=("\x1b]8;;x\x07late\nby 1 min",))
@@ -42,7 +42,7 @@ def test_a_name_is_inert_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_progress_says_how_much_is_left() -> None:
-    """In words for a person who waits."""
+    """In words for someone who waits."""
     said = grade_output.counts(BatchProgress(500, 20, 2, 1, 900.0, ""))
     assert said == "20/500 done, 2 running, 1 failed, 15 min left"
     assert grade_output.counts(BatchProgress(5, 0, 2, 0, None, "")) == "0/5 done, 2 running"

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Where the results go; the folder does not exist yet."""
+    """The path of a results folder that does not exist yet."""
     return tmp_path / "results"
 
 
 @pytest.fixture
 def folder(root: Path) -> ResultsFolder:
-    """A folder in which a batch has begun."""
+    """A results folder with a batch."""
     with results_lock.open_for_grading(root, resume=False) as made:
         made.begin(BATCH)
     return made

@@ -22,7 +22,7 @@ Hand = Callable[..., Path]
 
 
 def grade(out: Path, **options: object) -> GradedBatch:
-    """Grade the class at level D: it is our own code, and takes no self-test."""
+    """Grade the class at level D: the code is our own, and needs no self-test."""
     given: dict[str, object] = {"jobs": 2, "level": "D", "seed": 7} | options
     return batch_grade.grade(out.parent / "class", out, **given)  # type: ignore[arg-type]
 

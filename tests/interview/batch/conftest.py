@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def hand(run: object, tmp_path: Path) -> Hand:
-    """Put a submission of q1 among the others; `files` lie over the starter."""
+    """Add a submission with this answer; without one, the file is missing."""
 
     def submit(name: str, answer: str | None = RIGHT, exercise: str = "q1") -> Path:
         place = start_workspace(catalog.get(exercise), tmp_path / "class" / name).path
@@ -33,5 +33,5 @@ def hand(run: object, tmp_path: Path) -> Hand:
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Where the results go."""
+    """The path of the results folder."""
     return tmp_path / "results"

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from interview.batch.batch_samples import Hand
 
 
-def test_a_full_disk_for_temporary_files_is_not_the_candidates(
+def test_a_full_temporary_disk_is_not_the_candidates_fault(
     hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No other job would fare better."""
+    """It stops the batch: no other job can succeed either."""
     job = BatchJob("ada", "Ada", "d", "q1", 1, "D", hand("ada"))
 
     def full(*_: object, **__: object) -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from archprep.interview.batch.progress import BatchProgress
 
 
-def test_a_broken_submission_is_one_row(hand: Hand, out: Path, tmp_path: Path) -> None:
-    """Each gets its score or its reason; scores are no failure. Again: the very same."""
+def test_a_broken_submission_is_one_problem(hand: Hand, out: Path, tmp_path: Path) -> None:
+    """The others get their scores; grading again gives the very same results."""
     hand("ada")
     hand("bob", WRONG)
     hand("cyd", "def add(:\n")
@@ -51,8 +51,8 @@ def timeless(result: Result) -> list[object]:
     return [batch_regrade.comparable(graded) for graded in result.graded]
 
 
-def test_nothing_to_grade_leaves_nothing(out: Path, tmp_path: Path) -> None:
-    """An empty folder, a missing one, and results among the submissions."""
+def test_nothing_to_grade_leaves_no_folder(out: Path, tmp_path: Path) -> None:
+    """Neither do wrong folders or options."""
     (tmp_path / "class").mkdir()
     with pytest.raises(UsageError, match="contains no submissions"):
         grade(out)
@@ -65,10 +65,10 @@ def test_nothing_to_grade_leaves_nothing(out: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_what_is_not_installed_is_said_before_anything_is_graded(
+def test_missing_packages_are_reported_before_grading(
     hand: Hand, out: Path, tmp_path: Path
 ) -> None:
-    """With the command that installs it; nobody gets a row without a score for that."""
+    """With the command that installs them."""
     hand("ada")
     manifest = tmp_path / "content/exercises/q01_adding/exercise.yaml"
     manifest.write_text(manifest.read_text() + "packages: [nosuch]\npreload: [nosuch]\n")
@@ -78,8 +78,8 @@ def test_what_is_not_installed_is_said_before_anything_is_graded(
     assert not out.exists()
 
 
-def test_a_fault_of_ours_is_not_the_candidates(hand: Hand, out: Path, tmp_path: Path) -> None:
-    """The others go on, the exit code says it, and --resume grades it when it is mended."""
+def test_a_broken_grader_is_not_the_candidates_fault(hand: Hand, out: Path, tmp_path: Path) -> None:
+    """Others are graded, the exit code says so, and --resume grades it once it is fixed."""
     hand("ada")
     hand("bob", exercise="q3")
     test = tmp_path / "content/graders/q03_more/test_answer.py"
@@ -138,7 +138,7 @@ def test_where_run_times_are_unknown_a_time_out_is_confirmed_alone(
 def test_nothing_is_graded_below_level_a(
     hand: Hand, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --isolation D a machine that has no level A grades nothing."""
+    """Without --isolation D, a machine without level A grades nothing."""
     hand("ada")
     monkeypatch.setattr(isolation, "find_bwraps", list)
     for level in (None, "A"):
@@ -155,7 +155,7 @@ def test_nothing_is_graded_below_level_a(
 def test_a_batch_has_one_level_and_one_seed(
     hand: Hand, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Candidates are compared: what is graded otherwise goes elsewhere."""
+    """Scores must be comparable: anything else goes into another folder."""
     hand("ada")
     with results_lock.open_for_grading(out, resume=False) as folder:
         folder.begin(Batch(7, "2026-01-01T00:00:00+00:00", "1.0", LEVEL_A))
@@ -167,10 +167,10 @@ def test_a_batch_has_one_level_and_one_seed(
     assert not parts(out)
 
 
-def test_a_worker_that_finds_a_weaker_level_ends_the_batch(
+def test_a_worker_with_a_weaker_level_ends_the_batch(
     hand: Hand, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The score does not count, whoever is at fault."""
+    """Its score does not count."""
     hand("ada")
     monkeypatch.setattr(selftest, "describe", lambda *_: replace(LEVEL_D, level="A"))
     with pytest.raises(UsageError, match="got isolation level D instead of A"):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.skipif(not isolation.find_bwraps(), reason="needs bubblewrap")
-def test_killed_at_any_instant_it_goes_on(hand: Hand, out: Path, tmp_path: Path) -> None:
-    """Nothing is graded twice, nothing is lost, and no process and no file is left behind."""
+def test_a_killed_batch_can_be_resumed(hand: Hand, out: Path, tmp_path: Path) -> None:
+    """Nothing is graded twice, nothing is lost, and no process or file is left behind."""
     for number in range(8):
         hand(f"c{number}")
     rng = random.Random(6)
@@ -58,7 +58,7 @@ def test_killed_at_any_instant_it_goes_on(hand: Hand, out: Path, tmp_path: Path)
 
 
 def test_a_second_grader_is_refused(hand: Hand, out: Path) -> None:
-    """A sentence, and nothing is touched."""
+    """Nothing is touched."""
     hand("ada")
     with results_lock.open_for_grading(out, resume=False) as folder:
         folder.begin(Batch(7, "2026-01-01T00:00:00+00:00", "1.0", LEVEL_D))
@@ -70,8 +70,10 @@ def test_a_second_grader_is_refused(hand: Hand, out: Path) -> None:
     assert not parts(out)
 
 
-def test_a_full_disk_is_a_sentence(hand: Hand, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was written before is valid, and --resume goes on."""
+def test_a_full_disk_keeps_earlier_results(
+    hand: Hand, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are valid, and --resume continues."""
     for name in ("ada", "bob", "cyd"):
         hand(name)
     genuine = os.fsync

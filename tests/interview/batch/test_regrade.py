@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from archprep.interview.batch.regrade import Change
 
 
-def test_regrading_shows_what_changes_and_keeps_what_was(
+def test_regrading_shows_changes_and_keeps_earlier_results(
     hand: Hand, out: Path, tmp_path: Path
 ) -> None:
-    """First one looks, then it is written, with the seed of before; twice changes nothing."""
+    """With the same seed; a second run changes nothing, and a broken grader neither."""
     hand("ada")
     hand("bob", WRONG)
     hand("cyd", None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def out(content: Path, home: Path, tmp_path: Path) -> Path:
-    """Where kits go; it does not exist yet. There is a catalog with q1 and q3."""
+    """The folder for kits, which does not exist yet; the catalog has q1 and q3."""
     assert content.is_dir()
     assert not home.exists()
     return tmp_path / "kits"
@@ -30,7 +30,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def zipped(content: Path, home: Path, tmp_path: Path) -> Path:
-    """Ada's kit of q1 and q3, as it was sent to her."""
+    """Ada's kit of q1 and q3, as it was sent."""
     made = make_kits(chosen_exercises("q1,q3"), ["Ada L"], 120, tmp_path / "hers", made_at=MADE_AT)
     shutil.rmtree(home)  # the interviewer's
     return made[0].path
@@ -38,7 +38,7 @@ def zipped(content: Path, home: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kit(zipped: Path) -> Path:
-    """The kit as any tool unzips it."""
+    """The unzipped kit."""
     with zipfile.ZipFile(zipped) as archive:
         archive.extractall(zipped.parent)
     return zipped.with_suffix("")

@@ -25,7 +25,7 @@ def make(out: Path, *names: str, ids: str = "q1,q3", minutes: int = 120) -> list
 
 
 def members(path: Path) -> dict[str, bytes]:
-    """The files of a zip, without the folder that all of them are in."""
+    """The files of a zip, by their path in its only folder."""
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     (top,) = {name.partition("/")[0] for name in files}
@@ -34,7 +34,7 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def refusal(*args: object) -> str:
-    """What the user reads when `make` is called so."""
+    """The message when `make` refuses these arguments."""
     with pytest.raises(UsageError) as caught:
         make(*args)  # type: ignore[arg-type]
     assert caught.value.tip

@@ -21,7 +21,7 @@ def zip_members(path: Path) -> dict[str, bytes]:
 
 
 def submit_refusal(folder: Path) -> str:
-    """What `submit` says; nothing is written."""
+    """The message when `submit` refuses; nothing is written."""
     before = sorted(folder.parent.iterdir())
     with pytest.raises(UsageError) as caught:
         submit(folder)

@@ -20,6 +20,7 @@ from archprep.interview.kits.candidates_csv import read_names
     ids=["header", "no header", "Excel", "semicolons", "tabs"],
 )
 def test_names_are_read_from_csv(tmp_path, text) -> None:
+    """With and without a header, with any usual delimiter, with a byte order mark."""
     path = tmp_path / "c.csv"
     path.write_bytes(text.encode())
     assert read_names(path) == ["Ann Lee", "Bob"]
@@ -37,7 +38,8 @@ def test_names_are_read_from_csv(tmp_path, text) -> None:
         (b"name\n\xff\xfe\n", "not valid UTF-8"),
     ],
 )
-def test_a_csv_that_cannot_be_used_says_where(tmp_path, data, says) -> None:
+def test_an_unusable_csv_file_is_refused_with_its_line(tmp_path, data, says) -> None:
+    """The message names the line and has a tip."""
     path = tmp_path / "c.csv"
     path.write_bytes(data)
     with pytest.raises(UsageError) as caught:

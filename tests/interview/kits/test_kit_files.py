@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from archprep.core.model import Exercise
 
 
-def test_a_kit_is_what_start_lays_out_with_a_manifest_and_a_readme(out, tmp_path) -> None:
+def test_a_kit_has_what_start_lays_out_plus_manifest_and_readme(out, tmp_path) -> None:
+    """The workspaces differ only in the time in their markers."""
     files = members(*make(out, "Ada Lovelace"))
     for exercise in chosen_exercises("q1,q3"):
         made = start_workspace(exercise, tmp_path / "w" / exercise.folder).path
@@ -36,15 +37,15 @@ def test_a_kit_is_what_start_lays_out_with_a_manifest_and_a_readme(out, tmp_path
 
 
 def hidden(exercise: Exercise) -> list[bytes]:
-    """What no candidate may see of an exercise: every file of it that says something."""
+    """The files of an exercise that no candidate may see, unless they are empty."""
     folders = (exercise.grader_dir, exercise.solution_dir)
     paths = [p for f in folders for p in f.rglob("*") if p.is_file() and p.suffix != ".pyc"]
     texts = [path.read_bytes() for path in (exercise.brief_dir / "hints.md", *paths)]
     return [text for text in texts if text.strip()]
 
 
-def told(exercise: Exercise) -> list[bytes]:
-    """What every candidate sees of an exercise."""
+def shown_to_candidates(exercise: Exercise) -> list[bytes]:
+    """The files of an exercise that every candidate sees."""
     texts = [
         exercise_files.brief_template(exercise).encode(),
         exercise_files.discussion(exercise).encode(),
@@ -53,14 +54,14 @@ def told(exercise: Exercise) -> list[bytes]:
 
 
 def lines(*texts: bytes) -> set[bytes]:
-    """The lines that no two authors write alike by chance."""
+    """Lines that are too long to be the same by chance."""
     found = (line.strip() for text in texts for line in text.splitlines())
     return {line for line in found if len(line) >= 30}
 
 
 @pytest.mark.parametrize("real", [False, True], ids=["toy", "real"])
-def test_nothing_that_grades_solves_or_hints_is_in_it(out, monkeypatch, real) -> None:
-    """No hidden file is in it, nor a line of one that brief and starter do not have too."""
+def test_a_kit_contains_no_graders_solutions_or_hints(out, monkeypatch, real) -> None:
+    """No hidden file is in it, nor a line of one that brief and starter do not have."""
     if real:
         monkeypatch.delenv("ARCHPREP_CONTENT")
     exercises = catalog.load_all()
@@ -69,20 +70,22 @@ def test_nothing_that_grades_solves_or_hints_is_in_it(out, monkeypatch, real) ->
         mine = [d for n, d in files.items() if "/" not in n or n.startswith(exercise.folder)]
         secrets = hidden(exercise)
         assert len(secrets) > 3
-        assert [text for text in secrets if text in mine and text not in told(exercise)] == []
-        assert lines(*secrets) & lines(*mine) - lines(*told(exercise)) == set()
+        assert [
+            text for text in secrets if text in mine and text not in shown_to_candidates(exercise)
+        ] == []
+        assert lines(*secrets) & lines(*mine) - lines(*shown_to_candidates(exercise)) == set()
     assert not [n for n in files if re.search(r"hint|rubric|notes|grader|probe|solution|wrong", n)]
 
 
-def test_the_toy_secrets_are_not_in_it(out) -> None:
-    """Short lines, too: what the toy's reference, notes, hints and wrong answers say."""
+def test_a_kit_contains_no_secrets_of_the_toy_exercise(out) -> None:
+    """Nor short lines of its reference, notes, hints and wrong answers."""
     everything = b"\n".join(members(*make(out, "Ada")).values())
     for secret in (b"return a + b", b"Addition is built in", b"It adds", b"subtracts", b"covers"):
         assert secret not in everything
 
 
-def test_a_kit_needs_neither_archprep_nor_its_maker(out, tmp_path) -> None:
-    """Unzipped anywhere, plain pytest runs the public examples: nothing of archprep is imported."""
+def test_a_kit_works_without_archprep(out, tmp_path) -> None:
+    """Unzipped anywhere, plain pytest runs the public examples."""
     with zipfile.ZipFile(*make(out, "Ada")) as archive:
         archive.extractall(tmp_path / "hers")
     blocked = "import sys; sys.modules['archprep'] = None; import pytest; sys.exit(pytest.main())"
@@ -96,7 +99,7 @@ def test_a_kit_needs_neither_archprep_nor_its_maker(out, tmp_path) -> None:
 
 
 def test_the_readme_says_what_to_install_write_and_send(out, content) -> None:
-    """One pip line for all exercises, each package once, quoted where a shell would read it."""
+    """One pip line for all exercises: each package once, quoted where a shell needs it."""
     for folder, packages in (
         ("q01_event_bus", '[httpx, "fakeredis[lua]"]'),
         ("q03_rate_limiting", '[httpx, "airflow==3"]'),
@@ -115,14 +118,15 @@ def test_the_readme_says_what_to_install_write_and_send(out, content) -> None:
         assert word in text
 
 
-def test_a_brief_that_names_its_folder_tells_nothing_of_the_makers_machine(out, content) -> None:
+def test_a_brief_does_not_reveal_paths_of_the_makers_machine(out, content) -> None:
+    """The path of the workspace is made relative."""
     brief = content / "exercises" / "q01_event_bus" / "brief.md"
     brief.write_text("Work in {{ workspace }}/src.\n")
     assert members(*make(out, "Ada"))["q01_event_bus/README.md"] == b"Work in q01_event_bus/src.\n"
 
 
 def test_the_same_input_gives_the_same_bytes(out, tmp_path) -> None:
-    """Names in order, one timestamp, plain modes: nothing of the moment or the machine."""
+    """Sorted names, one timestamp and fixed modes: nothing depends on time or machine."""
     one, two = make(out, "Ada")[0], make(tmp_path / "again", "Ada")[0]
     assert one.read_bytes() == two.read_bytes()
     with zipfile.ZipFile(one) as archive:
@@ -132,8 +136,8 @@ def test_the_same_input_gives_the_same_bytes(out, tmp_path) -> None:
     assert {i.external_attr >> 16 for i in infos} == {stat.S_IFREG | 0o644}
 
 
-def test_the_digest_depends_on_what_was_handed_out_alone(out, tmp_path, content) -> None:
-    """Not on the time or the candidate; on each file of the exercise."""
+def test_the_digest_depends_only_on_the_files_handed_out(out, tmp_path, content) -> None:
+    """Not on time or candidate, but on every file of the exercise."""
 
     def digests(folder: str, name: str) -> list[str]:
         (one,) = make_kits(chosen_exercises("q1,q3"), [name], 9, tmp_path / folder)

@@ -15,6 +15,7 @@ from archprep.interview.model import CLOCK_FILE
     "text", ["", "{}", "[]", '{"begun_at": 7}', '{"begun_at": "noon"}', "\xff"]
 )
 def test_a_damaged_clock_counts_as_none(kit, clock, text) -> None:
+    """A clock file that cannot be read is as good as missing: begin starts it again."""
     (kit / CLOCK_FILE).write_bytes(text.encode("latin-1"))
     assert submit(kit).begun_at is None
     assert not begin(kit).was_running
@@ -22,8 +23,8 @@ def test_a_damaged_clock_counts_as_none(kit, clock, text) -> None:
 
 
 @pytest.mark.parametrize("where", [".", "q01_event_bus", ".."])
-def test_the_kit_is_found_from_where_one_stands(kit, where) -> None:
-    """In it, in an exercise's folder, or in the folder that holds it alone."""
+def test_the_kit_is_found_from_any_folder_in_it(kit, where) -> None:
+    """From the kit, from an exercise in it, and from its parent if that has no other kit."""
     assert kit_folder.locate(kit / where) == kit
 
 
@@ -35,13 +36,14 @@ def test_the_kit_is_found_from_where_one_stands(kit, where) -> None:
         ("", "not an interview kit"),
     ],
 )
-def test_a_path_that_is_no_kit_is_told(zipped, tmp_path, path, says) -> None:
-    """Also one that does not exist in a folder that is one."""
+def test_a_path_that_is_not_a_kit_is_refused(zipped, tmp_path, path, says) -> None:
+    """The message says what the path is instead."""
     with pytest.raises(UsageError, match=says) as caught:
         submit(tmp_path / path)
     assert caught.value.tip
 
 
-def test_a_missing_folder_is_not_taken_for_the_kit_around_it(kit) -> None:
+def test_a_missing_path_in_a_kit_is_not_taken_for_the_kit(kit) -> None:
+    """A typo must not start the clock of another kit."""
     with pytest.raises(UsageError, match="does not exist"):
         begin(kit / "other.zip")

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 
 def test_each_candidate_gets_a_kit_of_their_own(out) -> None:
-    """File names are plain, and differ where those of two people would be alike."""
+    """File names are plain ASCII, and numbered where two would be the same."""
     names = ["Ann Lee", "ann-lee", "Ænne  Łuck", "李雷", "韩梅", "O'Hara, Zoë"]
     paths = make(out, *names)
     assert [path.name for path in paths] == [
         "ann-lee.zip", "ann-lee-2.zip", "nne-uck.zip", "candidate.zip", "candidate-2.zip",
         "o-hara-zoe.zip",
     ]  # fmt: skip
-    told = [manifest.loads(members(p)["archprep-kit.json"].decode())[0].candidate for p in paths]
-    assert told == ["Ann Lee", "ann-lee", "Ænne Łuck", "李雷", "韩梅", "O'Hara, Zoë"]
+    names_in_manifests = [
+        manifest.loads(members(p)["archprep-kit.json"].decode())[0].candidate for p in paths
+    ]
+    assert names_in_manifests == ["Ann Lee", "ann-lee", "Ænne Łuck", "李雷", "韩梅", "O'Hara, Zoë"]
 
 
 @pytest.mark.parametrize(
@@ -41,13 +43,14 @@ def test_each_candidate_gets_a_kit_of_their_own(out) -> None:
     ],
 )
 def test_names_are_checked_before_anything_is_written(out, home, names, says) -> None:
+    """Not even the signing key is made."""
     assert says in refusal(out, *names)
     assert not out.exists()
     assert not home.exists()
 
 
-def test_nothing_that_exists_is_overwritten(out) -> None:
-    """Not even by the same kit; nor is a part of a class written."""
+def test_existing_files_are_never_overwritten(out) -> None:
+    """If one kit exists, none is written."""
     (first,) = make(out, "Bob")
     before = first.read_bytes()
     assert "bob.zip already exists" in refusal(out, "Ada", "Bob")
@@ -57,8 +60,8 @@ def test_nothing_that_exists_is_overwritten(out) -> None:
     assert first.read_bytes() == before
 
 
-def test_a_disk_that_fills_up_leaves_no_part_of_a_class(out, monkeypatch) -> None:
-    """Neither half a zip, nor the zips before it."""
+def test_a_full_disk_leaves_no_kits_behind(out, monkeypatch) -> None:
+    """Neither half a zip nor the zips before it."""
     real, calls = os.fsync, []
 
     def fsync(descriptor: int) -> None:
@@ -73,7 +76,8 @@ def test_a_disk_that_fills_up_leaves_no_part_of_a_class(out, monkeypatch) -> Non
     assert list(out.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told(theirs, user: OrdinaryUser, monkeypatch) -> None:
+def test_an_unwritable_folder_is_refused(theirs, user: OrdinaryUser, monkeypatch) -> None:
+    """Also a file in place of the folder."""
     monkeypatch.setenv("ARCHPREP_HOME", str(user.folder / "home"))
     user.become()
     assert "cannot be written" in refusal(Path("/proc/kits"), "Ada")
@@ -82,12 +86,14 @@ def test_a_folder_that_cannot_be_written_is_told(theirs, user: OrdinaryUser, mon
 
 
 @pytest.mark.parametrize("ids", ["", "q1,", "q1,,q3", ","])
-def test_a_list_of_questions_without_one(content, ids) -> None:
+def test_an_empty_item_in_questions_is_refused(content, ids) -> None:
+    """The message names the option."""
     with pytest.raises(UsageError, match="--questions"):
         chosen_exercises(ids)
 
 
 def test_questions_are_named_once_and_keep_their_order(content) -> None:
+    """Any name of an exercise works, but each exercise may appear once."""
     assert [e.id for e in chosen_exercises(" q3, event_bus")] == ["q3", "q1"]
     with pytest.raises(UsageError, match="q1 twice"):
         chosen_exercises("q1,q3,1")
@@ -96,6 +102,7 @@ def test_questions_are_named_once_and_keep_their_order(content) -> None:
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 10**9])
-def test_minutes_out_of_bounds(out, minutes) -> None:
+def test_minutes_out_of_range_are_refused(out, minutes) -> None:
+    """The message gives the range."""
     with pytest.raises(UsageError, match="--minutes must be"):
         make(out, "Ada", minutes=minutes)

@@ -14,6 +14,7 @@ from archprep.interview.model import KitExercise, KitLimits
 
 
 def test_the_manifest_says_what_was_handed_out_and_is_signed(out, home, content) -> None:
+    """Only the key that signed it proves it genuine."""
     text = members(*make(out, "Zoë"))["archprep-kit.json"].decode()
     kit, signature = manifest.loads(text)
     assert (kit.candidate, kit.minutes, kit.made_at) == ("Zoë", 120, MADE_AT)
@@ -27,7 +28,8 @@ def test_the_manifest_says_what_was_handed_out_and_is_signed(out, home, content)
     assert not manifest.genuine(kit, signature, bytes(32))
 
 
-def test_what_is_written_is_read_back() -> None:
+def test_a_manifest_is_read_back_as_it_was_written() -> None:
+    """The text is ASCII."""
     text = manifest.dumps(KIT, KEY)
     assert text.isascii()
     kit, signature = manifest.loads(text)
@@ -50,6 +52,7 @@ def test_what_is_written_is_read_back() -> None:
     ids=["name", "time", "made", "by", "limits", "version", "digest", "exercises"],
 )
 def test_any_change_breaks_the_signature(change) -> None:
+    """Each field of the kit is signed."""
     signature = json.loads(manifest.dumps(KIT, KEY))["signature"]
     assert not manifest.genuine(replace(KIT, **change), signature, KEY)
 
@@ -100,21 +103,22 @@ def parts(**changes: object) -> list[object]:
     ],
     ids=range(30),
 )
-def test_what_is_no_manifest_is_one_sentence(text) -> None:
+def test_an_invalid_manifest_is_refused_in_one_sentence(text) -> None:
+    """It is short and printable, whatever the text was."""
     with pytest.raises(UsageError, match="not the manifest of a kit") as caught:
         manifest.loads(text)
     assert len(caught.value.message) < 400
     assert caught.value.message.isprintable()
 
 
-def test_a_newer_format_is_told() -> None:
-    """Whatever else it holds."""
+def test_a_newer_format_is_refused_as_such() -> None:
+    """Whatever else the manifest contains."""
     with pytest.raises(UsageError, match="newer archprep"):
         manifest.loads('{"kit": {"format": 2, "shape": "other"}}')
 
 
-def test_texts_of_a_manifest_are_clean() -> None:
-    """A signature that is none is never genuine, and no error."""
+def test_text_in_a_manifest_is_sanitized() -> None:
+    """A signature that is not a string is never genuine, and never an error."""
     text = altered(candidate="\x1b[2JAda\n\u202eB" + "x" * 500, archprep_version="\x07" * 9)
     kit, signature = manifest.loads(text)
     assert kit.candidate.startswith("Ada B")

@@ -22,12 +22,12 @@ from archprep.interview.kits.submit import submit
     ],
     ids=["syntax", "indent", "coding", "latin-1", "nul", "nested", "deep", "digits"],
 )
-def test_what_python_cannot_read_is_told_with_its_line(kit, data, says) -> None:
-    """Unless it is to be handed in anyway: then it is, byte for byte."""
+def test_invalid_python_is_refused_with_its_line(kit, data, says) -> None:
+    """With `anyway` the file is submitted byte for byte."""
     (kit / "q01_event_bus" / "answer.py").write_bytes(data)
-    told = submit_refusal(kit)
-    assert told.startswith("These files are not valid Python")
-    assert f"  q01_event_bus/{says}" in told or says in told
+    message = submit_refusal(kit)
+    assert message.startswith("These files are not valid Python")
+    assert f"  q01_event_bus/{says}" in message or says in message
     handed_in = submit(kit, anyway=True)
     assert zip_members(handed_in.path)["ada-l/q01_event_bus/answer.py"] == data
     assert len(handed_in.exercises[0].broken) == 1
@@ -36,7 +36,7 @@ def test_what_python_cannot_read_is_told_with_its_line(kit, data, says) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"# only this\n", b"\xef\xbb\xbfx = 1\r\n", b"# coding: latin-1\nx = '\xe9'\n"]
 )
-def test_what_python_can_read_is_taken(kit, data) -> None:
-    """Also with what it only warns about."""
+def test_valid_python_is_accepted(kit, data) -> None:
+    """Also an empty file, another encoding, and code with a warning."""
     (kit / "q01_event_bus" / "answer.py").write_bytes(data + b'y = "\\d"\n')
     assert submit(kit).exercises[0].broken == ()

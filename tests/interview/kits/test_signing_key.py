@@ -11,7 +11,8 @@ from archprep.core.errors import UsageError
 from archprep.interview.kits import signing_key
 
 
-def test_the_key_is_made_once_and_is_ones_own(out, home) -> None:
+def test_the_key_is_made_once_and_readable_by_its_owner_alone(out, home) -> None:
+    """Later kits use the same key."""
     assert signing_key.load() is None
     make(out, "Ada")
     key = signing_key.load()
@@ -23,7 +24,8 @@ def test_the_key_is_made_once_and_is_ones_own(out, home) -> None:
     assert [path.name for path in home.iterdir()] == ["kit.key"]
 
 
-def test_the_first_key_stays_when_two_begin_at_once(home, monkeypatch) -> None:
+def test_the_first_key_stays_when_two_processes_create_one(home, monkeypatch) -> None:
+    """The second process must not replace it."""
     first = signing_key.load_or_create()
     monkeypatch.setattr(Path, "exists", lambda path: False)
     assert signing_key.load_or_create() == first
@@ -31,7 +33,8 @@ def test_the_first_key_stays_when_two_begin_at_once(home, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "zz", "\xff", "ab" * 31])
-def test_a_damaged_key_is_told_and_not_replaced(home, damage) -> None:
+def test_a_damaged_key_is_refused_and_not_replaced(home, damage) -> None:
+    """The tip mentions a backup."""
     home.mkdir()
     (home / "kit.key").write_text(damage, encoding="latin-1")
     with pytest.raises(UsageError, match="damaged") as caught:

@@ -19,8 +19,8 @@ from archprep.interview.submissions.scan import scan
 from archprep.workspace import submission
 
 
-def test_the_zip_holds_what_counts_and_what_is_reported(kit, clock) -> None:
-    """The frozen files, the manifest as it came, times and digests; nothing else."""
+def test_the_zip_contains_frozen_files_manifest_and_report(kit, clock) -> None:
+    """And nothing else: no notes, data or hidden files."""
     begin(kit)
     write_tree(kit, {"q01_event_bus/answer.py": RIGHT, "q01_event_bus/more/extra.py": "x = 1\n"})
     write_tree(kit, {"notes.txt": "", "q01_event_bus/data.csv": "", ".venv/x.py": "("})
@@ -55,13 +55,15 @@ def test_the_zip_holds_what_counts_and_what_is_reported(kit, clock) -> None:
 
 
 def test_an_earlier_submission_is_never_overwritten(kit) -> None:
+    """Each new one gets the next number."""
     names = [submit(kit).path.name for _ in range(3)]
     assert names == ["ada-l-submission.zip", "ada-l-submission-2.zip", "ada-l-submission-3.zip"]
     (kit.parent / "ada-l-submission-4.zip").symlink_to("nowhere")
     assert submit(kit).path.name == "ada-l-submission-5.zip"
 
 
-def test_late_is_told_and_never_refused(kit, clock) -> None:
+def test_a_late_submission_is_recorded_and_never_refused(kit, clock) -> None:
+    """A clock that was set back gives negative time, not lateness."""
     begin(kit)
     clock.now += timedelta(minutes=132)
     assert submit(kit).late == timedelta(minutes=12)
@@ -70,7 +72,7 @@ def test_late_is_told_and_never_refused(kit, clock) -> None:
 
 
 def test_renamed_and_moved_folders_still_work(kit, tmp_path) -> None:
-    """The zip has the names of the kit, wherever it lay."""
+    """The zip uses the kit's own names."""
     moved = kit.rename(tmp_path / "my interview!")
     (moved / "q01_event_bus").rename(moved / "first")
     handed_in = submit(moved)
@@ -79,51 +81,55 @@ def test_renamed_and_moved_folders_still_work(kit, tmp_path) -> None:
 
 
 def test_the_number_of_a_namesake_is_kept(kit) -> None:
-    """Of two Ada Ls in a class, each hands in under the name of her own kit."""
+    """Of two candidates named Ada L, each submits under the name of their own kit."""
     handed_in = submit(kit.rename(kit.with_name("ada-l-2")))
     assert handed_in.path.name == "ada-l-2-submission.zip"
 
 
-def test_a_changed_manifest_is_the_graders_to_notice(kit) -> None:
-    """There is no key here: it is handed in as it stands."""
+def test_a_changed_manifest_is_submitted_as_it_is(kit) -> None:
+    """There is no key here to check it: the grader notices."""
     path = kit / "archprep-kit.json"
     path.write_text(path.read_text().replace('"minutes": 120', '"minutes": 900'))
     assert b'"minutes": 900' in zip_members(submit(kit).path)["ada-l/archprep-kit.json"]
 
 
-def test_a_manifest_that_cannot_be_read_is_told(kit) -> None:
+def test_an_invalid_manifest_is_refused(kit) -> None:
+    """The message says what is wrong with it."""
     (kit / "archprep-kit.json").write_text("{}")
     assert "not the manifest of a kit" in submit_refusal(kit)
 
 
-def test_everything_that_is_wrong_is_told_at_once(kit) -> None:
+def test_all_problems_are_reported_at_once(kit) -> None:
+    """One line per exercise."""
     (kit / "q01_event_bus" / "answer.py").rename(kit / "q01_event_bus" / "mine.py")
     (kit / "q03_rate_limiting" / "big.py").write_bytes(b"#" * (submission.MAX_FILE_BYTES + 1))
-    told = submit_refusal(kit).splitlines()
-    assert told[1].startswith("  q1: answer.py is missing from ")
-    assert told[2].startswith("  q3: ")
-    assert "larger than 256 KiB" in told[2]
+    lines = submit_refusal(kit).splitlines()
+    assert lines[1].startswith("  q1: answer.py is missing from ")
+    assert lines[2].startswith("  q3: ")
+    assert "larger than 256 KiB" in lines[2]
 
 
 def test_a_link_is_refused(kit) -> None:
+    """It could lead to any file of the machine."""
     (kit / "q01_event_bus" / "more.py").symlink_to("/etc/passwd")
     assert "q1: " in submit_refusal(kit)
 
 
-def test_a_missing_exercise_is_told(kit) -> None:
+def test_a_missing_exercise_is_refused(kit) -> None:
+    """The message names its folder."""
     shutil.rmtree(kit / "q03_rate_limiting")
     assert "q3: its folder q03_rate_limiting is missing" in submit_refusal(kit)
 
 
-def test_an_exercise_that_is_not_here_is_told(kit, content) -> None:
-    """An older archprep than the interviewer's: the tip is to make the zip by hand."""
+def test_an_unknown_exercise_is_refused(kit, content) -> None:
+    """An archprep older than the interviewer's does not have it."""
     for kind in ("exercises", "solutions", "graders"):
         shutil.rmtree(content / kind / "q03_rate_limiting")
     assert "no exercise 'q3'" in submit_refusal(kit)
 
 
-def test_notes_are_no_refusals(kit, content) -> None:
-    """A starter nobody has touched, an exercise of another version."""
+def test_notes_do_not_prevent_a_submission(kit, content) -> None:
+    """About an unchanged starter, or an exercise of another version."""
     (kit / "q01_event_bus" / "answer.py").write_text(RIGHT)
     manifest = content / "exercises" / "q01_event_bus" / "exercise.yaml"
     manifest.write_text(manifest.read_text().replace("version: 1", "version: 2"))
@@ -134,7 +140,9 @@ def test_notes_are_no_refusals(kit, content) -> None:
     assert two == ("q3: answer.py is unchanged from the starter.",)
 
 
-def test_a_full_disk_leaves_nothing(kit, monkeypatch) -> None:
+def test_a_full_disk_leaves_nothing_behind(kit, monkeypatch) -> None:
+    """The error is a sentence."""
+
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -142,8 +150,8 @@ def test_a_full_disk_leaves_nothing(kit, monkeypatch) -> None:
     assert "No space left" in submit_refusal(kit)
 
 
-def test_a_folder_that_cannot_be_written_is_told(kit, user: OrdinaryUser, monkeypatch) -> None:
-    """To begin, to hand in."""
+def test_an_unwritable_folder_is_refused(kit, user: OrdinaryUser, monkeypatch) -> None:
+    """By begin and by submit."""
     shutil.copytree(kit, user.folder / "in" / "ada-l")
     shutil.copytree(os.environ["ARCHPREP_CONTENT"], user.folder / "content")
     monkeypatch.setenv("ARCHPREP_CONTENT", str(user.folder / "content"))
@@ -156,8 +164,8 @@ def test_a_folder_that_cannot_be_written_is_told(kit, user: OrdinaryUser, monkey
             command(user.folder / "in" / "ada-l")
 
 
-def test_what_is_handed_in_is_what_the_grader_receives(kit, tmp_path) -> None:
-    """Times and digests as reported, and no flag but that there is no key."""
+def test_the_grader_receives_what_was_submitted(kit, tmp_path) -> None:
+    """With the digests as reported."""
     begin(kit)
     path = submit(kit).path
     (tmp_path / "inbox").mkdir()

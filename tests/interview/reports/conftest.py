@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def exercise(content: Path) -> None:
-    """q1 with two prompts and what the rubric says of them."""
+    """q1 with two prompts, and a rubric for them."""
     (folder,) = (content / "exercises").glob("q01_*")
     write_tree(content / "exercises" / folder.name, {"discussion.md": DISCUSSION})
     write_tree(content / "solutions" / folder.name, {"rubric.yaml": RUBRIC})

@@ -32,7 +32,7 @@ ALSO = ["\ufffe\uffff", "]]><x/>", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/
 
 
 def hostile(text: str) -> Result:
-    """A candidate who writes this text wherever a candidate can."""
+    """A candidate who puts this text wherever a candidate can."""
     frame = Frame(text, 1, text, text)
     evidence = Evidence(given=text, difference=text, message=text, frames=(frame,), output=text)
     failed = replace(PRIORITY, expected=text, observed=text, evidence=evidence)

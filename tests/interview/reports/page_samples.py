@@ -28,7 +28,7 @@ ANSWER = "def add(a: int, b: int) -> int:\n    return a + b\n"
 
 
 def source_with(**files: str) -> dict[str, str]:
-    """What somebody hands in who has changed nothing but these."""
+    """A submission with these files changed, and the rest as in the starter."""
     given = {"answer.py": STARTER, "test_examples.py": "def test_nothing() -> None: ...\n"}
     named = {name.replace("__", "."): text for name, text in files.items()}
     return given | {"DISCUSSION.md": DISCUSSION} | named

@@ -14,7 +14,7 @@ BATCH = Batch(7, "2026-03-01T10:00:00+00:00", "0.1.0", LEVEL_A)
 
 
 def received(name: str = "Ada", **changes: Any) -> Received:
-    """What a candidate has handed in."""
+    """A submission from this candidate."""
     slug = "".join(c if c.isalnum() and c.isascii() else "-" for c in name[:40])
     at = "2026-03-01T12:10:00+00:00"
     return replace(Received(name, slug, f"{name}.zip", at, "ab" * 32), **changes)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_answers_stand_beside_the_rubric() -> None:
-    """Each prompt has its own; the prompt is told from what was written."""
+def test_answers_are_shown_next_to_the_rubric() -> None:
+    """Each prompt has its own; prompts and answers look different."""
     said = DISCUSSION.replace("at length.\n", "at length.\n\nBecause it adds.\n")
     document = page_of(Graded("q1", card(criterion("a")), source=source_with(DISCUSSION__md=said)))
     first, second = document.split('<div class="answer">')[1:]
@@ -31,7 +31,8 @@ def test_answers_stand_beside_the_rubric() -> None:
     assert "<li>other</li>" in second
 
 
-def test_answers_without_the_prompts_stand_beside_the_whole_rubric() -> None:
+def test_answers_without_prompts_are_shown_next_to_the_whole_rubric() -> None:
+    """There is no telling which answer belongs to which prompt."""
     source = source_with(DISCUSSION__md="All my own words.\n")
     document = page_of(Graded("q1", card(criterion("a")), source=source))
     (only,) = document.split('<div class="answer">')[1:]
@@ -44,12 +45,14 @@ def test_answers_without_the_prompts_stand_beside_the_whole_rubric() -> None:
     ["Why?: [simple]\n", "- simple\n", "Why?: {strong: simple, deep: {a: b}}\n", "- [simple]\n"],
 )
 def test_a_rubric_may_have_any_form(content: Path, rubric: str) -> None:
+    """A mapping, or a list of texts, lists or mappings."""
     (folder,) = (content / "solutions").glob("q01_*")
     write_tree(folder, {"rubric.yaml": rubric})
     assert "simple" in page_of(Graded("q1", card(criterion("a")), source=source_with()))
 
 
 def test_an_exercise_that_is_gone_can_still_be_shown() -> None:
+    """A results folder outlives the exercises."""
     gone = Graded("q99", card(criterion("a"), exercise="q99"), source={"a.py": "x = 1\n"})
     text = visible_text(page_of(gone))
     assert "No rubric and no comparison with the starter" in text

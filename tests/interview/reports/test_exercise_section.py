@@ -23,11 +23,13 @@ from archprep.interview.reports import pages
 
 
 def test_an_exercise_under_another_isolation_says_so() -> None:
+    """Its score is provisional if the isolation was weaker."""
     text = visible_text(page_of(Graded("q1", SAMPLES["unimportable"])))
     assert f"Provisional: graded with weaker isolation. {LEVEL_D.sentence}" in text
 
 
 def test_each_failed_criterion_has_its_evidence_in_full() -> None:
+    """Nothing of it is cut."""
     many = "\n".join(f"line {n}" for n in range(500))
     evidence = Evidence(given=many, difference="at 3", frames=CRASH.evidence.frames, output="said")
     document = page_of(Graded("q1", scorecard(replace(PRIORITY, evidence=evidence))))
@@ -44,8 +46,8 @@ def test_each_failed_criterion_has_its_evidence_in_full() -> None:
     assert "line 499" in text
 
 
-def test_criteria_of_one_cause_keep_what_is_their_own() -> None:
-    """Two scenarios break at one line; the drawn input of either is there."""
+def test_criteria_with_a_shared_cause_keep_their_own_evidence() -> None:
+    """Two scenarios fail at one line: the input of each is shown."""
     first, second = (
         replace(c, evidence=replace(c.evidence, given=f"topic {c.id}")) for c in (CRASH, CRASH_TOO)
     )
@@ -56,12 +58,14 @@ def test_criteria_of_one_cause_keep_what_is_their_own() -> None:
 
 
 def test_advice_for_the_candidate_is_left_out() -> None:
+    """Commands and hints mean nothing to the interviewer."""
     text = visible_text(page_of(Graded("q1", SAMPLES["mixed"])))
     assert "archprep check" not in text
     assert str(PRIORITY.hint) not in text
 
 
-def test_frames_lead_into_the_source() -> None:
+def test_frames_link_to_the_source() -> None:
+    """Of the same exercise, if it has a source."""
     source = source_with() | {"eventbus.py": "\n".join(f"line {n}" for n in range(1, 60))}
     one, two = Graded("q1", SAMPLES["mixed"], source=source), Graded("q3", SAMPLES["mixed"])
     read = _Reader(pages.report(Result(received(), (one, two)), BATCH))
@@ -71,12 +75,13 @@ def test_frames_lead_into_the_source() -> None:
 
 
 def test_invisible_characters_are_counted() -> None:
-    """They are not shown; a file that has them may do something else than it says."""
+    """A file with hidden characters may do something other than it seems to."""
     source = source_with(answer__py=f"# \u202e\u2066\r\n{ANSWER}")
     assert "they are in answer.py (2)" in visible_text(page_of(Graded("q1", None, "no", source)))
 
 
-def test_a_very_long_source_is_cut_with_a_mark() -> None:
+def test_a_very_long_source_is_cut_and_marked() -> None:
+    """In bounded time."""
     source = source_with(answer__py="x\n" * 30_000, b__py="y\n" * 30_000)
     start = time.monotonic()
     document = page_of(Graded("q1", card(criterion("a")), source=source))
@@ -86,5 +91,6 @@ def test_a_very_long_source_is_cut_with_a_mark() -> None:
 
 
 def test_an_exercise_of_another_version_says_so() -> None:
+    """The starter and the rubric are of this version."""
     older = replace(card(criterion("a")), exercise_version=7)
     assert "Graded with version 7 of the exercise" in visible_text(page_of(Graded("q1", older)))

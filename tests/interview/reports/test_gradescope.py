@@ -16,7 +16,7 @@ from archprep.interview.reports import gradescope
 
 
 def test_gradescope_gets_a_test_for_each_criterion() -> None:
-    """The keys and values of https://gradescope-autograders.readthedocs.io/en/latest/specs/."""
+    """As in https://gradescope-autograders.readthedocs.io/en/latest/specs/"""
     document = json.loads(
         gradescope.results_json(Result(received(), (Graded("q1", SAMPLES["mixed"]),)))
     )
@@ -30,7 +30,7 @@ def test_gradescope_gets_a_test_for_each_criterion() -> None:
 
 
 def test_gradescope_shows_nothing_to_students() -> None:
-    """The criteria are hidden from candidates, before and after."""
+    """Criteria stay hidden, before and after the deadline."""
     document = json.loads(gradescope.results_json(hostile("x")))
     settings = [document["visibility"], document["stdout_visibility"]]
     settings += [test["visibility"] for test in document["tests"]]
@@ -38,20 +38,22 @@ def test_gradescope_shows_nothing_to_students() -> None:
 
 
 def test_gradescope_interprets_no_text() -> None:
-    """Text is never Markdown, HTML or ANSI to it."""
+    """Text is never Markdown, HTML or ANSI."""
     document = json.loads(gradescope.results_json(hostile("<b>x")))
     formats = {document[f"{key}output_format"] for key in ("", "test_")}
     assert formats | {document["test_name_format"]} == {"text"}
 
 
 def test_an_exercise_without_scorecard_is_a_failed_test() -> None:
+    """Its output says why."""
     broken = Result(received(), (Graded("q3", problem="service.py is missing."),))
     (test,) = json.loads(gradescope.results_json(broken))["tests"]
     assert (test["score"], test["max_score"], test["status"]) == (0, 100, "failed")
     assert "service.py is missing." in test["output"]
 
 
-def test_a_submission_that_could_not_be_read_is_told() -> None:
+def test_an_unreadable_submission_has_its_problem_in_the_output() -> None:
+    """There are no tests then."""
     broken = Result(received(problem="a.zip is not a zip archive."), ())
     document = json.loads(gradescope.results_json(broken))
     assert (document["score"], document["tests"]) == (0, [])
@@ -59,7 +61,8 @@ def test_a_submission_that_could_not_be_read_is_told() -> None:
 
 
 @pytest.mark.parametrize("text", [*ATTACKS, *FORMULAS, *ALSO])
-def test_gradescope_json_is_ascii_and_clean(text: str) -> None:
+def test_gradescope_json_is_ascii_and_sanitized(text: str) -> None:
+    """Whatever the candidate wrote."""
     document = gradescope.results_json(hostile(text))
     assert document.isascii()
     assert not re.search(r"\\u(001b|009b|202e|200b|d800)", document)

@@ -17,7 +17,8 @@ from archprep.core.model import State
 from archprep.interview.model import Graded, Result
 
 
-def test_the_best_candidate_comes_first_and_who_has_no_score_last() -> None:
+def test_candidates_are_sorted_by_score() -> None:
+    """Those without a score come last."""
     low, high = (
         result(n, card(criterion("a", points=p), criterion("b", State.FAILED, 100 - p)))
         for n, p in (("Low", 10), ("High", 90))
@@ -29,6 +30,7 @@ def test_the_best_candidate_comes_first_and_who_has_no_score_last() -> None:
 
 
 def test_a_row_has_scores_total_flags_and_a_link() -> None:
+    """And the problems of exercises without a score."""
     one = result("Ada", card(criterion("a", points=60), criterion("b", State.FAILED, 40)))
     one = replace(one, received=replace(one.received, flags=("late by 3 min",), slug="ada-2"))
     one = replace(one, graded=(*one.graded, Graded("q3", problem="a file is missing")))
@@ -40,18 +42,21 @@ def test_a_row_has_scores_total_flags_and_a_link() -> None:
 
 
 @pytest.mark.parametrize("slug", ["../../etc", 'x" onclick="y', "a/b", "javascript:x", ""])
-def test_an_odd_folder_is_no_link(slug: str) -> None:
+def test_an_unexpected_folder_name_is_not_linked(slug: str) -> None:
+    """It could lead anywhere."""
     one = replace(result("Ada", card(criterion("a"))), received=received(slug=slug))
     assert not _Reader(index_of(one)).values("href")
 
 
-def test_a_score_with_points_in_doubt_is_marked() -> None:
+def test_a_score_without_all_verdicts_is_marked() -> None:
+    """With a question mark."""
     assert "8? 8 /100" in visible_text(
         index_of(Result(received(), (Graded("q1", SAMPLES["mixed"]),)))
     )
 
 
-def test_the_statistics_stand_on_the_page() -> None:
+def test_the_statistics_are_on_the_page() -> None:
+    """Totals, and each criterion with its share and discrimination."""
     results = [
         result(f"c{n}", card(criterion("a", points=50), criterion("b", State.FAILED, 50)))
         for n in range(8)
@@ -63,7 +68,8 @@ def test_the_statistics_stand_on_the_page() -> None:
     assert "Totals of 8 candidates: mean 50 %, median 50, middle half 50 to 50" in text
 
 
-def test_isolation_and_self_test_stand_at_the_top_of_the_batch() -> None:
+def test_the_isolation_is_at_the_top_of_the_batch() -> None:
+    """Also without any candidate."""
     text = visible_text(index_of())
     assert text.index(LEVEL_A.sentence) < text.index("Candidates")
     assert "No candidates." in text

@@ -31,7 +31,7 @@ from archprep.interview.reports import pages, statistics
 @pytest.mark.parametrize("page", [hostile__page, hostile__index])
 @pytest.mark.parametrize("text", [*ATTACKS, "<base href='http://evil.example/'>", "' onclick='x"])
 def test_hostile_text_is_inert(page, text: str) -> None:
-    """Cases 63-65: no element, attribute, style or expression, and no character that acts."""
+    """Attacks 63-65: no element, attribute, style or expression, and no character that acts."""
     document = page(text)
     read, harmless = _Reader(document), _Reader(page("harmless"))
     assert set(read.tags) <= set(harmless.tags)
@@ -47,7 +47,7 @@ FULL = {"reported": {"begun_at": "x"}, "flags": ("late",), "superseded": ("a.zip
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("index", [False, True])
 def test_the_pages_need_nothing_and_run_nothing(name: str, index: bool) -> None:
-    """Self-contained, nested as it should be, with no link but to the candidates' pages."""
+    """Self-contained, well nested, with links only to candidates' pages and places on the page."""
     graded = Graded("q1", SAMPLES[name], source=source_with(answer__py=ANSWER))
     both = Result(received(**FULL), (graded, Graded("q3", problem="a file is missing")))
     read = _Reader(index_of(both) if index else pages.report(both, BATCH))
@@ -64,7 +64,7 @@ def test_the_pages_need_nothing_and_run_nothing(name: str, index: bool) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("index", [False, True])
-def test_they_can_be_read_without_eyes_for_colour_or_layout(name: str, index: bool) -> None:
+def test_the_pages_are_accessible(name: str, index: bool) -> None:
     """A language, headings in order, a scope for each table header."""
     graded = Graded("q1", SAMPLES[name], source=source_with(answer__py=ANSWER))
     both = Result(received(**FULL), (graded, Graded("q3", problem="a file is missing")))
@@ -78,8 +78,8 @@ def test_they_can_be_read_without_eyes_for_colour_or_layout(name: str, index: bo
     assert read.tags.count("th") == len(read.values("scope"))
 
 
-def test_the_policy_is_that_of_the_candidates_own_report() -> None:
-    """Everything is forbidden but the one style sheet."""
+def test_the_content_security_policy_allows_only_the_style_sheet() -> None:
+    """Everything else is forbidden."""
     for document in (index_of(), page_of(Graded("q1", problem="x"))):
         policy = re.search(r'Content-Security-Policy" content="([^"]+)"', document)
         assert policy
@@ -89,7 +89,8 @@ def test_the_policy_is_that_of_the_candidates_own_report() -> None:
         )
 
 
-def test_the_top_tells_name_receipt_flags_isolation_and_total() -> None:
+def test_the_top_has_name_receipt_flags_isolation_and_total() -> None:
+    """Before the first exercise."""
     flags = ("late by 12 min", "signature not checked")
     text = visible_text(page_of(Graded("q1", SAMPLES["mixed"]), name="Ada Lovelace", flags=flags))
     top = text[: text.index("Score by task")]
@@ -100,6 +101,7 @@ def test_the_top_tells_name_receipt_flags_isolation_and_total() -> None:
 
 
 def test_weaker_isolation_is_provisional_at_the_top() -> None:
+    """On the candidate's page and on that of the batch."""
     weak = replace(BATCH, isolation=LEVEL_D)
     one = result("Ada", card(criterion("a")))
     for document in (pages.report(one, weak), pages.index([one], weak, statistics.of([one]))):
@@ -107,16 +109,18 @@ def test_weaker_isolation_is_provisional_at_the_top() -> None:
     assert "Provisional" not in page_of(one.graded[0]) + index_of(one)
 
 
-def test_what_the_candidates_machine_says_is_marked_as_such() -> None:
+def test_reported_values_are_marked_as_unverified() -> None:
+    """Times in them are readable."""
     reported = {"begun_at": "2026-03-01T10:00:00Z", "edited": {"answer.py": "yesterday"}}
     text = visible_text(page_of(Graded("q1", SAMPLES["mixed"]), reported=reported))
-    told = text[text.index("Reported by the candidate's machine") :]
-    assert "None of this is verified" in told
-    assert "begun_at 2026-03-01 10:00 UTC" in told
-    assert "edited answer.py yesterday" in told
+    section = text[text.index("Reported by the candidate's machine") :]
+    assert "None of this is verified" in section
+    assert "begun_at 2026-03-01 10:00 UTC" in section
+    assert "edited answer.py yesterday" in section
 
 
-def test_whatever_was_reported_can_be_shown() -> None:
+def test_any_reported_value_can_be_shown() -> None:
+    """However deep, long or large it is."""
     deep: dict[str, object] = {}
     for _ in range(50_000):
         deep = {"x": deep}
@@ -125,11 +129,13 @@ def test_whatever_was_reported_can_be_shown() -> None:
     assert len(document) < 200_000
 
 
-def test_a_submission_that_could_not_be_read_has_a_page() -> None:
+def test_an_unreadable_submission_has_a_page() -> None:
+    """It says why."""
     document = pages.report(Result(received(problem="a.zip is not a zip archive."), ()), BATCH)
     assert "Not graded. a.zip is not a zip archive." in visible_text(document)
 
 
-def test_an_exercise_without_scorecard_tells_why() -> None:
+def test_an_exercise_without_scorecard_says_why() -> None:
+    """On the candidate's page."""
     text = visible_text(page_of(Graded("q1", problem="answer.py is missing.")))
     assert "Not graded. answer.py is missing." in text

@@ -105,7 +105,7 @@ def _attack(site: str) -> str:
 )
 @pytest.mark.parametrize("page", [hostile__page, hostile__index])
 def test_a_browser_runs_and_requests_nothing(page, site, tmp_path: Path) -> None:
-    """The browser has the document that was written, and the candidate's server hears nothing."""
+    """Its document is the one that was written, and the attacker's server gets no request."""
     address, asked = site
     written = page(_attack(address))
     (tmp_path / "page.html").write_text(written, encoding="utf-8")
@@ -122,8 +122,8 @@ def test_a_browser_runs_and_requests_nothing(page, site, tmp_path: Path) -> None
     not CHROMIUM, reason="no Chromium here: chromium, chromium-browser, google-chrome"
 )
 @pytest.mark.parametrize("policy", [True, False])
-def test_the_policy_holds_where_escaping_would_not(policy: bool, site, tmp_path: Path) -> None:
-    """The attack put in unescaped is stopped by the policy, and does run where that is missing."""
+def test_the_policy_stops_what_escaping_would_miss(policy: bool, site, tmp_path: Path) -> None:
+    """An unescaped attack is stopped by the policy, and does run without it."""
     address, asked = site
     document = page_of(Graded("q1", SAMPLES["mixed"])).replace(
         "<main>", f"<main>{_attack(address)}"

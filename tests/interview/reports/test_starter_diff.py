@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_what_the_candidate_changed_is_compared_with_the_starter() -> None:
+    """Changed lines, new files and missing files."""
     source = source_with(answer__py=ANSWER, more__py="x = 1\n")
     del source["test_examples.py"]
     document = page_of(Graded("q1", card(criterion("a")), source=source))
@@ -25,7 +26,8 @@ def test_what_the_candidate_changed_is_compared_with_the_starter() -> None:
     assert "In the starter, but not submitted: test_examples.py" in document
 
 
-def test_files_as_in_the_starter_are_named_and_not_repeated() -> None:
+def test_unchanged_files_are_named_but_not_shown() -> None:
+    """Only what the candidate wrote is shown."""
     document = page_of(Graded("q1", card(criterion("a")), source=source_with(answer__py=ANSWER)))
     assert "As in the starter: test_examples.py" in document
     assert "test_nothing" not in document
@@ -33,14 +35,14 @@ def test_files_as_in_the_starter_are_named_and_not_repeated() -> None:
 
 
 def test_lines_are_counted_as_they_are_shown() -> None:
-    """A carriage return ends one, too: it must not get round what a page has room for."""
+    """A carriage return ends a line, too, so it cannot get around the limit."""
     source = source_with(answer__py="x\r" * 30_000)
     document = page_of(Graded("q1", card(criterion("a")), source=source))
     assert "Too long to compare: answer.py" in document
 
 
-def test_comparing_takes_no_time_that_a_candidate_can_choose(content: Path) -> None:
-    """The worst for a comparison: each line of a long starter, often."""
+def test_comparing_takes_bounded_time(content: Path) -> None:
+    """Even in the worst case: a long starter whose lines are repeated in reverse."""
     lines = [f"line {n}\n" for n in range(300)]
     (folder,) = (content / "exercises").glob("q01_*")
     write_tree(folder, {"starter/answer.py": "".join(lines)})

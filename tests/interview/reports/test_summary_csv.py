@@ -21,6 +21,7 @@ def _rows(text: str) -> list[dict[str, str]]:
 
 
 def test_one_row_for_each_candidate() -> None:
+    """With the scores, the totals and the problems."""
     one = result("Ada", card(criterion("a", points=60)), card(criterion("a"), exercise="q3"))
     broken = Result(received("Bob", problem="Bob.zip is not a zip archive"), ())
     ada, bob = _rows(summary_csv.table([one, broken]))
@@ -31,13 +32,14 @@ def test_one_row_for_each_candidate() -> None:
 
 
 def test_the_order_of_rows_is_that_of_the_results() -> None:
+    """The table is not sorted."""
     results = [result(name, card(criterion("a"))) for name in ("Zoe", "Ada")]
     assert [row["candidate"] for row in _rows(summary_csv.table(results))] == ["Zoe", "Ada"]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_is_a_formula(text: str) -> None:
-    """Case 65: not by its first character, nor after a blank or what some take for a separator."""
+    """Attack 65: neither at its start, nor after whitespace or a separator."""
     cells = [
         c for row in csv.reader([*summary_csv.table([hostile(text)]).splitlines()]) for c in row
     ]
@@ -48,7 +50,7 @@ def test_no_cell_is_a_formula(text: str) -> None:
 
 @pytest.mark.parametrize("text", [*ATTACKS, *FORMULAS, 'a",b\n"c', "x,y"])
 def test_a_row_stays_a_row(text: str) -> None:
-    """No text makes a line or a column of its own, and nothing moves a cursor."""
+    """No text starts a new line or column, or moves a cursor."""
     summary = summary_csv.table([hostile(text), hostile(text)])
     assert len(summary.splitlines()) == 3
     assert len({len(row) for row in csv.reader(summary.splitlines())}) == 1
@@ -56,10 +58,12 @@ def test_a_row_stays_a_row(text: str) -> None:
 
 
 def test_an_ordinary_name_is_left_alone() -> None:
+    """An apostrophe or a hyphen inside it is harmless."""
     row = _rows(summary_csv.table([result("Zoë O'Neill-Smith", card(criterion("a")))]))[0]
     assert row["candidate"] == "Zoë O'Neill-Smith"
 
 
-def test_a_fault_of_ours_stands_among_the_problems() -> None:
+def test_a_grader_error_is_among_the_problems() -> None:
+    """With the points that could not be scored."""
     row = _rows(summary_csv.table([Result(received(), (Graded("q1", SAMPLES["mixed"]),))]))[0]
     assert row["problems"] == "q1: 20 points could not be scored because the grader failed"

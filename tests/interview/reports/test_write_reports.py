@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from archprep.interview.results.results_folder import ResultsFolder
 
 
-def test_the_pages_are_made_of_the_parts(folder: ResultsFolder) -> None:
-    """Once, until a part is another; a problem has its row."""
+def test_reports_are_written_again_only_after_a_change(folder: ResultsFolder) -> None:
+    """A candidate with a problem is in them, too."""
     folder.receive(RECEIVED)
     folder.receive(Received("Bob", "bob", "bob.zip", "", "d", problem="is not a zip archive"))
     folder.save("ada", "d1", GRADED)

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from archprep.interview.results.results_folder import ResultsFolder
 
 
-def test_what_a_machine_reports_stops_nobody(folder: ResultsFolder) -> None:
-    """JSON knows no NaN, whatever the candidate's machine has said."""
+def test_a_report_that_is_not_json_is_dropped(folder: ResultsFolder) -> None:
+    """JSON has no NaN; the submission is still graded."""
     assert folder.receive(replace(RECEIVED, reported={"edited": float("nan")}))
     assert folder.received("ada").reported == {}
 
 
 @pytest.mark.parametrize("name", ["../../evil.py", "/tmp/evil.py"])
-def test_a_kept_source_never_leads_elsewhere(folder: ResultsFolder, name: str) -> None:
-    """Even if somebody has edited the file."""
+def test_a_kept_source_cannot_be_outside_its_folder(folder: ResultsFolder, name: str) -> None:
+    """Even if someone edited the file."""
     folder.save("ada", "d1", replace(GRADED, source={name: ""}))
     with pytest.raises(UsageError, match="outside its folder"):
         json_format.source_in(folder.graded_file("ada", "q1"))

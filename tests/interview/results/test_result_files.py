@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_is_a_sentence(
+def test_a_full_disk_leaves_the_old_file(
     folder: ResultsFolder, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """What was written stays, and nothing is half there."""
+    """The error is a sentence with a tip, and nothing is half written."""
     folder.receive(RECEIVED)
     folder.save("ada", "d1", GRADED)
     before = tree(folder.root)

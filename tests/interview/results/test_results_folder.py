@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from archprep.interview.results.results_folder import ResultsFolder
 
 
-def test_what_is_kept_is_read_back(folder: ResultsFolder) -> None:
-    """Whatever bytes a submission has, its source gives the very same ones."""
+def test_what_is_saved_is_read_back(folder: ResultsFolder) -> None:
+    """The source gives back the same bytes, whatever they are."""
     assert folder.receive(RECEIVED)
     assert not folder.receive(RECEIVED)
     folder.save("ada", "d1", GRADED)
@@ -36,8 +36,8 @@ def test_what_is_kept_is_read_back(folder: ResultsFolder) -> None:
     }
 
 
-def test_only_what_fits_is_finished(folder: ResultsFolder) -> None:
-    """Another submission, a fault of ours and a damaged file are graded again; scores are not."""
+def test_only_a_final_outcome_of_this_submission_is_finished(folder: ResultsFolder) -> None:
+    """Another submission, a fault of archprep and a damaged file are graded again."""
     folder.receive(RECEIVED)
     assert folder.finished(RECEIVED, "q1") is None
     folder.save("ada", "d1", Graded("q1", problem="answer.py is missing."))
@@ -50,8 +50,8 @@ def test_only_what_fits_is_finished(folder: ResultsFolder) -> None:
     assert "damaged" in str(folder.graded("ada", "q1").problem)
 
 
-def test_a_time_out_beside_others_is_remembered(folder: ResultsFolder) -> None:
-    """Until the verdict that counts is there."""
+def test_a_postponed_exercise_is_remembered(folder: ResultsFolder) -> None:
+    """Until its final outcome is saved."""
     folder.receive(RECEIVED)
     folder.postpone("ada", "d1", "q1")
     assert folder.is_postponed(RECEIVED, "q1")
@@ -60,8 +60,8 @@ def test_a_time_out_beside_others_is_remembered(folder: ResultsFolder) -> None:
     assert not folder.is_postponed(RECEIVED, "q1")
 
 
-def test_a_later_submission_puts_the_results_aside(folder: ResultsFolder) -> None:
-    """Nothing is lost: the earlier ones are kept together."""
+def test_a_later_submission_moves_results_to_earlier(folder: ResultsFolder) -> None:
+    """Nothing is lost: earlier results stay together."""
     folder.receive(RECEIVED)
     folder.save("ada", "d1", GRADED)
     write_reports.write_candidate(folder, "ada", BATCH)
@@ -78,14 +78,14 @@ def test_a_later_submission_puts_the_results_aside(folder: ResultsFolder) -> Non
 
 
 @pytest.mark.parametrize("slug", ["", "..", "a/b", "-", "a b"])
-def test_a_slug_never_leads_elsewhere(folder: ResultsFolder, slug: str) -> None:
-    """It names one folder below `candidates`."""
+def test_a_slug_cannot_lead_out_of_the_folder(folder: ResultsFolder, slug: str) -> None:
+    """It names one folder in `candidates`."""
     with pytest.raises(ValueError, match="is not a candidate's slug"):
         folder.candidate(slug)
 
 
-def test_what_was_not_finished_is_removed(folder: ResultsFolder) -> None:
-    """Whoever was killed while writing leaves no litter."""
+def test_unfinished_files_are_removed(folder: ResultsFolder) -> None:
+    """What a killed process left behind."""
     folder.receive(RECEIVED)
     place = folder.candidate("ada")
     (place / "earlier" / ".12.archprep-new" / "parts").mkdir(parents=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def refused(root: Path, *, resume: bool = True) -> str:
-    """What the user reads; nothing is touched."""
+    """The message when the folder is refused; nothing is touched."""
     before = tree(root)
     with pytest.raises(UsageError) as caught, results_lock.open_for_grading(root, resume=resume):
         pytest.fail("it was opened")
@@ -32,8 +32,8 @@ def refused(root: Path, *, resume: bool = True) -> str:
     return caught.value.message
 
 
-def test_a_new_or_empty_folder_is_taken(root: Path) -> None:
-    """It need not exist; what else a killed grader had left of a beginning is no obstacle."""
+def test_a_new_or_empty_folder_is_accepted(root: Path) -> None:
+    """Also one in which a killed grader had only just begun."""
     for _ in range(2):
         with results_lock.open_for_grading(root, resume=False) as folder:
             assert not folder.has_begun
@@ -44,15 +44,15 @@ def test_a_new_or_empty_folder_is_taken(root: Path) -> None:
         assert not list(root.glob(".*"))
 
 
-def test_where_nothing_has_begun_nothing_is_left(root: Path) -> None:
+def test_a_new_folder_is_removed_if_grading_does_not_begin(root: Path) -> None:
     """An error before the first result leaves no folder behind."""
     with pytest.raises(ValueError, match="x"), results_lock.open_for_grading(root, resume=False):
         raise ValueError("x")
     assert not root.exists()
 
 
-def test_somebody_elses_folder_is_refused(root: Path) -> None:
-    """Neither a lock nor anything else is put there."""
+def test_a_foreign_folder_is_refused(root: Path) -> None:
+    """Nothing is put there, not even a lock."""
     root.mkdir()
     (root / "thesis.txt").write_text("mine")
     assert "is not a results folder" in refused(root)
@@ -65,8 +65,8 @@ def refused_file(path: Path) -> str:
     return caught.value.message
 
 
-def test_a_newer_folder_is_refused(root: Path, folder: ResultsFolder) -> None:
-    """Its format is another archprep's."""
+def test_a_newer_format_is_refused(root: Path, folder: ResultsFolder) -> None:
+    """The folder was written by a newer archprep."""
     (root / "lock").unlink()
     newer = json.loads((root / "batch.json").read_text()) | {"format": FORMAT + 1, "more": 1}
     (root / "batch.json").write_text(json.dumps(newer))
@@ -77,20 +77,20 @@ def test_a_newer_folder_is_refused(root: Path, folder: ResultsFolder) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"format": 1}', '{"format": true}', "\xff"])
 def test_a_damaged_batch_is_refused(root: Path, folder: ResultsFolder, text: str) -> None:
-    """A sentence, and the file stays for whoever mends it."""
+    """The file stays as it is."""
     (root / "batch.json").write_bytes(text.encode("latin-1"))
     assert "is damaged" in refused(root)
 
 
-def test_results_are_not_graded_over(root: Path, folder: ResultsFolder) -> None:
-    """Without --resume a folder that has results is refused."""
+def test_existing_results_need_resume(root: Path, folder: ResultsFolder) -> None:
+    """Without it they are refused."""
     assert "already has results" in refused(root, resume=False)
     with results_lock.open_for_grading(root, resume=True) as again:
         assert again.batch() == BATCH
 
 
-def test_a_second_grader_is_refused(root: Path) -> None:
-    """The lock is the kernel's: it is free when its holder is gone, killed or not."""
+def test_a_second_process_is_refused(root: Path) -> None:
+    """The kernel frees the lock when its holder ends, even if that is killed."""
     hold = (
         "import sys, time; from pathlib import Path\n"
         "from archprep.interview.results.results_lock import open_for_grading\n"
@@ -108,7 +108,7 @@ def test_a_second_grader_is_refused(root: Path) -> None:
         pass
 
 
-def test_results_to_grade_again_must_be_there(tmp_path: Path) -> None:
-    """An empty folder has none."""
+def test_an_empty_folder_has_no_results_to_open(tmp_path: Path) -> None:
+    """It is refused."""
     with pytest.raises(UsageError, match="has no results"), results_lock.open_existing(tmp_path):
         pytest.fail("it was opened")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def inbox(content: Path, home: Path, tmp_path: Path) -> Path:
-    """Where submissions arrive; the catalog has q1 and q3."""
+    """The folder of submissions; the catalog has q1 and q3."""
     path = tmp_path / "inbox"
     path.mkdir()
     return path

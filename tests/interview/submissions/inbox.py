@@ -35,7 +35,7 @@ def only(inbox: Path) -> Received:
 
 
 def kit(tmp_path: Path, name: str = "Alice Ng", made: datetime = MADE, ids: str = "q1,q3") -> Path:
-    """The folder of a kit as a candidate has it."""
+    """An unzipped kit."""
     exercises = [catalog.get(one) for one in ids.split(",")]
     out = tmp_path / "kits" / f"{len(list(tmp_path.glob('kits/*')))}"
     [kit] = make_kits(exercises, [name], 120, out, made_at=made.isoformat())
@@ -46,7 +46,7 @@ def kit(tmp_path: Path, name: str = "Alice Ng", made: datetime = MADE, ids: str 
 
 
 def zipped(folder: Path, target: Path, at: datetime = NOW) -> Path:
-    """A folder handed in as a zip, received at a time."""
+    """A zip of a folder, received at this time."""
     with zipfile.ZipFile(target, "w") as made:
         for path in sorted(folder.rglob("*")):
             made.write(path, path.relative_to(folder.parent))
@@ -62,7 +62,7 @@ def raw(target: Path, **files: str | bytes) -> Path:
 
 
 def altered(folder: Path, **changes: object) -> None:
-    """The manifest with another kit, under the old signature."""
+    """Change the kit in a manifest, but not its signature."""
     path = folder / manifest.NAME
     data = json.loads(path.read_text())
     data["kit"].update(changes)
@@ -77,7 +77,7 @@ def started(name: str, folder: Path) -> Path:
     return start_workspace(catalog.get(name), folder).path
 
 
-def told(inbox: Path) -> str:
+def refusal(inbox: Path) -> str:
     with pytest.raises(UsageError) as caught:
         scanned(inbox)
     assert caught.value.tip

@@ -23,8 +23,8 @@ from archprep.interview.submissions.contents import FORGED, NOT_CHECKED
 from archprep.workspace import submission
 
 
-def test_a_kit_in_a_zip(inbox, tmp_path) -> None:
-    """Name, parts and receipt; the parts can be frozen; nothing is flagged."""
+def test_a_zipped_kit_is_recognized(inbox, tmp_path) -> None:
+    """Name, exercises and receipt are known, the exercises can be frozen, nothing is flagged."""
     path = zipped(kit(tmp_path), inbox / "x.zip")
     one = only(inbox)
     assert (one.name, one.slug, one.source, one.problem) == ("Alice Ng", "alice-ng", "x.zip", None)
@@ -40,6 +40,7 @@ def test_a_kit_in_a_zip(inbox, tmp_path) -> None:
 
 
 def test_a_kit_in_a_folder_is_read_in_place(inbox, tmp_path) -> None:
+    """Nothing is copied."""
     shutil.copytree(kit(tmp_path), inbox / "handed in")
     one = only(inbox)
     assert (one.name, one.source, one.problem) == ("Alice Ng", "handed in", None)
@@ -47,14 +48,15 @@ def test_a_kit_in_a_folder_is_read_in_place(inbox, tmp_path) -> None:
     assert not (tmp_path / "work").exists()
 
 
-def test_a_kit_one_level_down(inbox, tmp_path) -> None:
+def test_a_kit_one_level_down_is_recognized(inbox, tmp_path) -> None:
+    """As some mail programs unpack it."""
     shutil.copytree(kit(tmp_path), inbox / "mail" / "alice-ng")
     (inbox / "mail" / "letter.txt").write_text("Hello")
     assert only(inbox).exercises[1].directory == inbox / "mail" / "alice-ng" / "q03_rate_limiting"
 
 
-def test_what_submit_has_made(inbox, tmp_path) -> None:
-    """The whole way: begun, submitted, received; its times are kept as reported."""
+def test_the_zip_made_by_submit_is_recognized(inbox, tmp_path) -> None:
+    """Its times and digests are kept as reported."""
     folder = kit(tmp_path)
     kit_begin.begin(folder)
     made = kit_submit.submit(folder).path
@@ -66,8 +68,8 @@ def test_what_submit_has_made(inbox, tmp_path) -> None:
     assert one.reported["edited"].keys() == one.reported["files"].keys()
 
 
-def test_a_kit_that_was_worked_on_with_tools(inbox, tmp_path) -> None:
-    """Environments, repositories and caches are passed over, and so are their links."""
+def test_files_left_by_tools_are_ignored(inbox, tmp_path) -> None:
+    """Environments, repositories and caches, and the links in them."""
     folder = kit(tmp_path)
     write_tree(folder, {".git/config": "", "q01_event_bus/__pycache__/a.pyc": "", "big.bin": "x"})
     (folder / ".venv" / "bin").mkdir(parents=True)
@@ -82,8 +84,8 @@ def test_a_kit_that_was_worked_on_with_tools(inbox, tmp_path) -> None:
 
 @pytest.mark.parametrize("inner", ["", "mine"])
 @pytest.mark.parametrize("form", ["zip", "folder"])
-def test_a_workspace_of_one_exercise(inbox, tmp_path, inner, form) -> None:
-    """By its marker, at the top or one level down; named after what was handed in."""
+def test_a_workspace_is_recognized_by_its_marker(inbox, tmp_path, inner, form) -> None:
+    """At the top or one level down; the candidate is named after the entry."""
     folder = tmp_path / "desk" / "bob.jones"
     started("q3", folder / inner)
     if form == "folder":
@@ -98,8 +100,8 @@ def test_a_workspace_of_one_exercise(inbox, tmp_path, inner, form) -> None:
     assert (one.exercises[0].directory / "answer.py").is_file()
 
 
-def test_a_workspace_without_its_marker(inbox, content) -> None:
-    """It is enough that it has the files of exactly one exercise."""
+def test_a_workspace_is_recognized_by_its_files(inbox, content) -> None:
+    """If they are those of exactly one exercise."""
     path = content / "exercises" / "q03_rate_limiting"
     (path / "exercise.yaml").write_text(
         (path / "exercise.yaml").read_text().replace("answer.py", "limit.py")
@@ -109,8 +111,8 @@ def test_a_workspace_without_its_marker(inbox, content) -> None:
     assert [part.exercise for part in only(inbox).exercises] == ["q3"]
 
 
-def test_a_signature_that_cannot_be_checked(inbox, tmp_path, home) -> None:
-    """Without the key the name stands, and says that nobody vouches for it."""
+def test_without_the_key_the_name_is_used_and_flagged(inbox, tmp_path, home) -> None:
+    """Scanning does not create a key."""
     zipped(kit(tmp_path, "Alice"), inbox / "x.zip")
     (home / signing_key.FILE_NAME).unlink()
     one = only(inbox)
@@ -118,7 +120,8 @@ def test_a_signature_that_cannot_be_checked(inbox, tmp_path, home) -> None:
     assert not (home / signing_key.FILE_NAME).exists()
 
 
-def test_a_kit_signed_with_another_key(inbox, tmp_path, home) -> None:
+def test_a_kit_signed_with_another_key_is_flagged(inbox, tmp_path, home) -> None:
+    """Its name is not used."""
     zipped(kit(tmp_path, "Alice"), inbox / "x.zip")
     (home / signing_key.FILE_NAME).unlink()
     signing_key.load_or_create()
@@ -127,7 +130,8 @@ def test_a_kit_signed_with_another_key(inbox, tmp_path, home) -> None:
 
 
 @pytest.mark.parametrize("signature", [None, 1, "", "\ud800", "z" * 64, ["x"], "0" * 64])
-def test_signatures_that_are_none(inbox, tmp_path, signature) -> None:
+def test_an_invalid_signature_is_flagged(inbox, tmp_path, signature) -> None:
+    """Whatever type it has."""
     folder = kit(tmp_path)
     data = json.loads((folder / manifest.NAME).read_text())
     (folder / manifest.NAME).write_text(json.dumps({**data, "signature": signature}))
@@ -135,8 +139,8 @@ def test_signatures_that_are_none(inbox, tmp_path, signature) -> None:
     assert only(inbox).flags == (FORGED,)
 
 
-def test_exercises_of_another_version_or_unknown(inbox, tmp_path, content) -> None:
-    """What is known is graded; the rest is told."""
+def test_other_versions_and_unknown_exercises_are_flagged(inbox, tmp_path, content) -> None:
+    """Known exercises are graded."""
     zipped(kit(tmp_path), inbox / "x.zip")
     path = content / "exercises" / "q01_event_bus" / "exercise.yaml"
     path.write_text(path.read_text().replace("version: 1", "version: 2"))
@@ -150,7 +154,8 @@ def test_exercises_of_another_version_or_unknown(inbox, tmp_path, content) -> No
     assert [part.exercise for part in one.exercises] == ["q1"]
 
 
-def test_a_workspace_of_another_version_or_unknown(inbox, content) -> None:
+def test_a_workspace_of_another_version_is_flagged(inbox, content) -> None:
+    """One of an unknown exercise is refused."""
     for name in ("q1", "q3"):
         started(name, inbox / name)
     path = content / "exercises" / "q01_event_bus" / "exercise.yaml"
@@ -163,8 +168,8 @@ def test_a_workspace_of_another_version_or_unknown(inbox, content) -> None:
     assert third.problem.startswith("q3 is a workspace of q3, which this archprep")
 
 
-def test_an_exercise_that_is_missing_is_asked_for_all_the_same(inbox, tmp_path, exercise) -> None:
-    """It is flagged, and a part that cannot be frozen: it does not raise the candidate's share."""
+def test_a_missing_exercise_still_counts(inbox, tmp_path, exercise) -> None:
+    """It is flagged and cannot be frozen: leaving it out does not raise the share of points."""
     folder = kit(tmp_path)
     shutil.rmtree(folder / "q01_event_bus")
     zipped(folder, inbox / "x.zip")
@@ -175,7 +180,8 @@ def test_an_exercise_that_is_missing_is_asked_for_all_the_same(inbox, tmp_path, 
         submission.freeze(one.exercises[0].directory, exercise, tmp_path / "stage")
 
 
-def test_an_exercise_under_another_name_is_found_by_its_marker(inbox, tmp_path) -> None:
+def test_a_renamed_exercise_is_found_by_its_marker(inbox, tmp_path) -> None:
+    """Nothing is flagged."""
     folder = kit(tmp_path)
     (folder / "q01_event_bus").rename(folder / "my bus")
     zipped(folder, inbox / "x.zip")
@@ -198,8 +204,8 @@ def test_an_exercise_under_another_name_is_found_by_its_marker(inbox, tmp_path) 
         '{"kit": {"format": ' + "9" * 5000 + "}}",
     ],
 )
-def test_a_manifest_may_hold_anything(inbox, tmp_path, text) -> None:
-    """Then there is no knowing what was asked for: the row says what is wrong."""
+def test_an_invalid_manifest_is_one_problem(inbox, tmp_path, text) -> None:
+    """Then nobody knows what was asked for."""
     folder = kit(tmp_path)
     (folder / manifest.NAME).write_text(text)
     zipped(folder, inbox / "x.zip")
@@ -209,7 +215,8 @@ def test_a_manifest_may_hold_anything(inbox, tmp_path, text) -> None:
     assert (one.name, one.exercises) == ("x", ())
 
 
-def test_a_kit_of_a_newer_format(inbox, tmp_path) -> None:
+def test_a_kit_of_a_newer_format_is_refused(inbox, tmp_path) -> None:
+    """The message says so."""
     folder = kit(tmp_path)
     altered(folder, format=2)
     zipped(folder, inbox / "x.zip")
@@ -217,8 +224,8 @@ def test_a_kit_of_a_newer_format(inbox, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["../q1", "/etc", "q01_event_bus/..", "a/b", "..", ".", ""])
-def test_a_manifest_does_not_lead_elsewhere(inbox, tmp_path, folder) -> None:
-    """Also where nobody can check the signature."""
+def test_a_manifest_cannot_name_another_folder(inbox, tmp_path, folder) -> None:
+    """Also where the signature cannot be checked."""
     data = kit(tmp_path)
     one = dataclasses.asdict(KitExercise("q1", folder, 1, "0" * 64))
     altered(data, exercises=[one])
@@ -228,8 +235,8 @@ def test_a_manifest_does_not_lead_elsewhere(inbox, tmp_path, folder) -> None:
     assert got.exercises == ()
 
 
-def test_several_kits_or_workspaces_in_one(inbox, tmp_path) -> None:
-    """Nobody can say which of them counts."""
+def test_several_kits_or_workspaces_in_one_entry_are_refused(inbox, tmp_path) -> None:
+    """Nobody can say which one counts."""
     for name in ("one", "two"):
         shutil.copytree(kit(tmp_path), inbox / "kits" / name)
         started("q1", inbox / "works" / name)

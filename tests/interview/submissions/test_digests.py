@@ -8,8 +8,8 @@ from interview.submissions.inbox import only, scanned, started
 from archprep.interview import submission_rules
 
 
-def test_the_digest_of_a_folder_is_that_of_its_code(inbox) -> None:
-    """Any change of what may be graded changes it; what never is does not."""
+def test_the_digest_of_a_folder_covers_its_code(inbox) -> None:
+    """Any change to what may be graded changes it; other files do not."""
     folder = started("q1", inbox / "bob")
     digests = [only(inbox).digest]
     write_tree(folder, {"notes.txt": "x", ".git/x": "", "__pycache__/answer.pyc": ""})
@@ -23,8 +23,8 @@ def test_the_digest_of_a_folder_is_that_of_its_code(inbox) -> None:
     assert len(set(digests)) == 4
 
 
-def test_the_digest_of_a_large_file_is_that_of_its_beginning_and_size(inbox) -> None:
-    """Nobody waits for a hash of what is refused anyway; another size is another submission."""
+def test_the_digest_of_a_huge_file_covers_its_beginning_and_size(inbox) -> None:
+    """It is refused anyway, so nobody waits for the rest."""
     digests = set()
     for size in (2**30, 2**31, 2**40):
         with (inbox / "alice.zip").open("wb") as file:
@@ -33,8 +33,8 @@ def test_the_digest_of_a_large_file_is_that_of_its_beginning_and_size(inbox) -> 
     assert len(digests) == 3
 
 
-def test_folders_without_bounds(inbox, monkeypatch) -> None:
-    """Case 35: too many entries, files or levels; each is one row, soon."""
+def test_folders_have_limits(inbox, monkeypatch) -> None:
+    """Attack 35: too many entries or files are one problem; freezing refuses too many levels."""
     monkeypatch.setattr(submission_rules, "MAX_ENTRIES", 50)
     monkeypatch.setattr(submission_rules, "MAX_WRITTEN", 20)
     for name, count, extension in (("entries", 60, "txt"), ("files", 30, "py")):

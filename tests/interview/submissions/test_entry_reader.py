@@ -22,8 +22,8 @@ from archprep.workspace.folder import MARKER
 
 
 @pytest.mark.parametrize("seconds", [4e9, 9e11, -1e9])
-def test_a_receipt_that_cannot_be(inbox, tmp_path, seconds) -> None:
-    """To come, or before computers: it is told or taken, never a crash."""
+def test_an_impossible_time_of_receipt_is_handled(inbox, tmp_path, seconds) -> None:
+    """A future one is flagged and counts as now; an early one is used."""
     path = zipped(kit(tmp_path), inbox / "x.zip")
     os.utime(path, (seconds, seconds))
     one = only(inbox)
@@ -34,8 +34,8 @@ def test_a_receipt_that_cannot_be(inbox, tmp_path, seconds) -> None:
 HOSTILE = "\x1b[2J\x1b]0;x\x07[bold]A\u202eb\u200b\r\n<script>\ud800"
 
 
-def test_every_text_is_clean(inbox, tmp_path, home) -> None:
-    """Names of files and candidates, what is reported, problems and flags."""
+def test_all_text_is_sanitized(inbox, tmp_path, home) -> None:
+    """Names of files and candidates, reported values, problems and flags."""
     key = signing_key.load_or_create()
     assert key
     exercise = KitExercise("q1", "q01_event_bus", 1, "0" * 64)
@@ -61,7 +61,7 @@ def test_every_text_is_clean(inbox, tmp_path, home) -> None:
 
 
 def test_a_broken_entry_never_ends_the_scan(inbox, tmp_path) -> None:
-    """One row each, beside those that are sound."""
+    """Each is one entry with its problem, next to sound ones."""
     zipped(kit(tmp_path), inbox / "alice.zip")
     (inbox / "text.zip").write_text("no zip")
     (inbox / "cut.zip").write_bytes((inbox / "alice.zip").read_bytes()[:-30])
@@ -101,8 +101,8 @@ def test_a_broken_entry_never_ends_the_scan(inbox, tmp_path) -> None:
     assert len({one.slug for one in rows.values()}) == len(rows)
 
 
-def test_links_in_a_folder_lead_nowhere(inbox, tmp_path) -> None:
-    """Case 56: a kit, an exercise, a manifest or a marker that is a link is refused or ignored."""
+def test_links_are_not_followed(inbox, tmp_path) -> None:
+    """Attack 56: a kit, exercise, manifest or marker that is a link is refused or ignored."""
     real = kit(tmp_path)
     shutil.copytree(real, inbox / "a")
     shutil.rmtree(inbox / "a" / "q01_event_bus")
@@ -122,7 +122,7 @@ def test_links_in_a_folder_lead_nowhere(inbox, tmp_path) -> None:
 
 
 def test_a_link_inside_a_workspace_is_left_to_freezing(inbox, tmp_path, exercise) -> None:
-    """Which refuses it: for this submission alone."""
+    """Which refuses it, for this submission alone."""
     folder = started("q1", inbox / "alice")
     (folder / "passwd").symlink_to("/etc/passwd")
     one = only(inbox)
@@ -133,6 +133,7 @@ def test_a_link_inside_a_workspace_is_left_to_freezing(inbox, tmp_path, exercise
 
 @pytest.mark.parametrize("what", [manifest.NAME, REPORT_FILE, MARKER])
 def test_pipes_are_not_waited_for(inbox, tmp_path, what) -> None:
+    """Reading a pipe must not block."""
     folder = kit(tmp_path)
     shutil.copytree(folder, inbox / "a")
     (inbox / "a" / what).unlink(missing_ok=True)
@@ -141,8 +142,8 @@ def test_pipes_are_not_waited_for(inbox, tmp_path, what) -> None:
     assert bool(one.problem) == (what == manifest.NAME)
 
 
-def test_what_cannot_be_read_is_one_row(theirs, user: OrdinaryUser, monkeypatch) -> None:
-    """Somebody else's file or folder among them."""
+def test_an_unreadable_entry_is_one_problem(theirs, user: OrdinaryUser, monkeypatch) -> None:
+    """The others are read."""
     monkeypatch.setenv("ARCHPREP_HOME", str(user.folder / "home"))
     inbox = user.folder / "inbox"
     started("q1", inbox / "good")
@@ -156,8 +157,8 @@ def test_what_cannot_be_read_is_one_row(theirs, user: OrdinaryUser, monkeypatch)
     assert [one.problem.endswith("Permission denied.") for one in shut] == [True]
 
 
-def test_a_source_of_50_mb(inbox, tmp_path, exercise) -> None:
-    """Case 61: in a zip it is refused unpacked, in a folder when it is frozen."""
+def test_a_source_of_50_mb_is_refused(inbox, tmp_path, exercise) -> None:
+    """Attack 61: in a zip before it is extracted, in a folder when it is frozen."""
     text = b"x = 1\n" * (50 * 2**20 // 6)
     folder = started("q1", inbox / "folder")
     (folder / "answer.py").write_bytes(text)
@@ -169,8 +170,8 @@ def test_a_source_of_50_mb(inbox, tmp_path, exercise) -> None:
         submission.freeze(in_folder.exercises[0].directory, exercise, tmp_path / "stage")
 
 
-def test_nothing_of_a_submission_is_run(inbox, tmp_path) -> None:
-    """Case 62: build files and start-up hooks are data; those that are no code are not unpacked."""
+def test_nothing_in_a_submission_is_executed(inbox, tmp_path) -> None:
+    """Attack 62: build files and start-up hooks are data; what is not code is not extracted."""
     folder = kit(tmp_path)
     payload = f"open({str(tmp_path / 'ran')!r}, 'w')\n"
     hooks = ["setup.py", "conftest.py", "sitecustomize.py", "json.py", "requirements.txt"]

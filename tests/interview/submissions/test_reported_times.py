@@ -46,8 +46,8 @@ def ago(minutes: float) -> str:
         ),
     ],
 )
-def test_lateness_says_who_says_so(inbox, tmp_path, times, flags) -> None:
-    """The kit lasts 120 min and was made 300 min before it was received."""
+def test_lateness_says_whose_clock_it_comes_from(inbox, tmp_path, times, flags) -> None:
+    """The kit lasts 120 minutes and was made 300 minutes before it was received."""
     folder = kit(tmp_path, made=NOW - timedelta(minutes=300))
     report(folder, **times)
     zipped(folder, inbox / "x.zip")
@@ -56,13 +56,14 @@ def test_lateness_says_who_says_so(inbox, tmp_path, times, flags) -> None:
     assert one.reported == {k: v.replace("Z", "+00:00") for k, v in times.items()}
 
 
-def test_in_time_by_receipt_alone(inbox, tmp_path) -> None:
-    """Received before the time was over since the kit was made: nothing need be reported."""
+def test_an_early_receipt_is_in_time_without_a_report(inbox, tmp_path) -> None:
+    """Received before the time since the kit was made was up."""
     zipped(kit(tmp_path, made=NOW - timedelta(minutes=119)), inbox / "x.zip")
     assert only(inbox).flags == ()
 
 
 def test_the_clock_of_begin_counts_in_a_folder_zipped_by_hand(inbox, tmp_path) -> None:
+    """Even though `submit` was not run."""
     folder = kit(tmp_path, made=NOW - timedelta(minutes=300))
     (folder / CLOCK_FILE).write_text(json.dumps({"begun_at": ago(130)}))
     zipped(folder, inbox / "x.zip")
@@ -71,8 +72,8 @@ def test_the_clock_of_begin_counts_in_a_folder_zipped_by_hand(inbox, tmp_path) -
     )
 
 
-def test_files_changed_after_submit(inbox, tmp_path) -> None:
-    """Also files that are gone; the first few are named."""
+def test_files_changed_after_submit_are_flagged(inbox, tmp_path) -> None:
+    """Also missing ones; the first few are named."""
     folder = kit(tmp_path)
     sums = {f"q01_event_bus/{n}": "0" * 64 for n in ("answer.py", "b.py", "c.py", "d.py")}
     report(folder, begun_at=ago(50), submitted_at=ago(0), files=sums)
@@ -103,8 +104,8 @@ def test_files_changed_after_submit(inbox, tmp_path) -> None:
         "x" * 600_000,
     ],
 )
-def test_a_report_may_hold_anything(inbox, tmp_path, text) -> None:
-    """It is the candidate's; what cannot be understood is as if it were not there."""
+def test_an_invalid_report_is_ignored(inbox, tmp_path, text) -> None:
+    """The candidate may have written anything; what cannot be read is as good as missing."""
     folder = kit(tmp_path)
     (folder / REPORT_FILE).write_text(text)
     zipped(folder, inbox / "x.zip")

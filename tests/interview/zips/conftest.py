@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def into(tmp_path: Path) -> Path:
-    """Where it is unpacked; it does not exist yet."""
+    """The folder to extract to, which does not exist yet."""
     return tmp_path / "deep" / "into"
 
 

@@ -20,8 +20,8 @@ from archprep.interview.zips.extract import extract
 from archprep.workspace import submission
 
 
-def test_plain_files_are_written_and_only_we_can_read_them(target, into) -> None:
-    """Files 0600 and folders 0700, whatever modes the archive names."""
+def test_files_are_readable_by_their_owner_alone(target, into) -> None:
+    """Files become 0600 and folders 0700, whatever modes the archive has."""
     zipped(target, "kit/", entry("kit/a.py", stat.S_IFREG), ("kit/pkg/deep/b.py", b"\0\xff"))
     extract(target, into)
     assert written(into) == {"kit/a.py": b"x = 1\n", "kit/pkg/deep/b.py": b"\0\xff"}
@@ -30,8 +30,8 @@ def test_plain_files_are_written_and_only_we_can_read_them(target, into) -> None
     assert (modes, folders) == ({0o600}, {0o700})
 
 
-def test_only_what_is_wanted_is_written(target, into) -> None:
-    """A nested zip, for one, is never looked into."""
+def test_only_wanted_files_are_written(target, into) -> None:
+    """A nested zip, for example, is never looked into."""
     inner = zipped(target.with_name("inner.zip"), "../evil.py").read_bytes()
     zipped(target, "a.py", ("nested.zip", inner), "data.bin")
     extract(target, into, lambda name: name.endswith(".py"))
@@ -39,14 +39,15 @@ def test_only_what_is_wanted_is_written(target, into) -> None:
 
 
 def test_a_nested_zip_is_a_file_like_any_other(target, into) -> None:
+    """It is written, not extracted."""
     inner = zipped(target.with_name("inner.zip"), "../evil.py").read_bytes()
     zipped(target, ("nested.zip", inner))
     extract(target, into)
     assert written(into) == {"nested.zip": inner}
 
 
-def test_what_tools_leave_is_passed_over(target, into) -> None:
-    """Hidden files, environments and macOS' own; even links among them. Our markers are kept."""
+def test_files_left_by_tools_are_ignored(target, into) -> None:
+    """Hidden files, environments and macOS folders, even links in them; our markers are kept."""
     apart = [".git/x.py", ".venv/a.py", "kit/.DS_Store", "__MACOSX/._a.py", "k/__pycache__/a.pyc"]
     link = entry("kit/.venv/bin/python", stat.S_IFLNK)
     zipped(target, *apart, link, "kit/venv/a.py", "kit/.archprep.json", "kit/a.py")
@@ -54,8 +55,8 @@ def test_what_tools_leave_is_passed_over(target, into) -> None:
     assert sorted(written(into)) == ["kit/.archprep.json", "kit/a.py"]
 
 
-def test_an_ordinary_zip_of_the_system(tmp_path, into) -> None:
-    """Python's own command, as a candidate may use it."""
+def test_a_zip_made_by_python_is_extracted(tmp_path, into) -> None:
+    """With Python's own command, as a candidate may use it."""
     (tmp_path / "kit").mkdir()
     (tmp_path / "kit" / "a.py").write_bytes(b"x = 1\n" * 1000)
     subprocess.run(
@@ -65,8 +66,8 @@ def test_an_ordinary_zip_of_the_system(tmp_path, into) -> None:
     assert written(into) == {"kit/a.py": b"x = 1\n" * 1000}
 
 
-def test_sizes_that_follow_the_data(target, into) -> None:
-    """A zip that was written into a pipe names sizes only after each file."""
+def test_sizes_may_follow_the_data(target, into) -> None:
+    """A zip written to a pipe has sizes only after each file."""
 
     class Pipe(io.RawIOBase):
         def __init__(self) -> None:
@@ -88,15 +89,15 @@ def test_sizes_that_follow_the_data(target, into) -> None:
     assert written(into) == {"a.py": b"x = 1\n" * 1000, "b.py": b""}
 
 
-def test_an_option_as_a_name_is_just_a_name(target, into) -> None:
-    """Nothing ever passes names to a shell or a command."""
+def test_names_like_options_are_just_names(target, into) -> None:
+    """Names are never passed to a shell or a command."""
     zipped(target, "-rf", "$(touch x).py")
     extract(target, into)
     assert sorted(written(into)) == ["$(touch x).py", "-rf"]
 
 
-def test_no_link_on_this_side_is_followed(target, into, tmp_path) -> None:
-    """Nor written through, should somebody put one into the folder meanwhile."""
+def test_the_target_folder_may_not_be_a_link(target, into, tmp_path) -> None:
+    """Nothing is written through a link, even one put there meanwhile."""
     into.parent.mkdir()
     into.symlink_to(tmp_path)
     zipped(target, "a.py")
@@ -106,6 +107,7 @@ def test_no_link_on_this_side_is_followed(target, into, tmp_path) -> None:
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(target, into) -> None:
+    """It may contain someone's files."""
     into.mkdir(parents=True)
     (into / "theirs.txt").write_text("kept")
     zipped(target, "a.py")
@@ -115,7 +117,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(target, into) -> None:
 
 
 def test_a_full_disk_is_not_the_archives_fault(target, into, monkeypatch) -> None:
-    """A plain UsageError: nobody is marked down for it, and nothing is left."""
+    """It is a plain UsageError: nobody is marked down for it, and nothing is left."""
     zipped(target, "a.py", "b.py")
     real = os.open
 
@@ -132,6 +134,7 @@ def test_a_full_disk_is_not_the_archives_fault(target, into, monkeypatch) -> Non
 
 
 def test_no_descriptor_is_left_open(target, into, tmp_path) -> None:
+    """Neither after success nor after a refusal."""
     zipped(target, "a/b/c.py")
     zipped(tmp_path / "bad.zip", "a/b/c.py", "a/b/c.py")
     before = descriptors()
@@ -143,7 +146,7 @@ def test_no_descriptor_is_left_open(target, into, tmp_path) -> None:
 
 
 def test_the_limits_are_wider_than_those_of_freezing() -> None:
-    """What one exercise may hold never fails here first."""
+    """What one exercise may contain never fails here first."""
     assert submission_rules.MAX_WRITTEN >= submission.MAX_FILES
     assert submission_rules.MAX_TOTAL_BYTES >= 2 * submission.MAX_TOTAL_BYTES
     assert submission_rules.MAX_DEPTH > submission.MAX_DEPTH

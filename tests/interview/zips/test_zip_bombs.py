@@ -27,8 +27,8 @@ from archprep.interview.zips.extract import extract
     ("count", "says"),
     [(100_000, "lists too many files"), (60_000, "lists more than 20,000 files")],
 )
-def test_a_hundred_thousand_entries_cost_nothing(target, into, count, says) -> None:
-    """Refused before they are listed, in a fraction of a second and a few MiB."""
+def test_a_hundred_thousand_entries_are_refused_early(target, into, count, says) -> None:
+    """Before they are listed: in a fraction of a second and a few MiB."""
     target.write_bytes(many(count))
     took, grown, said = measured(target, into)
     assert says in said
@@ -38,6 +38,7 @@ def test_a_hundred_thousand_entries_cost_nothing(target, into, count, says) -> N
 
 
 def test_as_many_entries_as_are_allowed_are_read_in_time(target, into) -> None:
+    """The largest directory that is read takes less than a second."""
     target.write_bytes(many(submission_rules.MAX_ENTRIES))
     took, grown, said = measured(target, into)
     assert "exceeds the limit of 5,000 files and folders" in said
@@ -46,14 +47,15 @@ def test_as_many_entries_as_are_allowed_are_read_in_time(target, into) -> None:
 
 
 def test_a_lie_about_the_number_of_entries_changes_nothing(target, into) -> None:
+    """The entries are counted, not the number in the end record."""
     data = bytearray(many(60_000))
     struct.pack_into("<2H", data, len(data) - 14, 3, 3)
     target.write_bytes(data)
     assert "lists more than 20,000 files" in refusal(target, into)
 
 
-def test_a_bomb_is_counted_not_believed(target, into) -> None:
-    """Its true size is declared: refused before a byte is unpacked."""
+def test_a_bomb_with_its_true_size_is_refused_early(target, into) -> None:
+    """Before a byte is extracted."""
     took, grown, said = measured(bomb(target), into)
     assert "contains more than 32 MiB once unpacked" in said
     assert took < 1
@@ -67,8 +69,8 @@ def test_a_bomb_is_counted_not_believed(target, into) -> None:
         (2**16 + 1, "is larger than the archive says"),
     ],
 )
-def test_a_bomb_that_lies(target, into, declared, says) -> None:
-    """What counts is what comes out; it stops soon after the limit."""
+def test_a_bomb_with_a_false_size_is_stopped(target, into, declared, says) -> None:
+    """The output is counted; extraction stops soon after the limit."""
     declare_size(bomb(target), declared)
     took, grown, said = measured(target, into)
     assert says in said
@@ -77,41 +79,44 @@ def test_a_bomb_that_lies(target, into, declared, says) -> None:
     assert not into.exists()
 
 
-def test_a_shorter_size_does_not_hide_the_rest(target, into) -> None:
-    """Even with the right checksum of the beginning: zipfile would give just that."""
+def test_a_size_that_is_too_small_is_refused(target, into) -> None:
+    """Even with the right checksum of the beginning, which zipfile would accept."""
     text = b"x = 1\n" * 20_000
     zipped(target, (entry("a.py", compress_type=zipfile.ZIP_DEFLATED), text))
     declare_size(target, 6, zlib.crc32(text[:6]))
     assert "a.py is larger than the archive says" in refusal(target, into)
 
 
-def test_a_short_lie_is_found_as_well(target, into) -> None:
+def test_a_size_that_is_slightly_too_small_is_refused(target, into) -> None:
+    """Also within one block."""
     zipped(target, (entry("a.py", compress_type=zipfile.ZIP_DEFLATED), b"x = 1\ny = 2\n"))
     declare_size(target, 6, zlib.crc32(b"x = 1\n"))
     assert "alice.zip is damaged" in refusal(target, into)
 
 
-def test_a_longer_size_is_a_lie_too(target, into) -> None:
+def test_a_size_that_is_too_large_is_refused(target, into) -> None:
+    """Its file is shorter than declared."""
     declare_size(zipped(target, "a.py"), 1000)
     assert "a.py is shorter than the archive says" in refusal(target, into)
 
 
-def test_many_files_that_are_too_much_together(target, into) -> None:
-    """None of them is remarkable by itself."""
+def test_many_files_may_not_exceed_the_total(target, into) -> None:
+    """None of them is too large on its own."""
     noise = random.Random(1).randbytes(2**20)
     zipped(target, *((f"{number}.py", noise) for number in range(40)))
     assert "contains more than 32 MiB once unpacked" in refusal(target, into)
 
 
-def test_a_tightly_packed_small_file_is_no_bomb(target, into) -> None:
+def test_a_small_file_may_be_packed_tightly(target, into) -> None:
+    """The ratio counts only above a minimum size."""
     text = b"# \n" * 2**16
     zipped(target, (entry("a.py", compress_type=zipfile.ZIP_DEFLATED), text))
     extract(target, into)
     assert written(into) == {"a.py": text}
 
 
-def test_entries_that_share_their_data(target, into) -> None:
-    """CVE-2024-0450: zipfile looks since 3.11.8 and 3.12.2 only; we do anyway."""
+def test_entries_that_share_data_are_refused(target, into) -> None:
+    """CVE-2024-0450: zipfile checks this only since 3.11.8 and 3.12.2."""
     zipped(target, ("a.py", b"#" * 1000), ("b.py", b"#" * 1000))
     data = bytearray(target.read_bytes())
     at = data.rfind(b"PK\1\2")
@@ -120,8 +125,8 @@ def test_entries_that_share_their_data(target, into) -> None:
     assert "overlaps another entry" in refusal(target, into)
 
 
-def test_headers_hidden_in_the_extras_of_another(target, into) -> None:
-    """The other way to share data: a's extra field reaches over b's header."""
+def test_a_header_in_the_extra_field_of_another_entry_is_refused(target, into) -> None:
+    """The other way to share data: one entry's extra field covers the next header."""
     zipped(target, ("a.py", b""), ("b.py", b"#" * 1000))
     data = bytearray(target.read_bytes())
     struct.pack_into("<H", data, 28, 34)  # a's extras: b's header
@@ -131,7 +136,7 @@ def test_headers_hidden_in_the_extras_of_another(target, into) -> None:
 
 
 def test_a_quoted_bomb_is_refused_quickly(target, into) -> None:
-    """Thousands of entries, one kernel of zeros."""
+    """Thousands of entries that share one kernel of zeros."""
     kernel = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = kernel.compress(bytes(2**20)) + kernel.flush()
     fields = struct.pack(

@@ -8,8 +8,8 @@ from interview.zips.zip_samples import refusal, with_flags, written, zipped
 from archprep.interview.zips.extract import extract
 
 
-def test_names_as_some_tools_write_them(target, into) -> None:
-    """`tar -a -cf x.zip .` begins every name with ./"""
+def test_names_may_start_with_a_dot_slash(target, into) -> None:
+    """`tar -a -cf x.zip .` starts every name with ./"""
     zipped(target, "./", "./a.py", "./pkg/", "./pkg/b.py")
     extract(target, into)
     assert sorted(written(into)) == ["a.py", "pkg/b.py"]
@@ -43,8 +43,8 @@ def test_names_as_some_tools_write_them(target, into) -> None:
         ("d/" * 20 + "x.py", "is nested deeper than 12 folders"),
     ],
 )
-def test_names_that_lead_elsewhere_or_deceive(target, into, name, says) -> None:
-    """None of them is repaired, as extractall does: the archive is refused."""
+def test_unsafe_names_are_refused(target, into, name, says) -> None:
+    """They are not repaired, as extractall does."""
     stand_in = "Q" * len(name.encode())  # zipfile itself would cut the name at a NUL
     zipped(target, "good.py", stand_in)
     data = target.read_bytes().replace(stand_in.encode(), name.encode())
@@ -69,6 +69,6 @@ def test_names_that_lead_elsewhere_or_deceive(target, into, name, says) -> None:
         (["./a.py", "a.py"], "a.py appears twice"),
     ],
 )
-def test_names_that_one_file_could_have(target, into, names, says) -> None:
-    """Never the last, or the first, in silence."""
+def test_names_that_collide_are_refused(target, into, names, says) -> None:
+    """Neither the first nor the last of them wins silently."""
     assert says in refusal(zipped(target, *names), into)

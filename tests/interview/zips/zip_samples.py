@@ -30,9 +30,9 @@ def entry(name: str, kind: int = 0, **changes: object) -> zipfile.ZipInfo:
 
 
 def zipped(path: Path, *entries: str | zipfile.ZipInfo | tuple[zipfile.ZipInfo | str, bytes]):
-    """A zip of these; each may come with its contents."""
+    """A zip of these entries, some with their contents."""
     with zipfile.ZipFile(path, "w") as made, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of names that come twice
+        warnings.simplefilter("ignore", UserWarning)  # about duplicate names
         for one in entries:
             info, data = one if isinstance(one, tuple) else (one, b"x = 1\n")
             made.writestr(info, data)
@@ -40,7 +40,7 @@ def zipped(path: Path, *entries: str | zipfile.ZipInfo | tuple[zipfile.ZipInfo |
 
 
 def refusal(path: Path, into: Path) -> str:
-    """What the user reads. It names the file, and nothing is left of it."""
+    """The message when the archive is refused; nothing is left behind."""
     with pytest.raises(RefusedError) as caught:
         extract(path, into)
     assert not into.exists()
@@ -92,7 +92,7 @@ print(time.perf_counter() - begun, peak() - before, said, sep="|")
 
 
 def measured(*args: Path, program: str = UNPACKED) -> tuple[float, float, str]:
-    """Seconds, MiB above the import, and what is said, of a process that unpacks."""
+    """Seconds, MiB above the import, and the message, of a process that extracts."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK + program, *map(str, args)],
         capture_output=True, text=True, timeout=60, check=True,
@@ -102,7 +102,7 @@ def measured(*args: Path, program: str = UNPACKED) -> tuple[float, float, str]:
 
 
 def many(count: int, name: str = "{:x}") -> bytes:
-    """A zip of so many empty files, made quickly."""
+    """A zip of this many empty files, made quickly."""
     local, central = bytearray(), bytearray()
     for number in range(count):
         text = name.format(number).encode()
@@ -117,7 +117,7 @@ def many(count: int, name: str = "{:x}") -> bytes:
 
 
 def bomb(path: Path, megabytes: int = 50) -> Path:
-    """One file of zeros: a thousandth of its size."""
+    """One file of zeros, packed to a thousandth of its size."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made, made.open("a.py", "w") as file:
         for _ in range(megabytes):
             file.write(bytes(2**20))
@@ -125,7 +125,7 @@ def bomb(path: Path, megabytes: int = 50) -> Path:
 
 
 def declare_size(path: Path, size: int, crc: int | None = None) -> None:
-    """Change the size that the table of contents names, for its last entry."""
+    """Change the size that the central directory declares for its last entry."""
     data = bytearray(path.read_bytes())
     place = data.rfind(b"PK\1\2")
     struct.pack_into("<L", data, place + 24, size)
