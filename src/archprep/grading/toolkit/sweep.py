@@ -79,14 +79,15 @@ class SweepRun:
         expected: Sequence[Expected],
         outcomes: Sequence[Outcome],
     ) -> None:
-        cases = [
+        decided = [
             Case(program, due, outcome)
             for program, due, outcome in zip(programs, expected, outcomes, strict=True)
-            if sides.differ(due, outcome) and due is not None and outcome is not None
+            if due is not None and outcome is not None
         ]
-        defined = sum(due is not None for due in expected)
-        agreeing = defined - len(cases) - outcomes.count(None)
-        obscured = 2 * agreeing < defined  # too few programs show how this task itself is solved
+        cases = [case for case in decided if sides.differ(case.expected, case.outcome)]
+        defined = len(expected) - expected.count(None)
+        # With fewer that agree, too little shows how this task itself is solved.
+        obscured = 2 * (len(decided) - len(cases)) < defined
         for case in islice(_shrunk(sides, cases), 1 if obscured else MOST_SHRUNK):
             if obscured or sides.spec.task_of(case.program) == self.task:
                 _fail(sides.spec, case)

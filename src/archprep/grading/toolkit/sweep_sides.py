@@ -31,9 +31,12 @@ class Sides:
         return self._play(programs, Player(self._candidate, self.spec), keep=True)
 
     def first_differing(self, programs: Sequence[Program]) -> int | None:
-        """Return the index of the first program that shows a difference."""
+        """Return the index of the first program that shows a difference, for shrinking."""
         player = Player(self._candidate, self.spec, most_crashes=1)
-        both = zip(*self._play(programs, player, keep=False), strict=True)
+        try:
+            both = zip(*self._play(programs, player, keep=False), strict=True)
+        except GraderFault:  # the shrunk program is not one that the probe can play
+            return None
         return next((i for i, (due, seen) in enumerate(both) if self.differ(due, seen)), None)
 
     def differ(self, expected: Expected, outcome: Outcome) -> bool:
