@@ -118,10 +118,14 @@ class Draw:
                 expected = model(drawn)
             except UndecidedError:
                 continue
-            same = [wrong for wrong in wrong_models if difference(wrong(drawn), expected) is None]
+            same = [
+                f"wrong model {number} ({_name(wrong)})"
+                for number, wrong in enumerate(wrong_models, 1)
+                if difference(wrong(drawn), expected) is None
+            ]
             if not same:
                 return drawn
-            equal = f"{_name(same[0])} answered the last one like {_name(model)}"
+            equal = f"{' and '.join(same)} answered the last one like {_name(model)}"
         raise GraderFault(f"None of {TRIES} draws tells wrong models from the right one: {equal}.")
 
     # -- helpers
