@@ -109,6 +109,7 @@ class BusSweep(Sweep):
         ]
         return (
             bool(program["lives"])
+            and all(number > 0 for number in [*program["settings"].values(), *program["backoff"]])
             and all({"name", "pattern", "takes"} <= sub.keys() and sub["takes"] > 0 for sub in subs)
             and all({"type", "payload"} <= event.keys() for event in events)
             and all(
