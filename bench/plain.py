@@ -126,7 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set what the fixtures of `archprep.grading` hand out."""
     config.archprep_seed = SEED  # type: ignore[attr-defined]
     config.archprep_candidate = InProcess(_probes(Path(config.args[0])))  # type: ignore[attr-defined]
-    config.archprep_ahead = {}  # type: ignore[attr-defined]
+    config.archprep_started = {}  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""Receipts of full proofs, so that nobody waits twice for the same proof on one machine.
+"""Receipts of full proofs, so that one machine does not repeat a proof.
 
 A receipt is keyed by everything that a proof depends on: the exercise's three folders, archprep's
 own code, the Python version and the versions of all installed packages. A fresh clone has none.

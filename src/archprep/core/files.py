@@ -14,7 +14,7 @@ _LITTER = frozenset(
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name was left behind by a tool and is nobody's work."""
+    """Whether a file or folder of this name was left behind by a tool."""
     is_cache = name.startswith(".") and name.endswith("_cache")
     return name in _LITTER or is_cache or name.endswith(".pyc")
 

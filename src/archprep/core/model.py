@@ -76,7 +76,7 @@ class Exercise:
     tasks: tuple[Task, ...]
     entry: tuple[str, ...]  # files the candidate writes; their modules are imported first
     packages: tuple[str, ...]  # what a candidate installs to run the starter
-    preload: tuple[str, ...]  # modules the warm parent imports
+    preload: tuple[str, ...]  # modules the fork server imports
     limits: Limits
     run: Runnable | None  # None: there is nothing to try it on but the examples
     stack: str | None  # libraries that need more than an import: "airflow"

@@ -1,4 +1,4 @@
-"""What a grader imports: declare criteria, observe the candidate, compare, say why.
+"""What graders import: declare criteria, observe the candidate, compare, explain.
 
     @scenario
     def burst(candidate, rng):
@@ -46,7 +46,7 @@ SHOWN = 400  # characters of a value on either side of a difference
 
 @contextmanager
 def redis_server(candidate: Candidate) -> Iterator[RedisServer]:
-    """Run a real server, in a sandbox of its own, as long as the block lasts.
+    """Run a real server in its own sandbox for as long as the block lasts.
 
     What the judge's connection cannot do any more is the candidate's doing: CandidateError.
     """
@@ -64,7 +64,7 @@ def redis_server(candidate: Candidate) -> Iterator[RedisServer]:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the decorator says of a criterion."""
+    """What the decorator declares about a criterion."""
 
     title: str
     task: int
@@ -73,7 +73,7 @@ class Declared:
 
 
 class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not an error
-    """The behaviour differs from what the brief asks for."""
+    """The behaviour differs from what the brief promises."""
 
     def __init__(
         self, expected: str, observed: str, given: str | None, difference: str | None = None
@@ -88,15 +88,15 @@ class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not a
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
-    """A scenario that needs nothing but the candidate: it may play while others do."""
+class StandaloneScenario:
+    """A scenario that needs only the candidate, so it may run side by side with others."""
 
     play: Callable[[int, dict[str, Any]], Any]
-    waits: bool  # more than it works: it starts first, and the others play meanwhile
+    waits: bool  # it waits more than it works: start it first
 
 
-AHEAD: dict[tuple[str, str], Ahead] = {}  # by module and name
-SECONDS: dict[tuple[str, str], float] = {}  # that a scenario has played
+STANDALONE: dict[tuple[str, str], StandaloneScenario] = {}  # by module and name
+SECONDS: dict[tuple[str, str], float] = {}  # that a scenario took
 
 
 class _Tally(threading.local):
@@ -109,7 +109,7 @@ Tally = _Tally()
 
 
 def criterion(title: str, *, task: int, points: int, hint: str) -> Callable[[F], F]:
-    """Declare a test function to be one graded behaviour; `hint` names a section of hints.md."""
+    """Declare a test function as one graded behaviour; `hint` names a section of hints.md."""
 
     def declare(function: F) -> F:
         function.criterion = Declared(title, task, points, hint)  # type: ignore[attr-defined]
@@ -119,7 +119,7 @@ def criterion(title: str, *, task: int, points: int, hint: str) -> Callable[[F],
 
 
 def scenario(function: Callable[..., Any] | None = None, *, waits: bool = False) -> Any:
-    """Make a fixture that plays once and feeds every criterion that asks for it.
+    """Make a fixture that runs once and feeds every criterion that requests it.
 
     Its `rng` depends on the seed and its name alone, so that one criterion repeats exactly.
     `waits`: it spends its time waiting, so where several play at once it starts first.
@@ -135,7 +135,7 @@ def scenario(function: Callable[..., Any] | None = None, *, waits: bool = False)
         if drawn:
             inputs["rng"] = random_for(seed, name)
         if "candidate" in inputs:
-            inputs["candidate"].playing = name  # now: other scenarios may have played for it
+            inputs["candidate"].playing = name  # set here: other scenarios may have run in between
         began = time.monotonic()
         try:
             return function(**inputs)
@@ -143,32 +143,32 @@ def scenario(function: Callable[..., Any] | None = None, *, waits: bool = False)
             SECONDS[key] = time.monotonic() - began
 
     def fixture(request: pytest.FixtureRequest) -> Any:
-        under_way = request.config.archprep_ahead.get(key)  # type: ignore[attr-defined]
+        under_way = request.config.archprep_started.get(key)  # type: ignore[attr-defined]
         if under_way is not None:
             return under_way.result()
         inputs = {p: request.getfixturevalue(p) for p in needed}
         return play(request.config.archprep_seed, inputs)  # type: ignore[attr-defined]
 
     if needed == ["candidate"]:
-        AHEAD[key] = Ahead(play, waits)
+        STANDALONE[key] = StandaloneScenario(play, waits)
     return pytest.fixture(scope="module", name=name)(fixture)
 
 
 @pytest.fixture(scope="session")
 def candidate(request: pytest.FixtureRequest) -> Any:
-    """Return the submission as it behaves in the sandbox (`judge.Candidate`)."""
+    """Return the submission as it behaves in the sandbox (`candidate.Candidate`)."""
     return request.config.archprep_candidate  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
 def reference(request: pytest.FixtureRequest) -> Reference:
-    """Return the reference solution, observed like `candidate` in a sandbox of its own."""
+    """Return the reference, observed like `candidate` in its own sandbox."""
     return request.config.archprep_reference  # type: ignore[attr-defined, no-any-return]
 
 
 @pytest.fixture
 def sweep(request: pytest.FixtureRequest, candidate: Any, reference: Reference) -> SweepRun:
-    """Return what compares both on random programs of this criterion's task."""
+    """Return the sweep of this criterion's task: compares both on random programs."""
     from archprep.grading.toolkit.sweep import SweepRun
 
     config, task = request.config, request.function.criterion.task
@@ -193,14 +193,14 @@ def random_for(seed: int, name: str) -> random.Random:
 
 
 def expect(condition: bool, *, expected: str, observed: str, given: str | None = None) -> None:  # noqa: FBT001
-    """Fail the criterion unless `condition`; the sentences are what the candidate reads."""
+    """Fail the criterion unless `condition`; the candidate reads these sentences."""
     Tally.made += 1
     if not condition:
         raise Unmet(expected, observed, given)
 
 
 def assert_same(observed: Any, expected: Any, *, says: str, given: str | None = None) -> None:
-    """Fail the criterion unless both are the same in value and in type, all the way down.
+    """Fail the criterion unless both are equal in value and type at every depth.
 
     `says` states the expected behaviour; the first difference is shown, never cut in its middle.
     """
@@ -218,7 +218,7 @@ def assert_same(observed: Any, expected: Any, *, says: str, given: str | None = 
 
 
 def difference(a: Any, b: Any) -> tuple[Any, ...] | None:
-    """Return the path to the first difference, () at the top, None when there is none.
+    """Return the path to the first difference: () at the top, None if there is none.
 
     Types count: True is not 1 and 1.0 is not 1. Of sequences the common part counts first.
     """
@@ -243,7 +243,7 @@ def _first_difference(triples: Any) -> tuple[Any, ...] | None:
 
 
 def _shape(there: Any, wanted: Any) -> str | None:
-    """Say what is missing or too much, where the rest is the same: long values are cut."""
+    """Describe what is missing or too much where the rest is equal: long values get cut."""
     if type(there) is not type(wanted):
         return None
     if isinstance(wanted, list | tuple):

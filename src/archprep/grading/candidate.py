@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Candidate:
-    """Plays probes, and remembers what was printed by whom.
+    """Runs probes, and remembers what each scenario printed.
 
     `http_client` replaces the HTTP client that `serve` hands to a grader.
     """
@@ -42,12 +42,12 @@ class Candidate:
         self._runner = runner
         self._http_client = http_client
         self._import_failure: CandidateError | None = None
-        self.prints: dict[str, str] = {}  # of each criterion or scenario that observed
+        self.prints: dict[str, str] = {}  # by the criterion or scenario that observed
         self._thread = threading.local()
 
     @property
     def playing(self) -> str:
-        """The criterion or scenario that observes now, in this thread."""
+        """The criterion or scenario that observes now in this thread."""
         return getattr(self._thread, "playing", "")
 
     @playing.setter
@@ -56,7 +56,7 @@ class Candidate:
 
     @property
     def profile(self) -> Profile:
-        """The isolation in force; what the judge starts for a grader runs under the same."""
+        """The isolation in force; services that a grader starts run under the same."""
         return self._runner.profile
 
     def observe(
@@ -70,7 +70,7 @@ class Candidate:
         warmed: bool = False,
         **inputs: Any,
     ) -> Any:
-        """Play `probe` in a fresh process and return the plain data it returned: a claim.
+        """Run `probe` in a fresh process and return its plain data, which is a claim.
 
         Inputs wrapped by `fake` stay here. `returns` is a type the data must have, checked
         strictly. `given` tells the drawn input in words, for the case that no answer comes.
@@ -94,7 +94,7 @@ class Candidate:
         given: str | None = None,
         **inputs: Any,
     ) -> Iterator[HttpClient]:
-        """Play `probe` in a fresh process while the block is client of the apps it serves.
+        """Run `probe` in a fresh process while the block is a client of the apps it serves.
 
         The probe gets `listeners`, one socket for each app. The end of the block ends it. Raises
         CandidateError, in the block or at its end, like `observe`.
@@ -117,7 +117,7 @@ class Candidate:
                 self._keep_prints(running.result())
 
     def _explain(self, error: Exception, running: ServingScenario) -> None:
-        """End a scenario whose client has ended with an error, for its prints."""
+        """End a scenario whose client failed, and keep what it printed."""
         with suppress(CandidateError):
             seen = running.result()
             if isinstance(error, CandidateError):
@@ -154,7 +154,7 @@ class Candidate:
     @contextmanager
     def _blaming(self, given: str | None) -> Iterator[None]:
         if self._import_failure is not None:
-            raise self._import_failure  # costs its time once, not once per scenario
+            raise self._import_failure  # its time is spent once, not in every scenario
         try:
             yield
         except CandidateError as e:
@@ -167,8 +167,8 @@ class Candidate:
         self.prints[self.playing] = self.prints.get(self.playing, "") + seen.output
 
 
-# msgspec looks at a dataclass when it first meets it, and keeps what it finds in the class: two
-# threads that do so at the same time crash the process.
+# msgspec inspects a dataclass on first use and caches the result in the class; two threads doing
+# so at the same time crash the process.
 _converting = threading.Lock()
 
 

@@ -1,4 +1,4 @@
-"""Processes that do jobs: each does one after another, so that pytest is imported once in each.
+"""A pool of processes; each runs many jobs, so that it imports pytest only once.
 
 A job may hang, crash its process or be interrupted: whatever happens, none of them stays behind,
 not even when this process is killed.
@@ -27,18 +27,18 @@ from archprep.workspace.submission import discard
 
 J = TypeVar("J")
 R = TypeVar("R")
-# Opened once in each process: what does the jobs there. A function of a module: it is pickled.
+# Entered once in each process; yields what runs its jobs. Pickled, so a module's function.
 Opened = Callable[[], AbstractContextManager[Callable[[J], R]]]
-# What has come of a job whose process has ended with this code.
+# Makes the outcome of a job whose process has ended with this exit code.
 Lost = Callable[[J, "int | None"], R]
 
-END_SECONDS = 5.0  # for a process to clear away its sandbox
+END_SECONDS = 5.0  # for a process to remove its sandbox
 
 _INTERRUPT = {signal.SIGINT}
 
 
 def cores() -> int:
-    """How many processes can run at a time here."""
+    """The number of processors available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -46,7 +46,7 @@ def cores() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[J, R]):
-    """A job and what came of it; `alone`: no other ran at any time while it did."""
+    """A job and its outcome; `alone` if no other job ran at the same time."""
 
     number: int
     job: J
@@ -62,7 +62,7 @@ class _Busy(Generic[J]):
 
 
 class Workers(Generic[J, R]):
-    """A few processes that do jobs; use as a context manager."""
+    """A pool of processes that run jobs; use as a context manager."""
 
     def __init__(
         self, count: int, opened: Opened[J, R], lost: Lost[J, R], prefix: str = "archprep-jobs-"
@@ -72,12 +72,12 @@ class Workers(Generic[J, R]):
         self._lost = lost
         self._processes: dict[Connection, BaseProcess] = {}
         self._busy: dict[Connection, _Busy[J]] = {}
-        # One folder for all they write: a process that is killed cannot clear away its own.
+        # One folder for everything they write: a killed process cannot remove its own.
         self.scratch, self._hold = _held_folder(prefix)
 
     @property
     def running(self) -> int:
-        """How many jobs are under way."""
+        """The number of running jobs."""
         return len(self._busy)
 
     def __enter__(self) -> Self:
@@ -86,8 +86,8 @@ class Workers(Generic[J, R]):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for channel, process in self._processes.items():
             if kind is None:
-                with suppress(BrokenPipeError):  # it is gone already
-                    channel.send(None)  # no more jobs: that ends it
+                with suppress(BrokenPipeError):  # it has ended already
+                    channel.send(None)  # no more jobs: it ends
                 channel.close()
             else:
                 process.terminate()
@@ -100,12 +100,12 @@ class Workers(Generic[J, R]):
         os.close(self._hold)
 
     def boot(self) -> None:
-        """Start the processes and do not wait: they import while the jobs are looked for."""
+        """Start the processes without waiting: they import while the jobs are collected."""
         while len(self._processes) < self._count:
             self._start()
 
     def do(self, jobs: Sequence[J], done: Callable[[], None]) -> list[R]:
-        """Do all jobs; return what came of them, in their order."""
+        """Run all jobs; return their outcomes in the same order."""
         outcomes: dict[int, R] = {}
         for one in self.each(jobs):
             outcomes[one.number] = one.outcome
@@ -113,24 +113,24 @@ class Workers(Generic[J, R]):
         return [outcomes[number] for number in range(len(jobs))]
 
     def each(self, jobs: Iterable[J]) -> Iterator[Done[J, R]]:
-        """Do all jobs; yield each with its outcome when it is done."""
+        """Run all jobs; yield each with its outcome as soon as it is done."""
         waiting = enumerate(jobs)
         self._hand_out(waiting)
         while self._busy:
             ready = [c for c in wait(list(self._busy)) if isinstance(c, Connection)]
             finished = [self._finished(channel) for channel in ready]
-            self._hand_out(waiting)  # before anybody looks at what is done: that takes its time
+            self._hand_out(waiting)  # before the outcomes are processed, which takes time
             yield from finished
 
     def _hand_out(self, waiting: Iterator[tuple[int, J]]) -> None:
-        """Give jobs to processes without one; these are started as they are needed."""
+        """Give jobs to idle processes; start processes as needed."""
         while len(self._busy) < self._count and (found := next(waiting, None)) is not None:
             idle = next((c for c in self._processes if c not in self._busy), None)
             channel = self._start() if idle is None else idle
             for other in self._busy.values():
                 other.alone = False
             self._busy[channel] = _Busy(*found, alone=not self._busy)
-            with suppress(BrokenPipeError):  # a process that is gone: its outcome will say so
+            with suppress(BrokenPipeError):  # the process has ended: reading its outcome will tell
                 channel.send(found[1])
 
     def _finished(self, channel: Connection) -> Done[J, R]:
@@ -148,7 +148,7 @@ class Workers(Generic[J, R]):
         return outcome
 
     def _start(self) -> Connection:
-        # Not a fork: a sandbox and a pytest session start from a clean process.
+        # Not a fork: a sandbox and a pytest session need a clean process.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         given = (theirs, str(self.scratch), self._opened)
@@ -170,18 +170,18 @@ def _held_folder(prefix: str) -> tuple[Path, int]:
         with suppress(OSError):  # another's, or still held
             os.close(_hold(path))
             discard(path)
-    # Under another name until it is held: nobody may take it for one that is left over.
+    # Under another name until it is locked, so that it is not taken for a leftover.
     new = Path(tempfile.mkdtemp(prefix=f"new-{prefix}"))
     hold = _hold(new)
     return new.rename(new.with_name(new.name.removeprefix("new-"))), hold
 
 
 def _hold(folder: Path) -> int:
-    """Lock a folder of ours; OSError where that cannot be."""
+    """Lock a folder of this user; OSError if that is impossible."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.getuid():
-            raise PermissionError(errno.EPERM, "another user's", str(folder))
+            raise PermissionError(errno.EPERM, "owned by another user", str(folder))
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
@@ -191,8 +191,8 @@ def _hold(folder: Path) -> int:
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal; ours decides, theirs must not print about it."""
-    resource_tracker.ensure_running()  # multiprocessing's helper, whose start would lift the block
+    """Block Ctrl-C for new processes: this one decides, and they must not print tracebacks."""
+    resource_tracker.ensure_running()  # starting it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
     try:
         yield
@@ -201,10 +201,10 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def _serve(channel: Connection, scratch: str, opened: Opened[J, R]) -> None:
-    """Do what comes until the other side hangs up, or is gone."""
-    # SIGTERM interrupts, which pytest and the judge pass on: every `with` on the way is left.
+    """Run jobs until the parent closes the channel, or has ended."""
+    # SIGTERM becomes KeyboardInterrupt, which pytest and the judge propagate: blocks are exited.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A handler of our own, since a signal that is ignored stays so in every program started here.
+    # A handler: a signal that is ignored stays ignored in every program started here.
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
     tempfile.tempdir = scratch
@@ -212,13 +212,13 @@ def _serve(channel: Connection, scratch: str, opened: Opened[J, R]) -> None:
     with suppress(KeyboardInterrupt):
         is_gone = _work(channel, opened)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if is_gone:  # its channels close a moment before it counts as ended
+        if is_gone:  # its channels close shortly before it counts as ended
             _parent().join(END_SECONDS)
     _leave(Path(scratch))
 
 
 def _work(channel: Connection, opened: Opened[J, R]) -> bool:
-    """Do jobs until there are no more; whether the other side has gone without saying so."""
+    """Run jobs until there are no more; return whether the parent has ended unexpectedly."""
     try:
         with opened() as do:
             while (job := channel.recv()) is not None:
@@ -237,13 +237,13 @@ def _parent() -> BaseProcess:
 
 
 def _leave(scratch: Path) -> None:
-    """Clear away for a parent that was killed: it cannot do so itself."""
+    """Remove the files of a parent that was killed."""
     if not _parent().is_alive():
         discard(scratch)
 
 
 def _end_with_parent() -> None:
-    """Wait for the end of the process that gives the jobs; nothing is graded for nobody."""
+    """End this process when its parent has ended: nothing would use the outcomes."""
     _parent().join()
     with suppress(ProcessLookupError):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from archprep.grading.reference import Reference
 
 TOTAL = 100
-# Criteria done, criteria in all, and what has just been found out, in words.
+# Gets the number of criteria done, the number of all, and the latest verdict in words.
 Progress = Callable[[int, int, str], None]
 
 _INI = Path(__file__).with_name("grader.ini")
@@ -41,14 +41,14 @@ _PLUGINS_NOT_NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which criteria to grade; both None: all of them."""
+    """Which criteria to grade; all of them if both are None."""
 
     task: int | None = None
     criterion: str | None = None
 
     @property
     def partial(self) -> bool:
-        """Whether some criteria are left out."""
+        """Whether some criteria are not graded."""
         return self.task is not None or self.criterion is not None
 
 
@@ -56,7 +56,7 @@ ALL = Wanted()
 
 
 class Run:
-    """One pytest run over an exercise's graders; is itself the plugin that pytest calls."""
+    """One pytest run over an exercise's graders; also the plugin whose hooks pytest calls."""
 
     def __init__(
         self,
@@ -82,18 +82,18 @@ class Run:
         self._unknown: UsageError | None = None
         self._hints = exercise_files.hints(exercise)
         self._pool: ThreadPoolExecutor | None = None
-        self._ahead: dict[tuple[str, str], Future[Any]] = {}
+        self._started: dict[tuple[str, str], Future[Any]] = {}
 
     def execute(self) -> None:
-        """Collect and run; ContentError when the graders do not add up."""
+        """Collect and run; ContentError if the graders are inconsistent."""
         import pytest
 
         from archprep.grading import api
 
         folder = self._exercise.grader_dir
         args = ["-c", str(_INI), f"--rootdir={folder.parent}", "--import-mode=importlib"]
-        # Without it pytest imports each conftest.py above the graders, up to the file system's
-        # root: a workspace that holds the virtual environment is such a place.
+        # Otherwise pytest imports every conftest.py above the graders, up to the root. The virtual
+        # environment may lie in a workspace.
         args += ["--noconftest", "--assert=plain"]
         args += [a for name in _PLUGINS_NOT_NEEDED for a in ("-p", f"no:{name}")]
         with _quiet_pytest(), _forgotten_modules(folder), self._running_side_by_side():
@@ -112,31 +112,31 @@ class Run:
             )
 
     def results(self) -> tuple[CriterionResult, ...]:
-        """Return a result for each criterion that was asked for, in the order of the tasks."""
+        """Return a result for each requested criterion, in the order of the tasks."""
         return tuple(self._results.get(name) or self._unrecorded(name) for name in self._selected)
 
     # -- pytest's hooks -------------------------------------------------------------------
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Give the fixtures of `grading` what they hand out."""
+        """Provide what the fixtures of `grading.api` return."""
         config.archprep_seed = self._seed  # type: ignore[attr-defined]
         config.archprep_candidate = self._candidate  # type: ignore[attr-defined]
         config.archprep_reference = self._reference  # type: ignore[attr-defined]
         config.archprep_sweep_factor = self._sweep_factor  # type: ignore[attr-defined]
-        config.archprep_ahead = self._ahead  # type: ignore[attr-defined]
+        config.archprep_started = self._started  # type: ignore[attr-defined]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Remember that a grader cannot even be imported."""
+        """Remember a grader that cannot be imported."""
         if report.failed:
             self._broken.append(str(report.longrepr))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Take stock of what is declared, and keep what is wanted."""
+        """Collect the declarations, and keep the requested criteria."""
         for item in items:
             declared = getattr(getattr(item, "function", None), "criterion", None)
             name = _id(item)
             if declared is None or name in self._declared:
-                self._broken.append(f"{name} is not a criterion, or is there twice")
+                self._broken.append(f"{name} is not a criterion, or is declared twice")
             else:
                 self._declared[name] = declared
         self._check_declarations()
@@ -147,8 +147,8 @@ class Run:
             self._unknown = self._nothing_wanted()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the scenarios of what is wanted in their order, where several play at once."""
-        from archprep.grading.api import AHEAD
+        """Start the scenarios of the requested criteria, if they may run side by side."""
+        from archprep.grading.api import STANDALONE
 
         if self._pool is None:
             return
@@ -157,22 +157,22 @@ class Run:
             for item in session.items
             for name in getattr(item, "fixturenames", ())
         )
-        keys = [key for key in wanted if key in AHEAD]
-        for key in sorted(keys, key=lambda key: not AHEAD[key].waits):
+        keys = [key for key in wanted if key in STANDALONE]
+        for key in sorted(keys, key=lambda key: not STANDALONE[key].waits):
             inputs = {"candidate": self._candidate}
-            self._ahead[key] = self._pool.submit(AHEAD[key].play, self._seed, inputs)
+            self._started[key] = self._pool.submit(STANDALONE[key].play, self._seed, inputs)
 
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport:
-        """Record the verdict; here it is made, and nowhere else."""
+        """Record the verdict; no other place does."""
         import pytest
 
         error = call.excinfo.value if call.excinfo else None
         if call.when == "call" or (call.when == "setup" and error is not None):
             self._record(item, error, call.duration)
-        # Our own report: pytest's renders a traceback for each failure, which nobody reads here
-        # and which costs more than all else.
+        # Not pytest's report: it renders a traceback for each failure, which costs more than all
+        # the rest and is not shown.
         outcome: Literal["passed", "failed"] = "passed" if error is None else "failed"
         when = "setup" if call.when == "collect" else call.when
         return pytest.TestReport(item.nodeid, item.location, {}, outcome, None, when)
@@ -202,7 +202,7 @@ class Run:
             self._progress(len(self._results), len(self._selected), said)
 
     def pytest_runtest_call(self, item: pytest.Item) -> None:
-        """Begin a criterion."""
+        """Reset the counts at the start of a criterion."""
         from archprep.grading.api import Tally
 
         Tally.programs = 0
@@ -265,7 +265,7 @@ class Run:
 
 
 def _played(item: pytest.Item) -> float:
-    """Seconds of the scenarios that feed a criterion, others maybe, too."""
+    """The seconds of the scenarios that feed a criterion, and perhaps other criteria."""
     from archprep.grading.api import SECONDS
 
     module = item.module.__name__  # type: ignore[attr-defined]
@@ -279,7 +279,7 @@ def _id(item: pytest.Item) -> str:
 
 @contextmanager
 def _forgotten_modules(folder: Path) -> Iterator[None]:
-    """Forget the graders' modules: what one run leaves in them must not reach the next."""
+    """Unload the graders' modules, so that no state of one run reaches the next."""
     try:
         yield
     finally:
@@ -290,7 +290,7 @@ def _forgotten_modules(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet_pytest() -> Iterator[None]:
-    """Keep the user's own pytest settings and plugins out of the judge."""
+    """Keep the user's pytest settings and plugins out of the judge."""
     names = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     saved = {name: os.environ.pop(name, None) for name in names}
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

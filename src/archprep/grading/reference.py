@@ -1,4 +1,4 @@
-"""An answer of ours in a sandbox of its own: the reference of an exercise, or a right answer.
+"""The reference of an exercise, or a right answer, in its own sandbox.
 
 The candidate's code never shares a sandbox with it.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class OwnAnswer:
-    """Observes an answer of ours; its sandbox starts with the first observation.
+    """Observes an answer that comes with an exercise; its sandbox starts on first use.
 
     Use as a context manager. `read` returns the answer's sources by path.
     """
@@ -83,7 +83,7 @@ class OwnAnswer:
 
 
 class Reference(OwnAnswer):
-    """What graders call `reference`: like `candidate`, but its failures are faults of ours."""
+    """What graders call `reference`: like `candidate`, but its failures are the grader's fault."""
 
     def __init__(self, exercise: Exercise, level: str | None = None) -> None:
         super().__init__(exercise, exercise_files.reference, level)

@@ -1,4 +1,4 @@
-"""Whether what an exercise needs beside archprep is installed, and the command that installs it."""
+"""Checks that the packages an exercise needs are installed, and names the command if not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def require(exercise: Exercise) -> None:
-    """UsageError when packages that the exercise needs are missing here, or do not fit together."""
+    """Raise UsageError if packages that the exercise needs are missing or do not fit together."""
     modules = dict.fromkeys(name.partition(".")[0] for name in exercise.preload)
     if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
         raise UsageError(
@@ -24,4 +24,4 @@ def require(exercise: Exercise) -> None:
         from archprep.sandbox.services import airflow_installation
 
         for what, command in airflow_installation.problems():
-            raise UsageError(f"{what}.", tip=f"What mends it: {command}")
+            raise UsageError(f"{what}.", tip=f"To fix: {command}")

@@ -44,7 +44,7 @@ __all__ = [
 
 
 def draw_seed() -> int:
-    """Draw the seed of an attempt: it decides every input, and is told only afterwards."""
+    """Draw the seed of an attempt: it decides every input, and is shown only afterwards."""
     return secrets.randbelow(10**9)
 
 
@@ -57,7 +57,7 @@ def grade(
     wanted: Wanted = ALL,
     progress: Progress | None = None,
 ) -> Scorecard:
-    """Grade a frozen submission; ContentError when archprep or the exercise is at fault."""
+    """Grade a frozen submission; ContentError if archprep or the exercise is at fault."""
     with opened(exercise, submission, level=level, progress=progress) as session:
         return session.grade(submission, seed=seed, wanted=wanted, progress=progress)
 
@@ -72,7 +72,7 @@ def opened(
     progress: Progress | None = None,
     sweep_factor: int = 1,
 ) -> Iterator[Session]:
-    """Open a sandbox for `first` and, where `stage` holds them, the same candidate's next ones.
+    """Open a sandbox for `first` and for later submissions of the same candidate in `stage`.
 
     Sweeps play `sweep_factor` times the programs that the graders ask for.
     UsageError when packages that the exercise needs are not installed.
@@ -111,7 +111,7 @@ class Session:
         wanted: Wanted = ALL,
         progress: Progress | None = None,
     ) -> Scorecard:
-        """Grade a submission; between two of them nothing of the candidate's runs."""
+        """Grade a submission; between two gradings no code of the candidate's runs."""
         self.sandbox.renew(submission)
         self.sandbox.prepare(self._exercise.limits)
         candidate = Candidate(self._exercise, self.sandbox)
@@ -186,7 +186,7 @@ def _stack(exercise: Exercise, progress: Progress | None) -> Stack | None:
 
 
 def boot_config(exercise: Exercise, progress: Progress | None = None) -> BootConfig:
-    """Return what a sandbox of this exercise starts with."""
+    """Return the configuration of a fork server for this exercise."""
     return BootConfig(
         (exercise.grader_dir / "probes.py").read_text(),
         tuple(name.removesuffix(".py").replace("/", ".") for name in exercise.entry),

@@ -1,4 +1,4 @@
-"""Turns what became of a criterion's function into its verdict, and verdicts into points."""
+"""Turns the outcome of a criterion's function into its verdict, and verdicts into points."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def of(
 ) -> CriterionResult:
     """Return the result of a criterion that ended with `error`, or without one.
 
-    Passed is only what compared something and was content with it. What nobody foresaw is the
-    grader's fault, and not scored.
+    A criterion passes only if it compared something and everything agreed. Any unforeseen
+    exception is the grader's fault, and the criterion is not scored.
     """
     from archprep.grading.api import Unmet
 
@@ -41,7 +41,7 @@ def of(
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind it: cleaning up after one may have raised something else."""
+    """Whether Ctrl-C caused it: cleaning up afterwards may have raised another exception."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
@@ -56,7 +56,7 @@ def _with_prints(result: CriterionResult, prints: str) -> CriterionResult:
 
 
 def _blame(error: BaseException) -> str:
-    """Name the place in the grader for its author; the message could tell an expected value."""
+    """Name the place in the grader; the message could reveal an expected value."""
     if isinstance(error, GraderFault):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -116,7 +116,7 @@ def _not_written(error: CandidateError) -> str:
 
 
 def block(exercise: Exercise, criteria: tuple[CriterionResult, ...]) -> tuple[CriterionResult, ...]:
-    """Mark what failed for want of an earlier task: one cause is better than ten consequences."""
+    """Mark criteria that fail because an earlier task earns nothing: show the cause once."""
     earned = {
         t.number: sum(c.earned for c in criteria if c.task == t.number) for t in exercise.tasks
     }
@@ -137,7 +137,7 @@ def block(exercise: Exercise, criteria: tuple[CriterionResult, ...]) -> tuple[Cr
 
 
 def by_task(exercise: Exercise, criteria: tuple[CriterionResult, ...]) -> tuple[TaskResult, ...]:
-    """Add the points up by task."""
+    """Add up the points by task."""
     return tuple(
         TaskResult(t.number, t.title, sum(c.points for c in mine), sum(c.earned for c in mine))
         for t in exercise.tasks

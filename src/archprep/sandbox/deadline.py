@@ -31,7 +31,7 @@ class Deadline:
     """Counts the seconds for which a scenario could have run; usable from several threads.
 
     `sample` must be called about every `SAMPLE_SECONDS`. Between two samples the count goes on
-    for at most twice as long: time that nobody has looked at does not pass.
+    for at most twice as long: time that was not sampled does not pass.
     """
 
     def __init__(self, seconds: float) -> None:

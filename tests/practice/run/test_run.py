@@ -402,4 +402,4 @@ def test_an_unusable_airflow_is_a_usage_error(pipeline: Path, run: Run):
     if airflow_installation.problems():
         done = run("run", "q3", "--dir", str(pipeline))
         assert done.returncode == 2
-        assert "What mends it: " in done.stderr
+        assert "To fix: " in done.stderr
