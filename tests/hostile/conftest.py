@@ -1,4 +1,4 @@
-"""The files beside this one misbehave on purpose; they are graded, never collected."""
+"""Most files of this folder misbehave on purpose; they are graded, never collected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("hostile.harness")
 
-from hostile.harness import Server, judging  # noqa: E402 - its asserts are to be rewritten
+from hostile.harness import Server, judging  # noqa: E402 - so that its asserts are rewritten
 
 collect_ignore_glob = ["_exercise/*", "z_*", "p_*", "s_*"]
 

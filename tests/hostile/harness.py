@@ -1,14 +1,16 @@
-"""Grades a hostile submission in a judge of its own and holds what every case has to hold.
+"""Grades hostile submissions in a separate judge, and checks what must hold for all of them.
+
+Each case states its expected outcome in comments:
 
     # case 30: the rule, in words
-    # exercise: q98                     # attacked: q97, q98; q99 where nothing is said
+    # exercise: q98                     # the attacked exercise: q97, q98, or q99 by default
     # outcome: <all | task N | criterion> = <state> [reason][, or another]  # others pass
-    # printed: text among its prints      # never printed: text      # told: text of the verdict
-    # within: N seconds                   # of all its scenarios
+    # printed: text of the output         # not printed: text      # message: text of the verdict
+    # within: N seconds                   # for all its scenarios
 
-Numbers are those of the attack catalogue; cases of one number test one rule. Files are named by
-their outcome: z loses (crash, failed, timeout, memory, output, protocol, lost: several), p passes,
-s is shown harmlessly. `@NAME@` in a file is replaced by what only the judge could know.
+Numbers are those of the attack catalogue; cases with the same number test the same rule. Files
+are named after their outcome: z loses (crash, failed, timeout, memory, output, protocol, lost for
+several), p passes, s is shown harmlessly. `@NAME@` is replaced by what only the judge could know.
 """
 
 from __future__ import annotations
@@ -50,9 +52,9 @@ class Toy:
     id: str
     folder: str
     entry: str
-    tasks: dict[str, int]  # of its criteria
-    within: float  # seconds that an attempt may take, with what it costs to start and to end
-    helpers: tuple[str, ...] = ()  # files for the attackers, laid beside
+    tasks: dict[str, int]  # by criterion
+    within: float  # seconds for an attempt, including its start and end
+    helpers: tuple[str, ...] = ()  # files that attackers may import
 
 
 PLAIN = Toy(
@@ -80,31 +82,31 @@ PIPELINE = Toy(
 
 
 def source_of(case: Path) -> str:
-    """What announces the outcome."""
+    """Return the file that states the outcome."""
     return (case / PLAIN.entry if case.is_dir() else case).read_text()
 
 
 def toy_of(source: str) -> Toy:
-    """The exercise that a case attacks."""
-    said = (toy for toy in (SERVICE, PIPELINE) if f"\n# exercise: {toy.id}\n" in source)
-    return next(said, PLAIN)
+    """Return the exercise that a case attacks."""
+    named = (toy for toy in (SERVICE, PIPELINE) if f"\n# exercise: {toy.id}\n" in source)
+    return next(named, PLAIN)
 
 
 def numbers_of(cases: list[Path]) -> set[int]:
-    """The numbers that these cases have in the catalogue."""
+    """Return the numbers of these cases in the attack catalogue."""
     text = "".join(map(source_of, cases))
     return {int(n) for n in re.findall(r"^# case (\d+):", text, re.MULTILINE)}
 
 
 def outcome_of(name: str) -> str:
-    """The verdict that a name announces."""
+    """Return the verdict that a file's name states."""
     kind = PASSED if name.startswith("p_") else name.split("_")[1]
     return kind if kind in {PASSED, "failed"} else f"candidate_error {kind}"
 
 
 @dataclass
 class Server:
-    """The judge in a process of its own, and what only it may know."""
+    """A judge in its own process, and what only it may know."""
 
     process: subprocess.Popen[str]
     tmp: Path
@@ -114,15 +116,15 @@ class Server:
     canary: str
     listeners: list[socket.socket] = field(default_factory=list)
 
-    def ask(self, folder: Path, cwd: Path | None = None, toy: Toy = PLAIN) -> None:
-        """Send one case."""
+    def send(self, folder: Path, cwd: Path | None = None, toy: Toy = PLAIN) -> None:
+        """Send one case to grade."""
         request = {"name": toy.id, "folder": str(folder), "seed": secrets.randbelow(10**9)}
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(request | {"cwd": str(cwd or self.cwd)}) + "\n")
         self.process.stdin.flush()
 
     def result(self) -> dict[str, Any]:
-        """Wait for the result of what was asked."""
+        """Wait for the result of the case that was sent."""
         assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         assert answer, "the judge itself has died"
@@ -131,11 +133,11 @@ class Server:
         return result
 
     def processes(self) -> list[int]:
-        """What lives below the judge."""
+        """Return the processes below the judge."""
         return processes.living(processes.below(self.process.pid))
 
-    def knocked(self) -> list[str]:
-        """The sockets of the judge's machine that somebody has connected to."""
+    def connected(self) -> list[str]:
+        """Return the sockets of the judge's machine that a submission connected to."""
         found = []
         for listener in self.listeners:
             try:
@@ -148,7 +150,7 @@ class Server:
 
 @contextmanager
 def judging(factory: pytest.TempPathFactory, home: Path) -> Iterator[Server]:
-    """Start a judge, with sockets and files beside it that are not for submissions."""
+    """Start a judge, and create sockets and files that submissions must not reach."""
     tmp, cwd, others = (factory.mktemp(name) for name in ("tmp", "cwd", "others"))
     canary = secrets.token_hex(12)
     (home / "results.json").write_text(canary)
@@ -184,31 +186,31 @@ def judging(factory: pytest.TempPathFactory, home: Path) -> Iterator[Server]:
 
 
 @dataclass
-class Announced:
-    """What the first lines of a case say."""
+class Expected:
+    """The outcome that the first lines of a case state."""
 
     outcomes: list[str]
     printed: list[str] = ()
-    never_printed: list[str] = ()
-    told: list[str] = ()
+    not_printed: list[str] = ()
+    messages: list[str] = ()
     toy: Toy = PLAIN
-    within: float = 0  # seconds; 0: as long as the exercise says
+    within: float = 0  # seconds; 0: the default of the exercise
 
     @classmethod
-    def of(cls, source: str) -> Announced:
+    def of(cls, source: str) -> Expected:
         """Read the comments."""
-        said = {"outcome": [], "printed": [], "never printed": [], "told": []}
+        stated = {"outcome": [], "printed": [], "not printed": [], "message": []}
         for key, text in re.findall(r"^# ([a-z ]+): (.*)$", source, re.MULTILINE):
-            said.setdefault(key, []).append(text)
-        assert said["outcome"], "a case announces its outcome"
-        found = cls(said["outcome"], said["printed"], said["never printed"], said["told"])
+            stated.setdefault(key, []).append(text)
+        assert stated["outcome"], "a case must state its outcome"
+        found = cls(stated["outcome"], stated["printed"], stated["not printed"], stated["message"])
         found.toy = toy_of(source)
-        if "within" in said:
-            found.within = float(said["within"][0].split()[0])
+        if "within" in stated:
+            found.within = float(stated["within"][0].split()[0])
         return found
 
     def allowed(self) -> dict[str, list[str]]:
-        """The verdicts that each criterion may get."""
+        """Return the verdicts that each criterion may get."""
         found = {name: [PASSED] for name in self.toy.tasks}
         for outcome in self.outcomes:
             where, _, verdicts = outcome.partition(" = ")
@@ -219,7 +221,7 @@ class Announced:
 
 
 def staged(case: Path | None, folder: Path, server: Server, toy: Toy = PLAIN) -> Path:
-    """Lay a case out like a workspace, beside the reference, under the name `honest`."""
+    """Create a workspace from a case, with the reference as the module `honest`."""
     (folder / toy.entry).parent.mkdir(parents=True)
     shutil.copy(CONTENT / "solutions" / toy.folder / toy.entry, folder / "honest.py")
     for helper in toy.helpers:
@@ -251,50 +253,50 @@ def staged(case: Path | None, folder: Path, server: Server, toy: Toy = PLAIN) ->
 
 
 def check(
-    server: Server, folder: Path, announced: Announced, cwd: Path | None = None
+    server: Server, folder: Path, expected: Expected, cwd: Path | None = None
 ) -> dict[str, Any]:
-    """Grade, then compare the verdicts and hold the general conditions; return the result."""
+    """Grade a case and check its verdicts and the general conditions; return the scorecard."""
     files_before = contents(folder)
-    server.ask(folder, cwd, announced.toy)
+    server.send(folder, cwd, expected.toy)
     result = server.result()
     text = json.dumps(result["card"])
     verdicts = {
         c["id"]: f"{c['state']} {c['reason'] or ''}".strip() for c in result["card"]["criteria"]
     }
-    allowed = announced.allowed()
+    allowed = expected.allowed()
     assert {n: v for n, v in verdicts.items() if v not in allowed[n]} == {}, text
     for criterion in result["card"]["criteria"]:
         full = criterion["points"] if criterion["state"] == PASSED else 0
         assert criterion["earned"] == full
-    shown = told(result["card"])
-    assert [t for t in [*announced.printed, *announced.told] if t not in shown] == [], text
-    assert [t for t in announced.never_printed if t in shown] == []
-    assert result["seconds"] < (announced.within or announced.toy.within)
-    hold_general_conditions(server, result, text)
+    shown = shown_text(result["card"])
+    assert [t for t in [*expected.printed, *expected.messages] if t not in shown] == [], text
+    assert [t for t in expected.not_printed if t in shown] == []
+    assert result["seconds"] < (expected.within or expected.toy.within)
+    check_general_conditions(server, result, text)
     assert contents(folder) == files_before
     return result["card"]
 
 
-def hold_general_conditions(server: Server, result: dict[str, Any], text: str) -> None:
+def check_general_conditions(server: Server, result: dict[str, Any], text: str) -> None:
     assert result["card"]["isolation"]["level"].startswith("A")
     assert result["peak_mb"] < 300
-    assert result["descriptors"] == 0, "the judge holds what it was given to"
+    assert result["descriptors"] == 0, "the judge keeps descriptors open"
     assert not result["imported"], "the judge has imported a submission's conftest.py"
     assert server.canary not in text
     assert "canary-in-" not in text
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", "".join(strings(result["card"])))
-    assert len(text) < 100_000, "what a candidate says is bounded"
-    assert server.knocked() == []
+    assert len(text) < 100_000, "text from a candidate must be limited"
+    assert server.connected() == []
     assert list(server.tmp.iterdir()) == []
     assert list(server.cwd.iterdir()) == []
     until = time.monotonic() + 2
     while server.processes() and time.monotonic() < until:
         time.sleep(0.01)
-    assert server.processes() == [], "something of the worker has survived"
+    assert server.processes() == [], "a process of the worker has survived"
 
 
-def told(card: dict[str, Any]) -> str:
-    """All that is shown of verdicts and prints."""
+def shown_text(card: dict[str, Any]) -> str:
+    """Return everything that is shown of verdicts and output."""
     parts = []
     for criterion in card["criteria"]:
         evidence = criterion["evidence"]
@@ -304,7 +306,7 @@ def told(card: dict[str, Any]) -> str:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every string in plain data."""
+    """Yield every string in plain data."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
@@ -313,5 +315,5 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return every file below a folder."""
     return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -1,4 +1,4 @@
-"""Grades the hostile cases, one a line on stdin: a process of its own, that can be measured."""
+"""Grades hostile cases, one per line on stdin, in a separate process that can be measured."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def graded(name: str, folder: str, seed: int, cwd: str) -> dict:
     os.chdir(cwd)
     exercise = catalog.get(name)
     stage = Path(tempfile.mkdtemp()) / "stage"
-    Path("/proc/self/clear_refs").write_text("5")  # starts the peak anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = descriptors()
     started = time.monotonic()
     try:
@@ -45,4 +45,4 @@ def graded(name: str, folder: str, seed: int, cwd: str) -> dict:
 
 
 for line in sys.stdin:
-    print(json.dumps(graded(**json.loads(line))), flush=True)  # noqa: T201 - its way to answer
+    print(json.dumps(graded(**json.loads(line))), flush=True)  # noqa: T201 - the results

@@ -1,4 +1,4 @@
-# case 16: clocks and chance patched in the sandbox change no input and no verdict
+# case 16: clocks and random numbers patched in the sandbox change no input and no verdict
 # outcome: all = passed
 import datetime
 import random

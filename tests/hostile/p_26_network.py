@@ -1,4 +1,4 @@
-# case 26: no address answers, and the attempts cost no time
+# case 26: no address is reachable, and the attempts cost no time
 # outcome: all = passed
 import socket
 

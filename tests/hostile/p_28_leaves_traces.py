@@ -1,4 +1,4 @@
-# case 28: what one scenario leaves is not there for the next, nor for the next submission
+# case 28: a scenario leaves nothing for the next one, or for the next submission
 # outcome: all = passed
 import builtins
 import os

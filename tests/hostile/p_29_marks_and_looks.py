@@ -1,4 +1,4 @@
-# case 29: of submissions and scenarios that run at the same time none sees another
+# case 29: submissions and scenarios that run at the same time do not see each other
 # outcome: all = passed
 import ctypes
 import os

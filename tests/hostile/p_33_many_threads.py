@@ -1,4 +1,4 @@
-# case 33: threads reserve no memory that honest code then lacks
+# case 33: threads do not reserve memory that honest code needs
 # outcome: all = passed
 import threading
 

@@ -1,4 +1,4 @@
-# case 35: a tree of 5,000 folders is gone with its scenario
+# case 35: a tree of 5,000 folders is deleted with its scenario
 # outcome: all = passed
 import os
 

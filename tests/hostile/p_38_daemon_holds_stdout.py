@@ -1,4 +1,4 @@
-# case 38: a daemon that holds the output open neither delays the answer nor survives
+# case 38: a daemon that keeps the output open neither delays the answer nor survives
 # outcome: all = passed
 import os
 import time

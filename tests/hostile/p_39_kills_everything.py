@@ -1,4 +1,4 @@
-# case 39: signals reach nobody outside the scenario
+# case 39: signals do not leave the scenario
 # outcome: all = passed
 import contextlib
 import os

@@ -1,4 +1,4 @@
-# case 39: no signal ends the first process of a scenario's own, with which all would end
+# case 39: no signal ends a scenario's init, whose end would end everything
 # outcome: all = passed
 import contextlib
 import os

@@ -1,4 +1,4 @@
-# case 40: an import that takes most of the time leaves the rest to honest code
+# case 40: an import that takes most of its time leaves enough for honest code
 # outcome: all = passed
 import time
 

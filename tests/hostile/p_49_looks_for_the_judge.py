@@ -1,4 +1,4 @@
-# case 49: no header says who asks, nor what for; and requests do not tell that they are tests
+# case 49: no header reveals who sends a request or why, or that it is a test
 # exercise: q98
 # outcome: all = passed
 import re

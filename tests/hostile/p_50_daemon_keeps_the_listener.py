@@ -1,4 +1,4 @@
-# case 50: a daemon that keeps a listener never serves on it, nor on the next scenario's
+# case 50: a daemon that keeps a listener can serve neither on it nor on the next scenario's
 # exercise: q98
 # outcome: all = passed
 import contextlib

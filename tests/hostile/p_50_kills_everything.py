@@ -1,4 +1,4 @@
-# case 50: signals from a start-up hook reach nobody outside the scenario
+# case 50: signals from a start-up hook do not leave the scenario
 # exercise: q98
 # outcome: all = passed
 import contextlib

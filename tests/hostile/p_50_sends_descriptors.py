@@ -1,4 +1,4 @@
-# case 50: descriptors that are sent to the judge never arrive
+# case 50: descriptors sent to the judge do not arrive
 # exercise: q98
 # outcome: all = passed
 import json

@@ -1,4 +1,4 @@
-# case 53: Airflow asks for no start date, and neither does the judge
+# case 53: Airflow needs no start date, and neither does the judge
 # exercise: q97
 # outcome: all = passed
 from honest import dag

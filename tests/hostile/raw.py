@@ -1,4 +1,4 @@
-"""Laid beside attackers: a server without any rules on the socket that the judge has made."""
+"""A server that may break HTTP in any way, on the judge's socket; attackers import it."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def listeners():
-    """Whatever listens among the open descriptors."""
+    """Return the listening sockets among the open descriptors."""
     found = []
     for number in range(4, 64):
         try:
@@ -25,12 +25,12 @@ def listeners():
     return found
 
 
-def play(attack, due, listener=None):
-    """Answer the first request rightly, for which the judge waits longest; then attack."""
+def play(attack, expected, listener=None):
+    """Answer the first request, for which the judge waits longest, correctly; then attack."""
 
     def right(request):
         head, _, body = request.partition(b"\r\n\r\n")
-        return json.dumps(due(head.split()[1].decode(), body)).encode()
+        return json.dumps(expected(head.split()[1].decode(), body)).encode()
 
     listener = listener or listeners()[0]
     link, _ = listener.accept()
@@ -38,12 +38,12 @@ def play(attack, due, listener=None):
     while True:
         link.close()
         link, _ = listener.accept()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the judge had enough
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the judge has given up
             attack(link, read(link), right)
 
 
 def read(link):
-    """A request, whole."""
+    """Read a whole request."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += link.recv(65536)
@@ -54,12 +54,12 @@ def read(link):
 
 
 def answer(link, body, head=OK):
-    """A sound reply, unless the head is none."""
+    """Send a reply that is valid if the head is."""
     link.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
 def drip(link, first, again):
-    """A reply that never ends, and never comes to a halt."""
+    """Send an endless reply slowly."""
     link.sendall(first)
     while True:
         time.sleep(0.05)
@@ -67,7 +67,7 @@ def drip(link, first, again):
 
 
 def flood(link, first, again):
-    """A reply that never ends, as fast as it can."""
+    """Send an endless reply as fast as possible."""
     link.sendall(first)
     while True:
         link.sendall(again)

@@ -1,4 +1,4 @@
-# case 24: inputs that are printed are shown, and drawn anew the next time
+# case 24: printed inputs are shown, and drawn again the next time
 # outcome: task 1 = failed
 # printed: numbers [
 from honest import fetch

@@ -1,6 +1,6 @@
-# case 25: a message of 10 MB, with inputs and control characters, is cut and cleaned
+# case 25: a message of 10 MB with inputs and control characters is truncated and sanitized
 # outcome: task 1 = candidate_error crash
-# told: RuntimeError: numbers [
+# message: RuntimeError: numbers [
 from honest import fetch
 
 

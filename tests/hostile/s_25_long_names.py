@@ -1,6 +1,6 @@
-# case 25: nor does an exception with an endless name cost more than its scenario
+# case 25: an exception with a very long name affects only its scenario
 # outcome: task 1 = candidate_error crash
-# told: XXXX
+# message: XXXX
 from honest import fetch
 
 

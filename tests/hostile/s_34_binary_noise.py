@@ -1,4 +1,4 @@
-# case 34: binary noise within the limit is shown as harmless text
+# case 34: binary output within the limit is shown as harmless text
 # outcome: task 1 = failed
 # printed: before
 # printed: after

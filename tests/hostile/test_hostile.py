@@ -1,6 +1,6 @@
-"""Submissions that attack the judge by neither HTTP nor DAGs; what a case announces: harness.py.
+"""Submissions that attack the judge without HTTP or DAGs; harness.py explains their format.
 
-Numbers 1-42, 54, 59 and 60 of the attack catalogue; 43-53 are beside this file.
+Numbers 1-42, 54 and 59-62 of the attack catalogue; the others are in test_hostile_*.py.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from hostile.harness import (
     CASES,
     HERE,
     PLAIN,
-    Announced,
+    Expected,
     Server,
     check,
-    hold_general_conditions,
+    check_general_conditions,
     judging,
     level_a_only,
     numbers_of,
@@ -32,15 +32,15 @@ from hostile.harness import (
 )
 
 MINE = [case for case in CASES if toy_of(source_of(case)) is PLAIN]
-PAIRED = {"p_28_leaves_traces", "p_29_marks_and_looks", "z_timeout_32_fork_bomb"}  # run below
+PAIRED = {"p_28_leaves_traces", "p_29_marks_and_looks", "z_timeout_32_fork_bomb"}  # in other tests
 PROCESSES = 16
 
 pytestmark = level_a_only
 
-# Sources that are wrong as bytes, valid ones that only look so (case 59), and ones that are hard to
-# compile (case 61).
+# Invalid bytes, valid ones that only look invalid (case 59), and sources that are hard to compile
+# (case 61).
 HONEST = b"from honest import fetch, weigh\n"
-# How the compiler gives up depends on the version of Python, memory and the C stack.
+# How the compiler fails depends on the version of Python, memory and the C stack.
 HARD = "all = candidate_error import, candidate_error crash, candidate_error memory, passed"
 SOURCES = {
     "p_59_byte_order_mark": (b"\xef\xbb\xbf" + HONEST, "all = passed", ""),
@@ -69,11 +69,11 @@ SOURCES = {
 
 
 def framed(body: bytes) -> bytes:
-    """A frame as the worker would send it."""
+    """Return a frame as the worker would send it."""
     return struct.pack(">I", len(body)) + body
 
 
-# Bytes on the judge's channel that are no single sound frame (cases 10, 18 and 42).
+# Bytes on the judge's channel other than one valid frame (cases 10, 18 and 42).
 CHANNEL = {
     "z_protocol_10_two_frames": framed(b'{"result": [1]}') + framed(b'{"result": [2]}'),
     "z_protocol_10_trailing_bytes": framed(b'{"result": [1]}') + b"and more",
@@ -120,7 +120,7 @@ def weigh(numbers):
     os._exit(0)
 """
 
-# Values that a submission returns, as an expression (case 42).
+# Expressions for values that a submission returns (case 42).
 RETURNED = {
     "z_crash_42_returns_nan": "float('nan')",
     "z_crash_42_returns_infinity": "1e999",
@@ -145,98 +145,98 @@ def nested(value, times):
 @pytest.mark.parametrize(
     "case", [path for path in MINE if path.stem not in PAIRED], ids=lambda path: path.stem
 )
-def test_a_hostile_submission_gets_what_it_announces(case: Path, server: Server, tmp_path: Path):
-    """Each case: its outcome, and every general condition of the catalogue."""
-    announced = Announced.of(source_of(case))
+def test_a_hostile_submission_gets_its_stated_outcome(case: Path, server: Server, tmp_path: Path):
+    """And every general condition of the catalogue holds."""
+    expected = Expected.of(source_of(case))
     staged(case, tmp_path / "submission", server)
-    check(server, tmp_path / "submission", announced)
+    check(server, tmp_path / "submission", expected)
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_that_is_hard_to_read(name: str, server: Server, tmp_path: Path):
-    """Cases 59 and 61: what Python can read is graded, the rest is an import error; we survive."""
-    source, outcome, told = SOURCES[name]
+    """Cases 59 and 61: what Python can compile is graded, anything else fails."""
+    source, outcome, message = SOURCES[name]
     folder = staged(None, tmp_path / "submission", server)
     (folder / "toy.py").write_bytes(source)
-    check(server, folder, Announced([outcome], told=[told]))
+    check(server, folder, Expected([outcome], messages=[message]))
 
 
 @pytest.mark.parametrize("name", CHANNEL)
 def test_bytes_on_the_judges_channel(name: str, server: Server, tmp_path: Path):
-    """Cases 10, 18 and 42: what is not one sound frame is no answer, and no fault of ours."""
+    """Cases 10, 18 and 42: anything but one valid frame is the candidate's protocol error."""
     folder = staged(None, tmp_path / "submission", server)
     data = zlib.compress(CHANNEL[name]).hex()
     (folder / "toy.py").write_text(WRITES.replace("DATA", data))
-    check(server, folder, Announced([f"task 1 = {outcome_of(name)}"]))
+    check(server, folder, Expected([f"task 1 = {outcome_of(name)}"]))
 
 
 @pytest.mark.parametrize("name", RETURNED)
 def test_values_that_are_returned(name: str, server: Server, tmp_path: Path):
-    """Case 42: what is no plain data never arrives, and what arrives is harmless."""
+    """Case 42: only plain data arrives, and what arrives is harmless."""
     code = f"from honest import fetch\n{NESTED}\ndef weigh(numbers):\n    return {RETURNED[name]}\n"
     folder = staged(None, tmp_path / "submission", server)
     (folder / "toy.py").write_text(code)
-    check(server, folder, Announced([f"task 1 = {outcome_of(name)}"]))
+    check(server, folder, Expected([f"task 1 = {outcome_of(name)}"]))
 
 
 @pytest.mark.parametrize("name", ["p_03_conftest", "p_04_pytest_settings", "p_05_shadowed_tools"])
-def test_a_judge_that_stands_in_the_workspace(name: str, server: Server, tmp_path: Path):
-    """Cases 3-5: nothing of the working directory's is read, even if it is the candidate's own."""
+def test_a_judge_started_in_the_workspace(name: str, server: Server, tmp_path: Path):
+    """Cases 3-5: nothing is read from the working directory, even if it is the candidate's own."""
     folder = staged(HERE / name, tmp_path / "submission", server)
-    check(server, folder, Announced(["all = passed"]), cwd=folder)
+    check(server, folder, Expected(["all = passed"]), cwd=folder)
 
 
 def test_printed_inputs_are_worth_nothing_the_next_time(server: Server, tmp_path: Path):
-    """Case 24: whoever answers by what an earlier attempt has shown loses."""
+    """Case 24: answers memorized from an earlier attempt fail."""
     shown = []
     for attempt in range(2):
         folder = staged(HERE / "s_24_prints_its_inputs.py", tmp_path / str(attempt), server)
-        card = check(server, folder, Announced(["task 1 = failed"]))
+        card = check(server, folder, Expected(["task 1 = failed"]))
         outputs = {c["id"]: c["evidence"]["output"] for c in card["criteria"]}
-        assert not outputs["fetches"], "one scenario's prints are shown with another"
+        assert not outputs["fetches"], "the output of one scenario is shown with another"
         shown.append(set(re.findall(r"numbers (\[.*?\])", outputs["weighs"])))
-    assert shown[0], "the candidate's own prints are theirs to see"
+    assert shown[0], "candidates may see their own output"
     assert not shown[0] & shown[1]
     known = {tuple(n): sum(x * x for x in n) for n in map(json.loads, shown[0]) if min(n) >= 0}
     code = f"KNOWN = {known}\ndef weigh(numbers):\n    return KNOWN.get(tuple(numbers), 0)\n"
     folder = staged(None, tmp_path / "replayed", server)
     (folder / "toy.py").write_text("from honest import fetch\n" + code)
-    check(server, folder, Announced(["task 1 = failed"]))
+    check(server, folder, Expected(["task 1 = failed"]))
 
 
-def test_nothing_is_left_for_the_next_submission(server: Server, tmp_path: Path):
-    """Case 28: the same judge, the same code, once more."""
+def test_a_submission_leaves_nothing_for_the_next(server: Server, tmp_path: Path):
+    """Case 28: the same judge grades the same code twice."""
     for attempt in range(2):
         folder = staged(HERE / "p_28_leaves_traces.py", tmp_path / str(attempt), server)
-        check(server, folder, Announced(["all = passed"]))
+        check(server, folder, Expected(["all = passed"]))
 
 
 def test_submissions_side_by_side_do_not_see_each_other(
     server: Server, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, home: Path
 ):
-    """Case 29: two judges on one machine, at the same time."""
+    """Case 29: two judges run at the same time."""
     with judging(tmp_path_factory, home) as second:
         judges = {"first": server, "second": second}
         for name, judge in judges.items():
-            judge.ask(staged(HERE / "p_29_marks_and_looks.py", tmp_path / name, judge))
+            judge.send(staged(HERE / "p_29_marks_and_looks.py", tmp_path / name, judge))
         for judge in judges.values():
             result = judge.result()
             assert result["card"]["score"] == 100, json.dumps(result["card"])
-            hold_general_conditions(judge, result, json.dumps(result["card"]))
+            check_general_conditions(judge, result, json.dumps(result["card"]))
 
 
-def test_floods_leave_nothing_in_memory_or_on_the_disk(server: Server, tmp_path: Path):
-    """Cases 35 and 36: what files, pipes and sockets held is free again."""
+def test_floods_leave_nothing_in_memory_or_on_disk(server: Server, tmp_path: Path):
+    """Cases 35 and 36: the memory of files, pipes and sockets is free again."""
     before, disk = shared_mb(), shutil.disk_usage(server.tmp).free
     for name in ("z_crash_35_many_files", "p_35_deep_tree", "z_crash_36_pipe_buffers"):
-        server.ask(staged(HERE / f"{name}.py", tmp_path / name, server))
+        server.send(staged(HERE / f"{name}.py", tmp_path / name, server))
         server.result()
     assert shared_mb() - before < 30
     assert disk - shutil.disk_usage(server.tmp).free < 30 << 20
 
 
 def test_a_fork_bomb_stays_within_its_limit(server: Server, tmp_path: Path):
-    """Case 32: at no time are there more processes than two scenarios may have."""
+    """Case 32: there are never more processes than two scenarios may have."""
     folder = staged(HERE / "z_timeout_32_fork_bomb.py", tmp_path / "submission", server)
     counted, over = [0], threading.Event()
 
@@ -247,7 +247,7 @@ def test_a_fork_bomb_stays_within_its_limit(server: Server, tmp_path: Path):
     counting = threading.Thread(target=count)
     counting.start()
     try:
-        check(server, folder, Announced(["task 1 = candidate_error timeout"]))
+        check(server, folder, Expected(["task 1 = candidate_error timeout"]))
     finally:
         over.set()
         counting.join()
@@ -255,12 +255,12 @@ def test_a_fork_bomb_stays_within_its_limit(server: Server, tmp_path: Path):
 
 
 def test_every_case_of_the_catalogue_is_here():
-    """All that need no HTTP server."""
-    there = numbers_of(MINE)
-    there |= {int(re.search(r"\d+", name)[0]) for name in (*SOURCES, *CHANNEL, *RETURNED)}
-    assert there == {*range(1, 43), 54, 59, 60, 61, 62}
+    """Every number of this file's part."""
+    found = numbers_of(MINE)
+    found |= {int(re.search(r"\d+", name)[0]) for name in (*SOURCES, *CHANNEL, *RETURNED)}
+    assert found == {*range(1, 43), 54, 59, 60, 61, 62}
 
 
 def shared_mb() -> int:
-    """The memory of files that are on no disk, on the whole machine."""
+    """Return the memory of files in memory, on the whole machine."""
     return int(Path("/proc/meminfo").read_text().split("Shmem:")[1].split()[0]) >> 10

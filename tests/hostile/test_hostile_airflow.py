@@ -1,4 +1,4 @@
-"""DAG files that attack the judge; what a case announces: harness.py.
+"""DAG files that attack the judge; harness.py explains the format of cases.
 
 Numbers 51-53 of the attack catalogue.
 """
@@ -11,7 +11,7 @@ import pytest
 from hostile.harness import (
     CASES,
     PIPELINE,
-    Announced,
+    Expected,
     Server,
     check,
     level_a_only,
@@ -33,7 +33,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which Airflow's database is prepared: no case is to pay for it."""
+    """A home in which Airflow's database is ready, so that no case has to build it."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARCHPREP_HOME", str(home))
@@ -42,12 +42,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", MINE, ids=lambda case: case.stem)
-def test_a_hostile_dag_gets_what_it_announces(case: Path, server: Server, tmp_path: Path):
-    """Each case: its outcome, and every general condition of the catalogue."""
+def test_a_hostile_dag_gets_its_stated_outcome(case: Path, server: Server, tmp_path: Path):
+    """And every general condition of the catalogue holds."""
     folder = staged(case, tmp_path / "submission", server, PIPELINE)
-    check(server, folder, Announced.of(source_of(case)))
+    check(server, folder, Expected.of(source_of(case)))
 
 
 def test_every_case_of_the_catalogue_is_here():
-    """What needs Airflow."""
+    """Every number that needs Airflow."""
     assert numbers_of(MINE) == {51, 52, 53}

@@ -1,7 +1,7 @@
-"""Submissions that attack the judge as a client over HTTP; what a case announces: harness.py.
+"""Servers that attack the judge as their client; harness.py explains the format of cases.
 
-Numbers 43-50 of the attack catalogue, and what else a server may do to its client. In all of them
-one task is attacked, or none; the others' servers are honest, and pass.
+Numbers 43-50 of the attack catalogue, and others. Each attacks one task or none; the servers of
+the other tasks are honest, and pass.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from hostile.harness import (
     CASES,
     SERVICE,
-    Announced,
+    Expected,
     Server,
     check,
     level_a_only,
@@ -30,7 +30,7 @@ MINE = [case for case in CASES if toy_of(source_of(case)) is SERVICE]
 
 pytestmark = level_a_only
 
-# Replies to all requests but the first one: what `attack(link, request, right)` does.
+# Replies to all requests except the first: what `attack(link, request, right)` does.
 REPLIES = {
     "z_timeout_43_never_answers": r"time.sleep(60)",
     "z_protocol_43_closes_its_listener": r"end(); link.close(); time.sleep(60)",
@@ -50,7 +50,7 @@ REPLIES = {
     "z_protocol_44_endless_line": r"flood(link, OK + b'x: ', b'y' * 60000)",
     "z_protocol_44_endless_trailers": r"flood(link, CHUNKED + b'0\r\n', b'x: y\r\n' * 1000)",
     "z_protocol_44_endless_extension": r"flood(link, CHUNKED + b'1;x=', b'y' * 60000)",
-    # What is no reply
+    # What is not a reply
     "z_protocol_44_nothing": r"pass",
     "z_protocol_44_other_protocol": r"link.sendall(b'SSH-2.0-OpenSSH_9.2p1\r\n')",
     "z_protocol_44_only_a_body": r"link.sendall(right(request))",
@@ -63,7 +63,7 @@ REPLIES = {
     "z_protocol_44_version_11": r"answer(link, right(request), b'HTTP/11 200 OK\r\n')",
     "z_protocol_44_no_content_with_body": r"answer(link, right(request), b'HTTP/1.1 204 No\r\n')",
     "z_protocol_44_not_modified_with_body": r"answer(link, right(request), b'HTTP/1.1 304 No\r\n')",
-    # Names and lengths that other clients take for something else
+    # Names and lengths that other clients interpret differently
     "z_protocol_44_escape_in_a_name": r"answer(link, right(request), OK + b'\x1b[2Jx: y\r\n')",
     "z_protocol_44_return_in_a_name": r"answer(link, right(request), OK + b'x\rx: y\r\n')",
     "z_protocol_44_nul_in_a_name": r"answer(link, right(request), OK + b'x\0x: y\r\n')",
@@ -85,7 +85,7 @@ REPLIES = {
     "p_44_escape_in_a_value": r"answer(link, right(request), OK + b'x: \x1b[2J\x9b\xe9\r\n')",
     "p_44_ends_with_the_connection": r"link.sendall(b'HTTP/1.0 200 OK\r\n\r\n' + right(request))",
     "p_44_hints_before": r"link.sendall(HINT * 20); answer(link, right(request))",
-    # Only the first reply on a connection is one
+    # Only the first reply on a connection counts
     "p_44_right_and_wrong": r"answer(link, right(request)); answer(link, b'0')",
     "z_failed_44_wrong_and_right": r"answer(link, b'0'); answer(link, right(request))",
     # JSON
@@ -95,14 +95,14 @@ REPLIES = {
     "z_protocol_42_key_twice": r"answer(link, b'{\"a\": 1, \"a\": 1}')",
     "z_protocol_42_two_values": r"answer(link, right(request) + b', \"body\": ' + right(request))",
     "z_failed_42_large_reply": r"answer(link, b'[' + b'[],' * 100_000 + b'0]')",
-    # What unpacks to 300 MB
+    # What decompresses to 300 MB
     "z_protocol_45_gzip": r"answer(link, bomb(), OK + b'Content-Encoding: gzip\r\n')",
     "z_protocol_45_br": r"answer(link, bomb(), OK + b'Content-Encoding: br\r\n')",
     "z_protocol_45_all": r"answer(link, bomb(), OK + b'Content-Encoding: gzip, deflate, zstd\r\n')",
     "z_protocol_45_transfer": r"answer(link, bomb(), OK + b'Transfer-Encoding: gzip, chunked\r\n')",
     "z_output_45_chunk": r"flood(link, CHUNKED + b'fffffffffffffff\r\n', b'1' * 60000)",
     "p_45_only_in_words": r"answer(link, right(request), OK + b'Content-Encoding: gzip\r\n')",
-    # What other clients follow, keep or answer
+    # What other clients follow, store or answer
     "z_failed_46_redirect": r"redirect(link, 'http://169.254.169.254/latest/meta-data/')",
     "z_failed_46_redirect_to_a_port": r"redirect(link, 'http://127.0.0.1:@PORT@/')",
     "z_failed_46_redirect_to_a_file": r"redirect(link, 'file://@CANARY_FILE@')",
@@ -114,8 +114,8 @@ REPLIES = {
     "z_output_46_ten_thousand_fields": r"answer(link, right(request), OK + b'a: b\r\n' * 10_000)",
     "p_46_cookies": (
         r"cookie = b'Set-Cookie: a' + b'a' * 8000 + b'=b; Domain=.com; Max-Age=999999999999\r\n'"
-        "\n    told = b'cookie' in request.lower()"
-        "\n    answer(link, b'0' if told else right(request), OK + cookie * 4)"
+        "\n    sent = b'cookie' in request.lower()"
+        "\n    answer(link, b'0' if sent else right(request), OK + cookie * 4)"
     ),
 }
 
@@ -168,14 +168,14 @@ def attack_NUMBER(link, request, right):
 
 
 @pytest.mark.parametrize("case", MINE, ids=lambda path: path.stem)
-def test_a_hostile_service_gets_what_it_announces(case: Path, server: Server, tmp_path: Path):
-    """Each case: its outcome, and every general condition of the catalogue."""
+def test_a_hostile_service_gets_its_stated_outcome(case: Path, server: Server, tmp_path: Path):
+    """And every general condition of the catalogue holds."""
     folder = staged(case, tmp_path / "submission", server, SERVICE)
-    check(server, folder, Announced.of(source_of(case)))
+    check(server, folder, Expected.of(source_of(case)))
 
 
 def in_threes() -> list[list[str]]:
-    """Replies to be tried on the three tasks of one submission: neighbours take equally long."""
+    """Group replies by three, one per task of a submission; those in a group take equally long."""
     names = list(REPLIES)
     rows = -(-len(names) // 3)
     return [names[row::rows] for row in range(rows)]
@@ -183,7 +183,7 @@ def in_threes() -> list[list[str]]:
 
 @pytest.mark.parametrize("names", in_threes(), ids="-".join)
 def test_replies(names: list[str], server: Server, tmp_path: Path):
-    """Cases 42-46: what is no sound reply in time is the candidate's doing, and harms nobody."""
+    """Cases 42-46: an invalid or late reply is the candidate's fault, and harms nothing else."""
     code = ATTACKS
     for number in (1, 2, 3):
         does = (
@@ -193,10 +193,10 @@ def test_replies(names: list[str], server: Server, tmp_path: Path):
     (tmp_path / "case.py").write_text(code)
     folder = staged(tmp_path / "case.py", tmp_path / "submission", server, SERVICE)
     outcomes = [f"task {n} = {outcome_of(name)}" for n, name in enumerate(names, 1)]
-    check(server, folder, Announced(outcomes, toy=SERVICE, within=12))
+    check(server, folder, Expected(outcomes, toy=SERVICE, within=12))
 
 
 def test_every_case_of_the_catalogue_is_here():
-    """What needs an HTTP server, and 40 and 42 once more, for servers."""
-    there = numbers_of(MINE) | {int(re.search(r"\d+", name)[0]) for name in REPLIES}
-    assert there == {40, 42, *range(43, 51)}
+    """Every number that needs a server; 40 and 42 apply to servers as well."""
+    found = numbers_of(MINE) | {int(re.search(r"\d+", name)[0]) for name in REPLIES}
+    assert found == {40, 42, *range(43, 51)}

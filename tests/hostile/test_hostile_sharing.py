@@ -1,6 +1,6 @@
-"""Submissions of different people that share a warm parent in a batch: the first attacks the next.
+"""Submissions of different people that share a fork server in a batch: the first attacks the next.
 
-The parent runs our own code only; each scenario forks from it into namespaces of its own.
+The fork server runs trusted code only; each scenario is forked into its own namespaces.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from archprep.sandbox import selftest
 
 pytestmark = level_a_only
 
-# What each does to whatever comes after it: leaves traces in every place that can be written, in
-# memory, as sockets and names; looks for those of others; kills, stops and signals all it can see.
+# They leave traces in every writable place, in memory, as sockets and as names, look for those of
+# others, and kill, stop and signal every process they can see.
 ATTACKERS = (
     "p_28_leaves_traces.py",
     "p_29_marks_and_looks.py",
@@ -30,7 +30,7 @@ ATTACKERS = (
 
 @pytest.fixture
 def grader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A worker of a batch."""
+    """A batch's worker."""
     monkeypatch.setenv("ARCHPREP_CONTENT", str(CONTENT))
     monkeypatch.setenv("ARCHPREP_HOME", str(tmp_path / "home"))
     with ExitStack() as opened:
@@ -38,7 +38,7 @@ def grader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def graded(grader: BatchWorker, folder: Path) -> set[str]:
-    """The states of the criteria, and that nothing of the judge failed."""
+    """Grade a submission; return the states of its criteria."""
     level = selftest.inspect("A").profile.level
     job = BatchJob(folder.name, folder.name, "digest", PLAIN.id, 7, level, folder)
     outcome = grader.run(job)
@@ -49,25 +49,25 @@ def graded(grader: BatchWorker, folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ATTACKERS)
-def test_what_comes_after_an_attacker_is_graded_as_if_alone(
+def test_submissions_after_an_attacker_are_graded_as_if_alone(
     name: str, grader: BatchWorker, server: Server, tmp_path: Path
 ):
-    """The attacker itself again, which looks for its own traces; then an honest one."""
+    """The attacker again, which looks for its own traces; then an honest submission."""
     attacker = staged(HERE / name, tmp_path / "attacker", server)
     honest = staged(None, tmp_path / "honest", server)
     (honest / PLAIN.entry).write_text((honest / "honest.py").read_text())
     assert graded(grader, attacker) == {"passed"}
     (sandbox,) = grader._sandboxes.values()
-    parent = sandbox._session.sandbox.pid
+    fork_server = sandbox._session.sandbox.pid
     assert graded(grader, attacker) == {"passed"}
     assert graded(grader, honest) == {"passed"}
-    assert grader._sandboxes[PLAIN.id]._session.sandbox.pid == parent, "it was not shared"
+    assert grader._sandboxes[PLAIN.id]._session.sandbox.pid == fork_server, "not shared"
 
 
-def test_the_next_sees_nothing_of_the_files_before_it(
+def test_a_submission_does_not_see_the_files_of_the_one_before(
     grader: BatchWorker, server: Server, tmp_path: Path
 ):
-    """A submission is gone from the folder that the sandbox sees when the next one is there."""
+    """They are deleted from the visible folder before the next submission is there."""
     secret = staged(None, tmp_path / "first", server)
     (secret / PLAIN.entry).write_text((secret / "honest.py").read_text())
     (secret / "of_the_first.py").write_text("")
@@ -79,10 +79,10 @@ def test_the_next_sees_nothing_of_the_files_before_it(
     assert graded(grader, curious) == {"passed"}
 
 
-def test_after_one_that_crashed_the_next_gets_a_sandbox_of_its_own(
+def test_after_a_crash_the_next_submission_gets_a_new_sandbox(
     grader: BatchWorker, server: Server, tmp_path: Path
 ):
-    """Nothing says that it did anything to the parent; nothing has to."""
+    """Even without a sign that the fork server was affected."""
     broken = staged(HERE / "z_crash_37_segmentation_fault.py", tmp_path / "broken", server)
     assert graded(grader, broken) != {"passed"}
     assert grader._sandboxes == {}

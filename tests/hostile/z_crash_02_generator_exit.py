@@ -1,4 +1,4 @@
-# case 2: an exception that is no error ends its own scenario only
+# case 2: a BaseException ends only its scenario
 # outcome: task 1 = candidate_error crash
 from honest import fetch
 

@@ -1,6 +1,6 @@
-# case 18: what would run when it is unpickled is no plain data
+# case 18: an object that runs code when unpickled is not plain data
 # outcome: task 1 = candidate_error crash
-# told: not plain data
+# message: not plain data
 from honest import fetch
 
 

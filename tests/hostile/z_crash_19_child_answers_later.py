@@ -1,4 +1,4 @@
-# case 19: a scenario ends with its first process, and nobody answers in its place
+# case 19: a scenario ends with its first process, and no other can answer for it
 # outcome: task 1 = candidate_error crash
 import os
 import time

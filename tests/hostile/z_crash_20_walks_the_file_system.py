@@ -1,4 +1,4 @@
-# case 20: no grader, reference or canary is to be found, even by who knows its path
+# case 20: graders, the reference and the canary cannot be found, even by their paths
 # outcome: task 1 = candidate_error crash
 # printed: walked many folders, found nothing
 import os

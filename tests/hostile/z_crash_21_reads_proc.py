@@ -1,4 +1,4 @@
-# case 21: /proc shows no environment of the judge, no grader's path
+# case 21: /proc shows neither the judge's environment nor a grader's path
 # outcome: task 1 = candidate_error crash
 # printed: read many files, found nothing
 import os

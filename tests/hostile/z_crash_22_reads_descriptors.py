@@ -1,4 +1,4 @@
-# case 22: four descriptors are open, and none of them leads to a file of the judge's
+# case 22: four descriptors are open, and none leads to a file of the judge
 # outcome: task 1 = candidate_error crash
 # printed: descriptors 0 1 2 3, read nothing
 import contextlib

@@ -1,4 +1,4 @@
-# case 23: no process but its own can be traced, read or written
+# case 23: other processes cannot be traced, read or written
 # outcome: task 1 = candidate_error crash
 # printed: tried often, reached nothing
 import ctypes

@@ -1,4 +1,4 @@
-# case 27: no socket of the judge's machine can be reached, by path or by name
+# case 27: no socket of the judge's machine is reachable, by path or by name
 # outcome: task 1 = candidate_error crash
 # printed: tried many sockets, reached nothing
 import os

@@ -1,4 +1,4 @@
-# case 29: neither another submission nor an earlier result is to be found
+# case 29: neither other submissions nor earlier results can be found
 # outcome: task 1 = candidate_error crash
 # printed: looked everywhere, found nothing
 import os

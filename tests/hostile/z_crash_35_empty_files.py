@@ -1,6 +1,6 @@
-# case 35: without a control group the number of inodes of the scenario's own folder is the bound
+# case 35: without a control group, the number of inodes of the scenario's own folder is the limit
 # outcome: task 1 = candidate_error crash
-# told: No space left
+# message: No space left
 # printed: fewer than 10,000 files
 import os
 

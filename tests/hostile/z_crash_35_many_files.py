@@ -1,6 +1,6 @@
-# case 35: many files end at the limit of one, all together
+# case 35: many files together end at the limit
 # outcome: task 1 = candidate_error crash
-# told: No space left
+# message: No space left
 # printed: fewer than 260 files
 from honest import fetch
 

@@ -1,6 +1,6 @@
 # case 35: one file ends at the limit
 # outcome: task 1 = candidate_error crash
-# told: OSError
+# message: OSError
 # printed: at most 8 MB
 import os
 

@@ -1,4 +1,4 @@
-# case 36: memory that no watch counts is not to be had
+# case 36: memory that no watchdog counts cannot be allocated
 # outcome: task 1 = candidate_error crash
 # printed: memfd shm mq mmap vmsplice refused
 import ctypes

@@ -1,4 +1,4 @@
-# case 36: pipes and sockets hold what their number and their usual size allow, and no more
+# case 36: pipes and sockets hold only what their number and default size allow
 # outcome: task 1 = candidate_error crash
 # printed: in pipes and sockets less than 150 MB
 import contextlib

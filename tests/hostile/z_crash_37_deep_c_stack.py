@@ -1,6 +1,6 @@
-# case 37: recursion through C ends the scenario's process and nothing else
+# case 37: recursion through C ends only the scenario's process
 # outcome: task 1 = candidate_error crash
-# told: SIGSEGV
+# message: SIGSEGV
 import ctypes
 import sys
 

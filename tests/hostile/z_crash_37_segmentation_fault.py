@@ -1,6 +1,6 @@
-# case 37: a fault of memory is a crash with its name
+# case 37: a segmentation fault is a crash that names its signal
 # outcome: task 1 = candidate_error crash
-# told: SIGSEGV
+# message: SIGSEGV
 import ctypes
 
 from honest import fetch

@@ -1,6 +1,6 @@
-# case 41: a number of too many digits is not turned into text
+# case 41: a number with too many digits is not converted to text
 # outcome: task 1 = candidate_error crash
-# told: digits
+# message: digits
 from honest import fetch
 
 

@@ -1,6 +1,6 @@
-# case 41: a text that fits in memory but not in an answer
+# case 41: a text that fits into memory but not into a frame
 # outcome: task 1 = candidate_error crash
-# told: at most 1,048,576 are allowed
+# message: at most 1,048,576 are allowed
 from honest import fetch
 
 

@@ -1,7 +1,7 @@
-# case 43: a server that ends after its first reply
+# case 43: a server that exits after its first reply
 # exercise: q98
 # outcome: task 1 = candidate_error crash
-# told: exit status 3
+# message: exit status 3
 import os
 
 from honest import make_app as honest

@@ -1,7 +1,7 @@
-# case 43: no connection waits for a server that is gone
+# case 43: no connection waits for a server that has exited
 # exercise: q98
 # outcome: all = candidate_error crash
-# told: exit status 0
+# message: exit status 0
 # within: 4 seconds
 import os
 

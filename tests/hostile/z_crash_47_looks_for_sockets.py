@@ -1,8 +1,8 @@
-# case 47: the listener leads nowhere, and no other socket of the judge's can be found or replaced
+# case 47: no other socket of the judge can be found or replaced through the listener
 # exercise: q98
 # outcome: task 1 = candidate_error crash
 # printed: tried them all, got nothing
-# never printed: @TMP@
+# not printed: @TMP@
 import fcntl
 import os
 import signal

@@ -1,4 +1,4 @@
-# case 50: of two apps one kills the other; both are one scenario
+# case 50: one of two apps kills the other; both belong to one scenario
 # exercise: q98
 # outcome: task 3 = candidate_error crash
 import os

@@ -1,7 +1,7 @@
-# case 50: an observation that is claimed while requests are under way ends the scenario
+# case 50: an observation claimed while requests are in progress ends the scenario
 # exercise: q98
 # outcome: task 1 = candidate_error crash
-# told: the server ended by itself
+# message: the server ended by itself
 import json
 import os
 import struct

@@ -1,8 +1,8 @@
-# case 53: without a DAG, as where a function makes it that nobody calls, Airflow has none to run
+# case 53: a DAG created in a function that is never called does not exist
 # exercise: q97
 # outcome: all = candidate_error crash
-# told: the file makes no DAG of the id toy, but none
-# never printed: Traceback
+# message: the file makes no DAG of the id toy, but none
+# not printed: Traceback
 def make():
     from honest import dag
 

@@ -1,8 +1,8 @@
-# case 53: two DAGs of one id are refused: which of them Airflow keeps is chance
+# case 53: two DAGs with the same id are refused, because Airflow would keep one at random
 # exercise: q97
 # outcome: all = candidate_error crash
-# told: toy
-# never printed: Traceback
+# message: toy
+# not printed: Traceback
 from airflow.sdk import DAG
 from honest import dag
 

@@ -1,6 +1,6 @@
-# case 60: input() meets the end of the file and never hangs
+# case 60: input() reaches the end of the file and never hangs
 # outcome: task 1 = candidate_error crash
-# told: EOFError
+# message: EOFError
 from honest import fetch
 
 

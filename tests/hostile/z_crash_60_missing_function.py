@@ -1,4 +1,4 @@
 # case 60: a missing function is named
 # outcome: task 1 = candidate_error crash
-# told: weigh
+# message: weigh
 from honest import fetch

@@ -1,6 +1,6 @@
-# case 60: a coroutine is no plain value, and the reason says so
+# case 60: a coroutine is not plain data, and the reason says so
 # outcome: task 1 = candidate_error crash
-# told: coroutine
+# message: coroutine
 from honest import fetch
 
 

@@ -1,6 +1,6 @@
-# case 60: a property is no plain value, and the reason says so
+# case 60: a property is not plain data, and the reason says so
 # outcome: task 1 = candidate_error crash
-# told: property
+# message: property
 from honest import fetch
 
 

@@ -1,6 +1,6 @@
 # case 60: a wrong signature is named
 # outcome: task 1 = candidate_error crash
-# told: argument
+# message: argument
 from honest import fetch
 
 

@@ -1,4 +1,4 @@
-# case 6: test tools patched in the sandbox are not the ones that grade
+# case 6: test tools patched in the sandbox are not those that grade
 # outcome: task 1 = failed
 # printed: patched unittest
 import unittest

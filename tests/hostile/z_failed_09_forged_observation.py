@@ -1,4 +1,4 @@
-# case 9: a well-formed observation made up beforehand does not fit the drawn inputs
+# case 9: a well-formed observation forged in advance does not fit the drawn inputs
 # outcome: task 1 = failed
 import json
 import os

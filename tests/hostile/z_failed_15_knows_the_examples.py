@@ -1,4 +1,4 @@
-# case 15: to know the examples by heart is to know nothing
+# case 15: knowing the examples by heart earns nothing
 # outcome: all = failed
 EXAMPLES = {(): 0, (1,): 1, (2, 3): 13, (1, 2, 3): 14}
 

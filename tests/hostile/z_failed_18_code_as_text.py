@@ -1,4 +1,4 @@
-# case 18: pickled, marshalled or YAML code in a text is a text
+# case 18: pickled, marshalled or YAML code in a string is just a string
 # outcome: task 1 = failed
 import marshal
 import pickle

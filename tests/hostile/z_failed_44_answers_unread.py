@@ -1,4 +1,4 @@
-# case 44: a reply that comes before the request is read knows nothing of it
+# case 44: a reply sent before the request is read cannot depend on it
 # exercise: q98
 # outcome: task 1 = failed
 import socket

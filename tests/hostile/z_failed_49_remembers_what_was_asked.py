@@ -1,4 +1,4 @@
-# case 49: an answer that belongs to another request
+# case 49: a reply that belongs to another request
 # exercise: q98
 # outcome: all = failed
 import json

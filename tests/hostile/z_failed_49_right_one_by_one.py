@@ -1,4 +1,4 @@
-# case 49: what is right for some requests is right for these only
+# case 49: a server that is right only for some requests fails for the others
 # exercise: q98
 # outcome: sums-at-once = failed
 import json

@@ -1,7 +1,7 @@
-# case 51: whoever is asked while Airflow parses a DAG is noticed, even if nobody answers
+# case 51: calls while Airflow parses a DAG are recorded, even if they are not answered
 # exercise: q97
 # outcome: no-work-at-import = failed
-# told: ['database', 'network', 'variable']
+# message: ['database', 'network', 'variable']
 import socket
 from contextlib import suppress
 

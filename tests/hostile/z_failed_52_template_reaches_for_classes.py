@@ -1,10 +1,10 @@
-# case 52: a template is text to the judge; where Airflow renders it, it reaches nothing
+# case 52: a template is text to the judge, and reaches nothing where Airflow renders it
 # exercise: q97
 # outcome: shape = failed
 # outcome: task 2 = failed
 # outcome: task 3 = failed
-# told: {{ ''.__class__.__mro__ }}
-# never printed: <class
+# message: {{ ''.__class__.__mro__ }}
+# not printed: <class
 import pendulum
 import vault
 from airflow.sdk import DAG, task

@@ -1,4 +1,4 @@
-# case 60: the command line tells nothing
+# case 60: the command line reveals nothing
 # outcome: task 1 = failed
 import sys
 

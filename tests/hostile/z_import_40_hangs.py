@@ -1,6 +1,6 @@
-# case 40: an import that hangs costs its time once, not once for each scenario
+# case 40: an import that hangs costs its time once, not once per scenario
 # outcome: all = candidate_error import
-# told: time-out
+# message: time-out
 # within: 2 seconds
 import time
 

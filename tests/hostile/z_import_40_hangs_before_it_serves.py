@@ -1,4 +1,4 @@
-# case 40: an import that hangs is told once, not once for each server
+# case 40: an import that hangs is reported once, not once per server
 # exercise: q98
 # outcome: all = candidate_error import
 # within: 9 seconds

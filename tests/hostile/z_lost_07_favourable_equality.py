@@ -1,4 +1,4 @@
-# case 7: an object that equals everything is plain data before anything is compared
+# case 7: an object that equals everything becomes plain data before it is compared
 # outcome: all = failed
 
 

@@ -1,4 +1,4 @@
-# case 11: patching the worker's own tools changes what it says, not what is true
+# case 11: patching the worker's own tools changes its claims, not the facts
 # outcome: weighs = failed
 # outcome: refuses-negatives = failed
 # outcome: fetches = failed

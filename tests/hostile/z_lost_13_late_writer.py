@@ -1,4 +1,4 @@
-# case 13: nothing that is written after the answer replaces it
+# case 13: nothing written after the answer replaces it
 # outcome: task 1 = failed, candidate_error protocol
 import atexit
 import json

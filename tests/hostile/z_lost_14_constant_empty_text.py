@@ -1,4 +1,4 @@
-# case 14: a constant, or the input itself, earns nothing anywhere
+# case 14: a constant, or the input itself, earns nothing
 # outcome: all = failed, candidate_error protocol
 
 

@@ -1,4 +1,4 @@
-# case 37: recursion without a limit ends at that of memory, of the stack or of time
+# case 37: endless recursion ends at the limit of memory, of the stack or of time
 # outcome: task 1 = candidate_error memory, candidate_error crash, candidate_error timeout
 import sys
 

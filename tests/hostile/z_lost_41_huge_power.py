@@ -1,4 +1,4 @@
-# case 41: a number beyond all bounds takes the scenario's time or memory, not the judge's
+# case 41: a huge number takes the scenario's time or memory, not the judge's
 # outcome: task 1 = candidate_error memory, candidate_error timeout
 from honest import fetch
 

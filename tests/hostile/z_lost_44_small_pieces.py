@@ -1,4 +1,4 @@
-# case 44: replies in small pieces on all connections at once, for ever
+# case 44: endless replies in small pieces on all connections at once
 # exercise: q98
 # outcome: task 1 = candidate_error timeout, candidate_error output
 import contextlib

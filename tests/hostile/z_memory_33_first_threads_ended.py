@@ -1,4 +1,4 @@
-# case 33: a process whose first thread has ended looks dead, and its memory counts all the same
+# case 33: a process whose first thread has ended looks dead, but its memory counts
 # outcome: task 1 = candidate_error memory
 import ctypes
 import mmap

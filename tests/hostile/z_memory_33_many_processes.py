@@ -1,4 +1,4 @@
-# case 33: processes that each stay under the limit are counted together
+# case 33: processes that each stay below the limit are counted together
 # outcome: task 1 = candidate_error memory
 import os
 import time

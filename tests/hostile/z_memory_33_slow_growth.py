@@ -1,4 +1,4 @@
-# case 33: growing little by little ends at the same limit
+# case 33: slow growth ends at the same limit
 # outcome: task 1 = candidate_error memory
 from honest import fetch
 

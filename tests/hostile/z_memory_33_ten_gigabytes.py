@@ -1,4 +1,4 @@
-# case 33: what is too much at once is refused
+# case 33: a single allocation that is too large is refused
 # outcome: task 1 = candidate_error memory
 from honest import fetch
 

@@ -1,4 +1,4 @@
-# case 41: a text of 1 GB is too much in the making
+# case 41: a text of 1 GB exceeds the limit while it is created
 # outcome: task 1 = candidate_error memory
 from honest import fetch
 

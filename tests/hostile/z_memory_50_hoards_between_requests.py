@@ -1,4 +1,4 @@
-# case 50: memory is watched as long as an app lives
+# case 50: memory is watched for as long as an app lives
 # exercise: q98
 # outcome: task 1 = candidate_error memory
 import asyncio

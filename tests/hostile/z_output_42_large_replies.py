@@ -1,7 +1,7 @@
-# case 42: replies are bounded together, too
+# case 42: the total size of replies is limited, too
 # exercise: q98
 # outcome: task 1 = candidate_error output
-# told: more than 8 MB in one scenario
+# message: more than 8 MB in one scenario
 import raw
 from honest import make_app as honest
 

@@ -1,4 +1,4 @@
-# case 44: one reply floods the judge while others are under way
+# case 44: one reply floods the judge while others are in progress
 # exercise: q98
 # outcome: task 1 = candidate_error output
 import threading

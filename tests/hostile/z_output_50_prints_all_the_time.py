@@ -1,4 +1,4 @@
-# case 50: prints are bounded as long as an app lives
+# case 50: output is limited for as long as an app lives
 # exercise: q98
 # outcome: task 1 = candidate_error output
 import sys

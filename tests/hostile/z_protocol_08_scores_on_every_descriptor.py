@@ -1,4 +1,4 @@
-# case 8: a score written to every open descriptor is no frame
+# case 8: a score written to every open descriptor is not a frame
 # outcome: task 1 = candidate_error protocol
 import os
 

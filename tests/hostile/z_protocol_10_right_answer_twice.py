@@ -1,6 +1,6 @@
-# case 10: more than one answer is none, even if both are right
+# case 10: two answers are refused, even if both are right
 # outcome: task 1 = candidate_error protocol
-# told: after its answer
+# message: after its answer
 import json
 import os
 import struct

@@ -1,4 +1,4 @@
-# case 50: nobody keeps a killed app's socket open
+# case 50: a killed app's socket does not stay open
 # exercise: q98
 # outcome: task 3 = candidate_error protocol
 # within: 6 seconds

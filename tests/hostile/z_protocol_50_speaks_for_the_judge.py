@@ -1,7 +1,7 @@
-# case 50: nobody but the judge answers a call of its objects
+# case 50: only the judge can answer calls of its objects
 # exercise: q98
 # outcome: task 2 = candidate_error protocol
-# told: a frame of no known kind
+# message: a frame of unknown kind
 import json
 import os
 import struct

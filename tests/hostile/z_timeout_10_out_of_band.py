@@ -1,4 +1,4 @@
-# case 10: a byte out of band announces data that never comes; nobody waits for them
+# case 10: an out-of-band byte announces data that never comes; the judge does not wait for it
 # outcome: task 1 = candidate_error timeout
 # within: 3.5 seconds
 import socket

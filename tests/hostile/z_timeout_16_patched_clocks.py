@@ -1,4 +1,4 @@
-# case 16: a clock that stands still in the sandbox goes on in the judge
+# case 16: a clock stopped in the sandbox does not stop the judge's
 # outcome: task 1 = candidate_error timeout
 import datetime
 import random

@@ -1,4 +1,4 @@
-# case 19: an answer after the deadline is none, even if it is right
+# case 19: an answer after the deadline does not count, even if it is right
 # outcome: task 1 = candidate_error timeout
 import os
 import time
@@ -15,5 +15,5 @@ def weigh(numbers):
         if os.fork() != 0:
             os.waitpid(-1, 0)
             time.sleep(60)
-        time.sleep(1.3)
+        time.sleep(3)
     return honest(numbers)

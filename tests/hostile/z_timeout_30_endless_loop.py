@@ -1,4 +1,4 @@
-# case 30: an endless loop costs its scenario, in seconds
+# case 30: an endless loop affects only its scenario
 # outcome: task 1 = candidate_error timeout
 from honest import fetch
 

@@ -1,4 +1,4 @@
-# case 31: who ignores signals is ended all the same
+# case 31: a process that ignores signals is killed all the same
 # outcome: task 1 = candidate_error timeout
 import contextlib
 import signal

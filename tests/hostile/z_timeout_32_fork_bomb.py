@@ -1,4 +1,4 @@
-# case 32: a fork bomb ends at the limit of processes and with its scenario
+# case 32: a fork bomb ends at the limit of processes, and with its scenario
 # outcome: task 1 = candidate_error timeout
 import os
 

@@ -1,4 +1,4 @@
-# case 37: a process that stops itself, and all it can reach, is still ended in time
+# case 37: a process that stops itself and everything it can reach is still killed in time
 # outcome: task 1 = candidate_error timeout
 # within: 2 seconds
 import contextlib

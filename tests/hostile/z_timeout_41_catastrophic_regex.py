@@ -1,4 +1,4 @@
-# case 41: a search that never ends, and holds the interpreter's lock, is ended from outside
+# case 41: an endless search that holds the interpreter's lock is killed from outside
 # outcome: task 1 = candidate_error timeout
 import re
 

@@ -1,7 +1,7 @@
-# case 43: what never serves costs the deadline of the first request
+# case 43: a server that never serves fails at the deadline of the first request
 # exercise: q98
 # outcome: task 1 = candidate_error timeout
-# told: your app had not answered POST /sum after 5 s
+# message: your app had not answered POST /sum after 5 s
 # within: 10 seconds
 import time
 

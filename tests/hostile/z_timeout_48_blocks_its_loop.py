@@ -1,4 +1,4 @@
-# case 48: an endpoint that blocks the loop costs the requests to it, not those to the others
+# case 48: an endpoint that blocks the loop fails its own requests, not those of other apps
 # exercise: q98
 # outcome: task 1 = candidate_error timeout
 import time

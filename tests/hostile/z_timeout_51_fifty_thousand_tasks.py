@@ -1,7 +1,7 @@
-# case 51: a DAG of 50,000 tasks costs seconds, like any other code that takes too long
+# case 51: a DAG of 50,000 tasks takes too long, like any other slow code
 # exercise: q97
 # outcome: all = candidate_error import, candidate_error timeout
-# told: had not finished after
+# message: had not finished after
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 

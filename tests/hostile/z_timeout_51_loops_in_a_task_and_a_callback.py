@@ -1,9 +1,9 @@
-# case 51: an endless loop in a task, or in a callback, costs the run it is in, and is told the line
+# case 51: an endless loop in a task or callback fails its run, and the line is reported
 # exercise: q97
 # outcome: task 2 = candidate_error timeout
 # outcome: task 3 = candidate_error timeout
-# told: line 15
-# told: line 19
+# message: line 15
+# message: line 19
 import pendulum
 import vault
 from airflow.sdk import DAG, task

@@ -1,4 +1,4 @@
-# case 52: a template that has no end costs the runs in which Airflow renders it
+# case 52: an endless template fails the runs in which Airflow renders it
 # exercise: q97
 # outcome: task 2 = candidate_error timeout
 # outcome: task 3 = candidate_error timeout

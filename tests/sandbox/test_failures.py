@@ -1,4 +1,4 @@
-"""What became of a scenario, in words: they must be clear to whoever wrote the code."""
+"""Failures of scenarios in words that the candidate understands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archprep.sandbox import failures
 
 
 def claim(kind: str, message: str) -> dict[str, Any]:
-    """What a scenario says of an exception."""
+    """A scenario's claim about an exception."""
     return {"phase": "probe", "type": kind, "message": message, "frames": []}
 
 
@@ -27,13 +27,16 @@ def claim(kind: str, message: str) -> dict[str, Any]:
         (
             "EOFError",
             "EOF when reading a line",
-            "EOFError: EOF when reading a line (nobody answers input() while your code is graded)",
+            (
+                "EOFError: EOF when reading a line "
+                "(input() is not available while your code is graded)"
+            ),
         ),
         ("EOFError", "ran out", "EOFError: ran out"),
         ("KeyError", "", "KeyError"),
     ],
 )
 def test_an_exception_in_words(tmp_path: Path, kind: str, message: str, says: str) -> None:
-    """No path of the sandbox, and what Python leaves unsaid."""
+    """Without paths of the sandbox, and with what Python does not say."""
     seen = failures.raised(claim(kind, message), Submission(tmp_path, "", ()))
     assert seen.message == says

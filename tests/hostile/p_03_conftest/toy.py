@@ -1,3 +1,3 @@
-# case 3: pytest's files in a submission change nothing for honest code
+# case 3: pytest's files in a submission do not affect honest code
 # outcome: all = passed
 from honest import fetch, weigh

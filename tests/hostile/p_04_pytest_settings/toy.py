@@ -1,3 +1,3 @@
-# case 4: settings of pytest in a submission change nothing for honest code
+# case 4: pytest's settings in a submission do not affect honest code
 # outcome: all = passed
 from honest import fetch, weigh

@@ -1,4 +1,4 @@
-# case 5: tools of the same name in a submission are not the ones that grade
+# case 5: modules in a submission do not replace the tools that grade
 # outcome: all = passed
-# never printed: SHADOWED
+# not printed: SHADOWED
 from honest import fetch, weigh

@@ -1,4 +1,4 @@
-# case 12: results that a submission writes or brings along are nobody's results
+# case 12: results that a submission writes or contains are ignored
 # outcome: all = passed
 import json
 import os

@@ -1,6 +1,6 @@
-# case 54: a candidate's modules named like the library's replace nothing
+# case 54: the candidate's modules do not replace those of libraries with the same name
 # outcome: all = passed
-# never printed: SHADOWED
+# not printed: SHADOWED
 import json
 import random
 import typing

@@ -1,4 +1,4 @@
-# case 3: pytest's files in a submission forge nothing for wrong code
+# case 3: pytest's files in a submission cannot make wrong code pass
 # outcome: task 1 = failed
 from honest import fetch
 

@@ -9,7 +9,7 @@ from archprep.worker.stubs import FakeError
 DATE = "2025-03-01T00:00:00+00:00"
 CONNECTS = {"socket.connect": "network", "sqlite3.connect": "database"}
 
-bound = []  # the judge's vault; not yet while the file is first imported
+bound = []  # the judge's vault; empty while the file is first imported
 read_variable = EnvironmentVariablesBackend.get_variable
 
 
@@ -26,7 +26,7 @@ def put(values):
 
 
 def parse(vault):
-    """Load the DAG once more: what the file asks for now the judge notices."""
+    """Load the DAG again; the judge records what the file calls now."""
 
     def get_variable(self, key, *more, **named):
         vault.notice("variable")

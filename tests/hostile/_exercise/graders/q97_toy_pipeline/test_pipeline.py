@@ -1,4 +1,4 @@
-"""Four criteria over three tasks, each task fed by one scenario; no task needs another."""
+"""Four criteria in three tasks, each with one scenario; the tasks are independent."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ CANARY = os.environ.get("ARCHPREP_TEST_CANARY", "canary-in-the-judge")
 
 @dataclass
 class Dag:
-    """What the parsed DAG says of itself."""
+    """The structure of the parsed DAG."""
 
     timetable: dict[str, Any]
     tags: list[str]
@@ -19,7 +19,7 @@ class Dag:
 
 
 class Vault:
-    """Lives in the judge: what it holds is the secret, what it is given and asked is evidence."""
+    """A fake with secret numbers, which records the calls it receives."""
 
     def __init__(self, rng, fails=0):
         self.secret = [rng.randrange(10**9) for _ in range(4)]
@@ -71,22 +71,22 @@ def test_shape(parsed):
     assert_same(dag.tags, ["toy"], says="it has its tag")
 
 
-@criterion("Nobody is asked while the file is parsed", task=1, points=20, hint="parse")
+@criterion("Parsing the file calls nothing", task=1, points=20, hint="parse")
 def test_no_work_at_import(parsed):
     _, asked = parsed
-    assert_same(sorted(set(asked)), [], says="nobody is asked for anything")
+    assert_same(sorted(set(asked)), [], says="nothing is called")
 
 
 @criterion("Each number arrives twice as large", task=2, points=30, hint="double")
 def test_doubles(played):
     vault, seen = played
     assert_same(seen, ["success"], says="the run succeeds, and nothing is raised")
-    due = [[2 * number for number in vault.secret]]
-    assert_same(vault.given, due, says="each number, twice as large")
+    expected = [[2 * number for number in vault.secret]]
+    assert_same(vault.given, expected, says="each number, twice as large")
 
 
-@criterion("A call that fails is tried again", task=3, points=30, hint="retry")
+@criterion("A call that fails is repeated", task=3, points=30, hint="retry")
 def test_retries(retried):
     vault, _ = retried
-    assert_same(vault.asked, ["vault"] * 3, says="the vault is asked until it answers")
-    assert_same(vault.given, [[2 * number for number in vault.secret]], says="then all goes on")
+    assert_same(vault.asked, ["vault"] * 3, says="the vault is called until it answers")
+    assert_same(vault.given, [[2 * number for number in vault.secret]], says="the run continues")

@@ -1,4 +1,4 @@
-"""Four criteria over three tasks, each task fed by a server of its own; no task needs another."""
+"""Four criteria in three tasks, each with its own server; the tasks are independent."""
 
 import json
 import os
@@ -6,13 +6,13 @@ import os
 from archprep.grading import Refuse, Request, assert_same, criterion, exposed, fake, scenario
 
 CANARY = os.environ.get("ARCHPREP_TEST_CANARY", "canary-in-the-judge")
-READY = 5.0  # seconds for the first reply: on a busy machine a server takes its time to start
-SOON = 2.0  # seconds for each other reply
+READY = 5.0  # seconds for the first reply: on a loaded machine a server starts slowly
+SOON = 2.0  # seconds for every other reply
 ONE_BY_ONE = 4
 
 
 class Vault:
-    """Lives in the judge: what it holds is the secret."""
+    """A fake with secret values."""
 
     def __init__(self, rng):
         self.values = {f"key{n}": rng.randrange(10**9) for n in range(8)}
@@ -26,7 +26,7 @@ class Vault:
 
 
 def replies(web, requests):
-    """The first ones one by one, the others at the same time."""
+    """Send the first requests one by one, the others at the same time."""
     seen = [web.send(requests[0], seconds=READY)]
     seen += [web.send(request, seconds=SOON) for request in requests[1:ONE_BY_ONE]]
     seen += web.all(requests[ONE_BY_ONE:], seconds=SOON)
@@ -53,22 +53,22 @@ def fetched(candidate, rng):
 @scenario
 def named(candidate, rng):
     names = [f"app{rng.randrange(10**9)}" for _ in range(2)]
-    asked = [0, 1, *rng.choices([0, 1], k=4), 0, 1]
+    apps = [0, 1, *rng.choices([0, 1], k=4), 0, 1]
     with candidate.serve("serves_each", apps=2, names=names) as web:
-        seen = replies(web, [Request("GET", "/name", app=number) for number in asked])
-    return seen, [[200, names[number]] for number in asked]
+        seen = replies(web, [Request("GET", "/name", app=number) for number in apps])
+    return seen, [[200, names[number]] for number in apps]
 
 
 @criterion("Adds numbers up", task=1, points=30, hint="sum")
 def test_sums(summed):
-    seen, due = summed
-    assert_same(seen[:ONE_BY_ONE], due[:ONE_BY_ONE], says="the sum of the numbers comes back")
+    seen, expected = summed
+    assert_same(seen[:ONE_BY_ONE], expected[:ONE_BY_ONE], says="the sum of the numbers comes back")
 
 
 @criterion("Adds numbers up for several at the same time", task=1, points=20, hint="sum")
 def test_sums_at_once(summed):
-    seen, due = summed
-    assert_same(seen[ONE_BY_ONE:], due[ONE_BY_ONE:], says="each gets the sum of its own numbers")
+    seen, expected = summed
+    assert_same(seen[ONE_BY_ONE:], expected[ONE_BY_ONE:], says="each gets its own sum")
 
 
 @criterion("Returns what the vault holds", task=2, points=30, hint="value")

@@ -1,4 +1,4 @@
-"""Four criteria over two tasks, each task fed by one scenario; no task needs the other."""
+"""Four criteria in two tasks, each with one scenario; the tasks are independent."""
 
 import os
 
@@ -9,7 +9,7 @@ BATCHES = 24
 
 
 class Vault:
-    """Lives in the judge: what it holds is the secret, what it was asked is evidence."""
+    """A fake with secret values, which records the calls it receives."""
 
     def __init__(self, rng):
         self.values = {f"key{n}": rng.randrange(10**9) for n in range(20)}
