@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,12 +171,12 @@ class Trip:
     name: str
     criterion: str
     points: int
-    automatic: int
+    automatic: int = 0  # read from the page: exercises change
 
 
 TRIPS = {
-    True: Trip(ORDINARY, "Bruno Keller", "routes-by-pattern", 3, 177),
-    False: Trip(ROLES["earlier"], "Noah Weiss", "middleware-chain", 2, 191),
+    True: Trip(ORDINARY, "Bruno Keller", "routes-by-pattern", 3),
+    False: Trip(ROLES["earlier"], "Noah Weiss", "middleware-chain", 2),
 }
 QUESTION = "Event sourcing or event-driven?"
 
@@ -184,9 +184,10 @@ QUESTION = "Event sourcing or event-driven?"
 @pytest.mark.parametrize("script", [True, False], ids=["with scripts", "without scripts"])
 def test_the_workflow_of_a_reviewer(opened: Open, *, script: bool) -> None:
     """List, mark, override, comment, undo, exports and print view."""
-    trip = TRIPS[script]
+    trip = replace(TRIPS[script])
     page = opened(java_script_enabled=script)
     _find(page, trip)
+    trip.automatic = int(page.locator("h1 + .score").inner_text().partition("/")[0])
     _mark(page, script=script)
     _override(page, trip)
     _comment(page, script=script)
