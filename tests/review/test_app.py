@@ -701,7 +701,7 @@ def test_the_exports_agree(browser):
 
 def test_an_internal_error_is_a_page(browser, monkeypatch, capsys):
     """Details are in a file; the page has no traceback."""
-    monkeypatch.setattr(batch_routes.pages, "about", lambda _: 1 / 0)
+    monkeypatch.setattr(batch_routes.pages, "batch_context", lambda _: 1 / 0)
     answer = browser.get("/")
     assert answer.status_code == 500
     assert "archprep itself failed" in answer.text
