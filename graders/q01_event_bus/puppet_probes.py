@@ -112,8 +112,8 @@ class Puppets:
             await next(event)
 
     async def act_publish(self, _event, _next, _name, event_id):
-        if self.publishing[event_id] or self.stopping:
-            self.undefined("publish() in a middleware, of what is being published")
+        if self.stopping or self.outside({"do": "publish", "event": event_id}):
+            self.undefined("publish() in a middleware in a state that the brief does not decide")
             return
         try:
             await self.bus.publish(self.event(event_id), block=False)
