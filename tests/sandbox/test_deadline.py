@@ -71,6 +71,20 @@ def test_waiting_for_ones_own_threads_counts(clock):
     assert limit.elapsed() == pytest.approx(1.0)
 
 
+def test_a_thread_that_runs_all_the_time_uses_it_all(clock, monkeypatch):
+    """While the judge waits for a processor, a busy loop that has one is counted in full."""
+    limit = begun(1.0)
+    own = {9: RunTime(0.0, 0.0)}
+    monkeypatch.setattr(
+        deadline.processes, "run_times", lambda pids: dict(clock.threads) if 0 in pids else own
+    )
+    limit.sample([0])
+    own = {9: RunTime(0.0, 1.0)}
+    clock.pass_(1.0, ran=1.0)
+    limit.sample([0])
+    assert limit.has_passed()
+
+
 def test_the_judges_work_does_not_count(clock):
     """Time in which the judge answers a call is not the scenario's."""
     limit = begun(1.0)

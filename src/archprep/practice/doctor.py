@@ -97,9 +97,7 @@ def _isolation() -> Iterator[Finding]:
         "isolation", f"level {tested.profile.level}, {tested.version}, kernel {isolation.kernel()}"
     )
     for name, result in tested.results.items():
-        yield Finding(
-            f"self-test {name.replace('_', ' ')}", result, good=result == BLOCKED
-        )
+        yield Finding(f"self-test {name.replace('_', ' ')}", result, good=result == BLOCKED)
 
 
 def _redis() -> Iterator[Finding]:

@@ -74,7 +74,7 @@ class Deadline:
             # What the threads did before the first sample was not in this time.
             before, own_before = self._threads or threads, self._own or own
             waited = _waited(before, threads) + _waited(own_before, own)
-            unused = passed - _ran(before, threads) / CORES
+            unused = passed - _used(before, threads)
             self._counted += passed - max(min(waited, unused), 0.0)
             self._sampled, self._working = now, 0.0
             self._threads, self._own = threads, own
@@ -98,6 +98,8 @@ def _waited(before: dict[int, processes.RunTime], now: dict[int, processes.RunTi
     )
 
 
-def _ran(before: dict[int, processes.RunTime], now: dict[int, processes.RunTime]) -> float:
+def _used(before: dict[int, processes.RunTime], now: dict[int, processes.RunTime]) -> float:
+    """The time that the threads have made full use of: a thread that ran did not wait."""
     new = processes.RunTime(0.0, 0.0)
-    return sum(time_.ran - before.get(tid, new).ran for tid, time_ in now.items())
+    ran = [time_.ran - before.get(tid, new).ran for tid, time_ in now.items()]
+    return max(sum(ran) / CORES, max(ran, default=0.0))
