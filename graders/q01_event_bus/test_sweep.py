@@ -14,7 +14,7 @@ from .sweep_spec import BusSweep
     hint="sweep",
 )
 def test_sweep_routing(sweep):
-    sweep(BusSweep(), programs=150)
+    sweep(BusSweep(), programs=50)
 
 
 @criterion(
@@ -24,7 +24,7 @@ def test_sweep_routing(sweep):
     hint="sweep",
 )
 def test_sweep_failure(sweep):
-    sweep(BusSweep(), programs=250)
+    sweep(BusSweep(), programs=80)
 
 
 @criterion(
@@ -34,7 +34,7 @@ def test_sweep_failure(sweep):
     hint="sweep",
 )
 def test_sweep_scheduling(sweep):
-    sweep(BusSweep(), programs=150)
+    sweep(BusSweep(), programs=50)
 
 
 @criterion(
@@ -44,4 +44,4 @@ def test_sweep_scheduling(sweep):
     hint="sweep",
 )
 def test_sweep_durability(sweep):
-    sweep(BusSweep(), programs=350)
+    sweep(BusSweep(), programs=100)

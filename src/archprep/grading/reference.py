@@ -58,10 +58,15 @@ class OwnAnswer:
         lines = (f"{path}\0{text}\0" for path, text in sorted(self._files.items()))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
-    def observe(self, probe: str, /, **inputs: Any) -> Any:
-        """Play a probe as `Candidate.observe` does; CandidateError if the answer fails."""
+    def start(self) -> None:
+        """Start its sandbox, unless that is done. It ends with the thread that starts it."""
         if self._candidate is None:
             self._candidate = self._open()
+
+    def observe(self, probe: str, /, **inputs: Any) -> Any:
+        """Run a probe as `Candidate.observe` does; CandidateError if the answer fails."""
+        self.start()
+        assert self._candidate is not None
         return self._candidate.observe(probe, **inputs)
 
     def _open(self) -> Candidate:

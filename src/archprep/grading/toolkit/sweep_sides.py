@@ -48,6 +48,7 @@ class Sides:
     def _play(
         self, programs: Sequence[Program], player: Player, *, keep: bool
     ) -> tuple[list[Expected], list[Outcome]]:
+        self._reference.start()  # here: bubblewrap ends with the thread that has started it
         with ThreadPoolExecutor(1) as thread:
             expected = thread.submit(self._expected, programs, keep=keep)
             observed = player.play(programs)  # in this thread: prints are kept by thread
