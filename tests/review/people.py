@@ -16,9 +16,7 @@ class Person:
     slug: str
     name: str
     code: dict[str, tuple[str, ...] | None]
-    talk: dict[str, str] = field(
-        default_factory=dict
-    )  # a letter for each prompt, see answers.yaml
+    talk: dict[str, str] = field(default_factory=dict)  # a letter for each prompt, see answers.yaml
     flags: tuple[str, ...] = ()
     minutes: int = 88
     before: tuple[str, ...] = ()  # what they had handed in earlier
