@@ -184,7 +184,8 @@ def test_the_wheel_carries_the_content_and_no_litter(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"archprep/_content/{name}" for name in content_of_the_checkout()} <= names
-    assert {"archprep/py.typed", "archprep/grader.ini"} <= names
+    ours = {"py.typed", "grading/grader.ini", "report/templates/report.css"}
+    assert {f"archprep/{name}" for name in ours} <= names
     assert [n for n in names if "__pycache__" in n or "_cache/" in n or n.startswith("src/")] == []
 
 
