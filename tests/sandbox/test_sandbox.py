@@ -31,7 +31,6 @@ from msgspec import Meta
 from archprep.core.errors import CandidateError, ContentError
 from archprep.core.model import Limits, Reason, Submission, SubmittedFile
 from archprep.sandbox import isolation, processes, scenario_channel, seccomp
-from archprep.sandbox.deadline import HARD_FACTOR
 from archprep.sandbox.fakes import Refuse, exposed, fake
 from archprep.sandbox.fork_server import BootConfig
 from archprep.sandbox.isolation import Profile
@@ -433,7 +432,7 @@ def failed(box: Sandbox, probe: str, limits: Limits = LIMITS, **inputs: Any) -> 
     with pytest.raises(CandidateError) as caught:
         play(box, probe, limits, **inputs)
     # Wall time, of which a deadline counts only what the scenario could have used.
-    assert time.monotonic() - started < HARD_FACTOR * limits.seconds + SLACK
+    assert time.monotonic() - started < limits.seconds + SLACK
     return caught.value
 
 
