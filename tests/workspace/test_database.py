@@ -100,6 +100,23 @@ def test_another_programs_database_is_moved_aside(path: Path, sql: str, opened: 
     assert database.read(COUNT) == [(1,)]
 
 
+@pytest.mark.parametrize(
+    "sql", ["DROP TABLE give_ups", "ALTER TABLE give_ups RENAME COLUMN exercise TO other"]
+)
+def test_a_missing_table_or_column_counts_as_damage(
+    database: Database, path: Path, opened: Opener, sql: str
+) -> None:
+    """What is left is moved aside, and work goes on."""
+    database.close()
+    with sqlite3.connect(path) as other:
+        other.execute(sql)
+    other.close()
+    again = opened(path)
+    again.write("INSERT INTO give_ups (exercise, at) VALUES (?, ?)", ("q2", "now"))
+    assert again.read(COUNT) == [(1,)]
+    assert len(broken_files(path)) == 1
+
+
 @pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
 def test_journals_go_with_the_damaged_file(path: Path, opened: Opener, suffix: str) -> None:
     """A journal of the damaged file must not be applied to the new database."""

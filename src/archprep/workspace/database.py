@@ -203,7 +203,11 @@ def _indicates_damage(error: sqlite3.DatabaseError) -> bool:
     import sqlite3
 
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or str(error) == _FOREIGN
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return True
+    said = str(error)
+    gone = ("no such table", "no such column", "has no column named")
+    return said == _FOREIGN or any(part in said for part in gone)
 
 
 def _move_aside(path: Path) -> str | None:
@@ -223,9 +227,24 @@ def _is_sound(path: Path) -> bool:
 
     try:
         with contextlib.closing(_open(path)) as db:
-            return bool(db.execute("PRAGMA quick_check").fetchone()[0] == "ok")
+            intact = db.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+            return bool(intact and _columns(db) == _columns_of_schema())
     except sqlite3.DatabaseError:
         return False
+
+
+def _columns_of_schema() -> set[tuple[str, str]]:
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(_SCHEMA)
+        return _columns(db)
+
+
+def _columns(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    """The tables of a database and their columns."""
+    sql = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c"
+    return set(db.execute(f"{sql} WHERE m.type = 'table'"))
 
 
 def _free_name(path: Path) -> Path:
