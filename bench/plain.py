@@ -138,7 +138,7 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 
 def _probes(graders: Path) -> ModuleType:
     scenario.root = os.environ["PLAIN_SUBMISSION"]
-    sys.path.append(scenario.root)
+    sys.path += [scenario.root, str(graders)]  # probes may be split into several modules
     spec = importlib.util.spec_from_file_location("probes", graders / "probes.py")
     assert spec is not None
     assert spec.loader is not None

@@ -117,7 +117,10 @@ def _workspace(folder: Path, name: str) -> Path:
 
 
 def _check(name: str, workspace: Path) -> Pair:
-    """The whole command, against the same graders, cases and seed in one plain process."""
+    """The whole command, against the same graders, cases and seed in one plain process.
+
+    The plain process plays no sweep: it has no second place for the reference.
+    """
     plain = [
         sys.executable,
         "-m",
@@ -141,7 +144,16 @@ def _check(name: str, workspace: Path) -> Pair:
     return Pair(
         f"check {name} / plain pytest in-process",
         _checked(name, workspace),
-        [*plain, "--rootdir", str(graders.parent), "-c", os.devnull, str(graders)],
+        [
+            *plain,
+            "--rootdir",
+            str(graders.parent),
+            "-c",
+            os.devnull,
+            "-k",
+            "not sweep",
+            str(graders),
+        ],
         BARS[name],
         env,
     )
