@@ -213,6 +213,12 @@ def _find(page: Any, trip: Trip) -> None:
     playwright.expect(page.get_by_role("heading", level=1)).to_have_text(trip.name)
 
 
+def _save(page: Any, field: Any) -> None:
+    """Save a field by its button, and wait for the page that the server answers with."""
+    with page.expect_navigation():
+        field.locator("xpath=ancestor::form").get_by_role("button", name="Save").click()
+
+
 def _mark(page: Any, *, script: bool) -> None:
     """Mark an answer; with scripts it is saved when it changes."""
     field = page.get_by_label(f"Mark for “{QUESTION}”")
@@ -220,7 +226,7 @@ def _mark(page: Any, *, script: bool) -> None:
     if script:
         saved(field)
     else:
-        field.locator("xpath=ancestor::form").get_by_role("button", name="Save").click()
+        _save(page, field)
     page.reload()
     playwright.expect(field).to_have_value("3")
 
@@ -253,7 +259,7 @@ def _comment(page: Any, *, script: bool) -> None:
         field.blur()
         saved(field)
     else:
-        field.locator("xpath=ancestor::form").get_by_role("button", name="Save").click()
+        _save(page, field)
     page.reload()
     playwright.expect(field).to_have_value("Strong on failure,\nshould read up on brokers")
 

@@ -53,6 +53,11 @@ def ended_early(status: int | None, *, imported: bool) -> CandidateError:
     return CandidateError(Reason.CRASH, text)
 
 
+def broke_while_dumping(status: int | None, log: bytes) -> bool:
+    """Whether reading the stack of running code ended the process: its time was nearly up."""
+    return status is not None and _signal_name(status) == "SIGSEGV" and _DUMP in log
+
+
 def stuck_at(log: bytes, root: str, submission: Submission) -> tuple[Frame, ...]:
     """Where the code was shortly before its time was up, from the last stack dump in its log."""
     _, found, dump = log.rpartition(_DUMP)

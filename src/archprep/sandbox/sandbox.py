@@ -163,7 +163,8 @@ class Sandbox:
             if process.refused:
                 raise ForkServerError(process.refused)
             channel.finish()
-            return Observation(self._conclude(channel, status), _output(process))
+            self._check_ending(process, channel, status)
+            return Observation(self._conclude(channel), _output(process))
         except CandidateError as e:
             # At level A the spare process counts against the same limit of processes, and would
             # fail after a scenario that takes them all.
@@ -189,12 +190,19 @@ class Sandbox:
         except DeadlineError:
             raise failures.timed_out(channel.deadline.seconds, imported=channel.imported) from None
 
-    def _conclude(self, channel: ScenarioChannel, status: int | None) -> Any:
-        answer = channel.answer
-        if answer is None:
-            if channel.stopped:
-                return None
-            raise failures.ended_early(status, imported=channel.imported)
+    @staticmethod
+    def _check_ending(
+        process: ScenarioProcess, channel: ScenarioChannel, status: int | None
+    ) -> None:
+        """Raise CandidateError if the scenario ended by itself without an answer."""
+        if channel.answer is not None or channel.stopped:
+            return
+        if failures.broke_while_dumping(status, bytes(process.printed)):
+            raise failures.timed_out(channel.deadline.seconds, imported=channel.imported)
+        raise failures.ended_early(status, imported=channel.imported)
+
+    def _conclude(self, channel: ScenarioChannel) -> Any:
+        answer = channel.answer or {"result": None}  # a server that was stopped answers nothing
         if "raised" in answer:
             raise failures.raised(answer["raised"], self._submission)
         return answer["result"]

@@ -79,9 +79,12 @@ def _sockets(sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dump_stack_before(seconds: float) -> None:
-    """Write the stack to the log shortly before the time is up, and again on a slow machine."""
+    """Write the stack to the log shortly before the time is up.
+
+    Once only: it is read while the code runs on, which seldom but surely ends the process.
+    """
     with suppress(RuntimeError):  # no thread left for it: the dump is only a help
-        faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), repeat=True, file=2)
+        faulthandler.dump_traceback_later(max(seconds - 0.2, seconds / 2), file=2)
 
 
 def _flush() -> None:
