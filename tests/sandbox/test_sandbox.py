@@ -320,6 +320,10 @@ def forges_a_dump():
     print('  File "/submission/answer.py", line ' + "9" * 5000 + " in f")
     print('  File "/submission/../secret.py", line 1 in f', flush=True)
     os._exit(0)
+
+def dies_while_it_is_dumped():
+    print("Timeout (0:00:00)!\nThread 0x1 (most recent call first):", flush=True)
+    os.kill(os.getpid(), signal.SIGSEGV)
 """
 
 
@@ -574,6 +578,12 @@ def test_a_forged_stack_dump_is_harmless(box):
     """Where code hangs is read from its own output, which may contain anything."""
     error = failed(box, "forges_a_dump")
     assert (error.reason, error.frames) == (Reason.CRASH, ())
+
+
+def test_code_that_dies_while_its_stack_is_read_was_out_of_time(box):
+    """Reading the stack of running code, shortly before its time is up, can end the process."""
+    error = failed(box, "dies_while_it_is_dumped")
+    assert error.reason is Reason.TIMEOUT
 
 
 # -- judge-side fakes -------------------------------------------------------------------------

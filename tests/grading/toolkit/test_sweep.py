@@ -130,7 +130,7 @@ def test_code_that_is_not_written_yet_says_so(grade):
     assert one(card, "sweep-frozen").observed.startswith("Not written yet: freeze")
 
 
-def test_a_hang_costs_two_scenarios_and_is_attributed(grade):
+def test_a_hang_is_waited_for_once_and_attributed(grade):
     result = one(grade(wrong("hangs")), "sweep-frozen")
     assert (result.state, result.reason) == (State.CANDIDATE_ERROR, "timeout")
     assert "freeze(" in result.evidence.given

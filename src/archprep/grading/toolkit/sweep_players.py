@@ -13,7 +13,6 @@ from archprep.sandbox.fakes import exposed, fake
 
 BATCH = 50  # programs in one scenario
 MOST_CRASHES = 12  # after which the remaining programs are not played
-MOST_HANGS = 2  # the same; each costs the seconds of a scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,16 @@ class Traces:
 
 @dataclass(slots=True)
 class Player:
-    """Plays programs on one answer, as long as it does not crash too often."""
+    """Plays programs on one answer until one hangs, or too many crash.
+
+    A hang costs the seconds of a whole scenario, so nobody waits for a second one.
+    """
 
     observer: Observer
     spec: Sweep
     most_crashes: int = MOST_CRASHES
     crashes: int = field(default=0, init=False)
-    hangs: int = field(default=0, init=False)
+    hung: bool = field(default=False, init=False)
 
     def play(self, programs: Sequence[Program]) -> list[Outcome]:
         """Return an outcome for each program, in order."""
@@ -69,7 +71,7 @@ class Player:
 
     @property
     def _given_up(self) -> bool:
-        return self.crashes >= self.most_crashes or self.hangs >= MOST_HANGS
+        return self.hung or self.crashes >= self.most_crashes
 
     def _batch(self, programs: Sequence[Program]) -> list[Outcome]:
         """Play in one scenario; return outcomes up to and including a program that ends it."""
@@ -84,5 +86,5 @@ class Player:
         if error is not None:
             outcomes = [*outcomes[: len(programs) - 1], Crash(error)]
             self.crashes += 1
-            self.hangs += error.reason is Reason.TIMEOUT
+            self.hung = error.reason is Reason.TIMEOUT
         return outcomes

@@ -25,6 +25,7 @@ class Sides:
         self.spec = spec
         self._reference = reference
         self._candidate = candidate
+        self._hung = False  # in a program that was tried while shrinking
 
     def play(self, programs: Sequence[Program]) -> tuple[list[Expected], list[Outcome]]:
         """Return what the reference does, or did in an earlier run, and what the candidate does."""
@@ -32,11 +33,14 @@ class Sides:
 
     def first_differing(self, programs: Sequence[Program]) -> int | None:
         """Return the index of the first program that shows a difference, for shrinking."""
+        if self._hung:
+            return None
         player = Player(self._candidate, self.spec, most_crashes=1)
         try:
             both = zip(*self._play(programs, player, keep=False), strict=True)
         except GraderFault:  # the shrunk program is not one that the probe can play
             return None
+        self._hung = player.hung
         return next((i for i, (due, seen) in enumerate(both) if self.differ(due, seen)), None)
 
     def differ(self, expected: Expected, outcome: Outcome) -> bool:
