@@ -250,6 +250,18 @@ def test_the_candidates_modules_never_run_in_the_judge(run: Run, workspace: Path
     assert "Score 0/100" in done.stdout
 
 
+@pytest.mark.parametrize("path", [":/opt/tools", "/opt/tools:", ".", "{workspace}"])
+def test_a_search_path_of_the_candidates_is_not_searched_by_the_judge(
+    run: Run, workspace: Path, path: str
+) -> None:
+    """An empty entry of PYTHONPATH, as `PYTHONPATH=$PYTHONPATH:/x` leaves it, means this folder."""
+    (workspace / "answer.py").write_text(RIGHT)
+    for name in ("json", "queue", "signal", "pytest", "multiprocessing"):
+        (workspace / f"{name}.py").write_text("import os\nos.write(2, b'LOADED IN THE JUDGE')\n")
+    done = run("check", cwd=workspace, env={"PYTHONPATH": path.format(workspace=workspace)})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_plain_output_without_a_terminal(run: Run, workspace: Path) -> None:
     """No escape sequence reaches a file or a pipe, and no line is wider than 80 columns."""
     for done in (run("check", cwd=workspace), run("list"), run("hint", cwd=workspace)):
@@ -268,14 +280,25 @@ def test_two_checks_at_once(run: Run, workspace: Path) -> None:
 def test_an_attempt_that_cannot_be_saved_is_still_shown(
     run: Run, workspace: Path, home: Path
 ) -> None:
-    """If the home is a file: the scorecard, then the message, exit code 2."""
+    """If the home is a file: the scorecard, then the message; the exit code is the verdict."""
     (workspace / "answer.py").write_text(RIGHT)
     blocked = home.parent / "a-file"
     blocked.write_text("")
     done = run("check", "q1", "--dir", str(workspace), env={"ARCHPREP_HOME": str(blocked)})
     assert "Score 100/100" in done.stdout
-    assert done.returncode == 2
-    assert "ARCHPREP_HOME" in done.stderr
+    assert done.returncode == 0
+    assert "it was not saved" in done.stderr
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(RIGHT, 0), ("def add(a, b): ...\n", 1)])
+def test_a_reader_that_has_read_enough_changes_no_exit_code(
+    workspace: Path, code: str, verdict: int
+) -> None:
+    """As in `archprep check | head -1`."""
+    (workspace / "answer.py").write_text(code)
+    line = f"set -o pipefail; {sys.executable} -m archprep check --json | true"
+    done = subprocess.run(["bash", "-c", line], cwd=workspace, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (verdict, b"")
 
 
 def test_a_damaged_state_database_is_moved_aside(run: Run, workspace: Path, home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,20 @@ def watching(run: Run, workspace: Path, tmp_path: Path) -> Iterator[Watching]:
     yield made
     made.process.kill()
     made.process.wait()
+
+
+def test_a_complaint_goes_with_its_cause(watching: Watching, workspace: Path):
+    """Even if the files are then as they were graded; a folder that is replaced is followed."""
+    assert watching.says("Score 0/100")
+    (workspace / "answer.py").rename(workspace.parent / "away.py")
+    assert watching.says("answer.py is missing")
+    (workspace.parent / "away.py").rename(workspace / "answer.py")
+    assert watching.says("Score 0/100", times=2)
+    workspace.rename(workspace.parent / "old")
+    assert watching.says("There is no folder")
+    shutil.copytree(workspace.parent / "old", workspace)
+    (workspace / "answer.py").write_text(RIGHT)
+    assert watching.says("Score 100/100")
 
 
 def test_each_save_is_graded(watching: Watching, workspace: Path):

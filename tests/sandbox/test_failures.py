@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from archprep.core.model import Submission
+from archprep.core.model import Submission, SubmittedFile
 from archprep.sandbox import failures
 
 
@@ -40,3 +40,13 @@ def test_an_exception_in_words(tmp_path: Path, kind: str, message: str, says: st
     """Without paths of the sandbox, and with what Python does not say."""
     seen = failures.raised(claim(kind, message), Submission(tmp_path, "", ()))
     assert seen.message == says
+
+
+def test_a_file_that_is_no_text_in_utf8_is_named(tmp_path: Path) -> None:
+    """Editors on Windows save UTF-16; Python says neither which file nor why."""
+    (tmp_path / "answer.py").write_text("import helper\n")
+    (tmp_path / "helper.py").write_text("X = 1\n", encoding="utf-16")
+    files = tuple(SubmittedFile(name, "", 0) for name in ("answer.py", "helper.py"))
+    error = claim("SyntaxError", "source code string cannot contain null bytes")
+    seen = failures.raised(error, Submission(tmp_path, "", files))
+    assert seen.message.endswith("null bytes (helper.py: not UTF-8; save it as UTF-8)")

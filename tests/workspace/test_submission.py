@@ -176,7 +176,7 @@ def test_discarding_follows_no_link(
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "answer.py", "nowhere", "/etc", "."])
-@pytest.mark.parametrize("name", ["helper.py", "pkg", "DISCUSSION.md"])
+@pytest.mark.parametrize("name", ["helper.py", "DISCUSSION.md"])
 def test_links_are_refused(
     work: Path, exercise: Exercise, stage: Path, name: str, target: str
 ) -> None:
@@ -184,6 +184,25 @@ def test_links_are_refused(
     (work / name).unlink(missing_ok=True)
     (work / name).symlink_to(target)
     assert refusal(work, exercise, stage) == f"{work / name} is a link."
+
+
+def test_a_link_to_a_folder_of_modules_is_refused(
+    work: Path, exercise: Exercise, stage: Path
+) -> None:
+    """Without it the code that imports them could not be explained."""
+    write_tree(work.parent, {"shared/models.py": ""})
+    (work / "models").symlink_to("../shared")
+    assert refusal(work, exercise, stage) == f"{work / 'models'} is a link."
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "nowhere", "2026-03-02"])
+def test_links_to_anything_else_are_left_out(
+    work: Path, exercise: Exercise, stage: Path, target: str
+) -> None:
+    """Airflow links its latest logs, say; a link may point nowhere."""
+    write_tree(work, {"logs/2026-03-02/x.log": "x"})
+    (work / "logs" / "latest").symlink_to(target)
+    assert len(freeze(work, exercise, stage).files) == 3
 
 
 def test_a_file_that_becomes_a_link_during_the_copy_is_refused(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -31,9 +30,7 @@ for _commands in (practice, interview, grade, review, author):
 
 def main() -> NoReturn:
     """Run archprep; see `errors.Exit` for the exit codes."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A character that the terminal's encoding lacks must not end a command.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    terminal.prepare_output()
     _drop_other_commands()
     try:
         app()
@@ -45,8 +42,6 @@ def main() -> NoReturn:
             raise
         terminal.say("Interrupted. Nothing was lost.")
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(Exit.PASSED)  # as in `archprep list | head`
     except Exception as error:  # noqa: BLE001 - a bug: show a message instead of a traceback
         sys.exit(terminal.unexpected(error))
     sys.exit(Exit.PASSED)

@@ -108,7 +108,7 @@ def check(
         repeat = _check_command(located, directory)
         console.show_scorecard(graded.scorecard, as_json=as_json, verbose=verbose, repeat=repeat)
     if graded.unsaved is not None:
-        raise graded.unsaved
+        terminal.say(f"The score counts, but it was not saved: {graded.unsaved.message}")
     raise typer.Exit(_exit_code(graded.scorecard))
 
 

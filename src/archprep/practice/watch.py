@@ -7,6 +7,7 @@ anew each time, and none of its code runs between two gradings.
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +30,8 @@ QUIET_MS = 20  # without further changes, a save is complete
 MAX_WAIT_MS = 200  # for a save to be complete
 TICK_MS = 200
 
+Identity = tuple[int, int] | None  # device and inode; None: there is no such folder
+
 
 def watch(
     located: LocatedWorkspace, store: Store, console: Console, *, level: str | None = None
@@ -43,17 +46,39 @@ def watch(
 
 def _saves(directory: Path) -> Iterator[None]:
     """Yield once at the start and after each change of a file."""
+    while True:
+        yield from _saves_of(_identity(directory), directory)
+        yield  # the folder is gone: say so
+        while _identity(directory) is None:
+            time.sleep(TICK_MS / 1000)
+
+
+def _saves_of(identity: Identity, directory: Path) -> Iterator[None]:
+    """Yield after changes until another folder, or none, has this path."""
     import watchfiles
 
     first = True
+    if identity is None:
+        return
     # It also yields when nothing changes: the watch is in place before the first grading starts,
     # so that no save during it is missed.
     for changes in watchfiles.watch(
         directory, step=QUIET_MS, debounce=MAX_WAIT_MS, rust_timeout=TICK_MS, yield_on_timeout=True
     ):
+        if _identity(directory) != identity:
+            return
         if first or changes:
             first = False
             yield
+
+
+def _identity(directory: Path) -> Identity:
+    """Return which folder has this path; a watch stays with the folder, whatever its path is."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Watch:
@@ -77,6 +102,7 @@ class _Watch:
         self._last: Submission | None = None
         self._card: Scorecard | None = None
         self._count = 0
+        self._complains = False  # what is on the screen is an error
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +118,8 @@ class _Watch:
             submission = self._frozen()
             if submission is not None:
                 self._grade(submission)
+            elif self._complains and self._card is not None:
+                self._show(self._card, before=None)  # the files are those graded last
         except UsageError as e:
             self._show_error(e)
         except ContentError as e:
@@ -118,12 +146,17 @@ class _Watch:
         if self._last is not None:
             discard(self._last.root)
         self._last = submission
+        self._show(card, before)
+        self._store.add_attempt(card, report.dumps(card))
+
+    def _show(self, card: Scorecard, before: Scorecard | None) -> None:
+        self._complains = False
         self._clear()
         report.print_brief(card, self._console, before=before)
         self._show_watching()
-        self._store.add_attempt(card, report.dumps(card))
 
     def _show_error(self, error: ArchprepError) -> None:
+        self._complains = True
         self._clear()
         for sentence in filter(None, (error.message, error.tip)):
             self._console.print(sentence)

@@ -94,8 +94,18 @@ def _described(claim: dict[str, Any], submission: Submission) -> CandidateError:
         message = _IMPORTED_FROM.sub("", message)  # a path in the sandbox means nothing outside
     if kind == "EOFError" and message.startswith("EOF when reading a line"):
         message += " (input() is not available while your code is graded)"
+    if "null bytes" in message:  # Python names neither the file nor what is wrong with it
+        message += _not_utf8(submission)
     text = f"{kind}: {message}" if message else kind
     return CandidateError(reason, text, exception=kind, frames=frames)
+
+
+def _not_utf8(submission: Submission) -> str:
+    """Which files are no text in UTF-8, as UTF-16 of an editor on Windows."""
+    paths = [file.path for file in submission.files if file.path.endswith(".py")]
+    found = [path for path in paths if b"\0" in (submission.root / path).read_bytes()]
+    named = " and ".join(found)
+    return f" ({named}: not UTF-8; save it as UTF-8)" if found else ""
 
 
 def _frames(located: list[Any], submission: Submission) -> tuple[Frame, ...]:

@@ -117,11 +117,20 @@ class _Freezer:
         for entry in self._listed(descriptor, inner):
             path = inner / entry.name
             if entry.is_symlink():
-                raise self._refusal(path, "is a link", "Put a copy of the file in its place.")
-            if entry.is_dir(follow_symlinks=False):
+                self._check_link(path)
+            elif entry.is_dir(follow_symlinks=False):
                 self._enter(descriptor, path)
-            elif path.suffix == ".py" or str(path) in self.named:
+            elif self._belongs(path):
                 self._take(descriptor, path)
+
+    def _check_link(self, path: PurePosixPath) -> None:
+        """Refuse a link to what would be handed in; other links are left out."""
+        target = self.directory / path
+        if self._belongs(path) or (target.is_dir() and any(target.glob("*.py"))):
+            raise self._refusal(path, "is a link", "Put a copy of the file in its place.")
+
+    def _belongs(self, path: PurePosixPath) -> bool:
+        return path.suffix == ".py" or str(path) in self.named
 
     def _listed(self, descriptor: int, inner: PurePosixPath) -> list[os.DirEntry[str]]:
         """The relevant entries, sorted by name; none in a virtual environment."""
