@@ -78,7 +78,7 @@ LEVEL_A = Isolation(
     seccomp=True,
     selftest=dict.fromkeys(BREACHES.split(), "blocked"),
     sentence="Isolation level A (bubblewrap 0.8.0, no network, graders not visible; self-test "
-    "13/13). Not covered: bugs of the kernel.",
+    "14/14). Not covered: bugs of the kernel.",
     limits=Limits(),
 )
 LEVEL_D = replace(

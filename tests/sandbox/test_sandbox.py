@@ -321,6 +321,33 @@ def forges_a_dump():
     print('  File "/submission/../secret.py", line 1 in f', flush=True)
     os._exit(0)
 
+def hoards_in_a_backlog():
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("\0hoard")
+    listener.listen(4096)
+    for _ in range(4000):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sender:
+            sender.setblocking(False)
+            sender.connect("\0hoard")
+            sender.send(b"x" * 100_000)
+    time.sleep(1)
+
+def pins_pages():
+    reader, writer = os.pipe()
+    with open("/tmp/pages", "wb+") as file, socket.socketpair()[0] as there:
+        file.write(b"x" * 4096)
+        for call in (
+            lambda: os.splice(file.fileno(), writer, 1, offset_src=0),
+            lambda: os.sendfile(there.fileno(), file.fileno(), 0, 1),
+            lambda: fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 20),
+        ):
+            try:
+                call()
+            except PermissionError:
+                continue
+            return False
+    return True
+
 def dies_while_it_is_dumped():
     print("Timeout (0:00:00)!\nThread 0x1 (most recent call first):", flush=True)
     os.kill(os.getpid(), signal.SIGSEGV)
@@ -572,6 +599,26 @@ def test_a_claimed_stack_shows_only_lines_of_the_submission(tmp_path):
     with boxed("D", submission) as box:
         error = failed(box, "raw_frame", text=text)
     assert [(f.file, f.line, f.text) for f in error.frames] == [("answer.py", 1, "x = 1")]
+
+
+def test_what_closed_connections_leave_with_a_listener_is_bounded(box):
+    """It outlives its senders, costs no descriptor, and no process' memory shows it."""
+    before = processes.available_memory()
+    error = failed(box, "hoards_in_a_backlog")
+    assert (error.reason, "512 sockets" in error.message) == (Reason.MEMORY, True)
+    assert before - processes.available_memory() < 300 << 20
+
+
+def test_pages_of_a_truncated_file_cannot_be_kept_in_sockets(box):
+    """One spliced byte would hold a page that belongs to no process any more."""
+    assert play(box, "pins_pages") is True
+
+
+def test_a_scenario_ends_before_this_machine_runs_out_of_memory(box, monkeypatch):
+    """The report says so: the candidate's code need not be the cause."""
+    monkeypatch.setattr(processes, "available_memory", lambda: 100 << 20)
+    error = failed(box, "sleeps", seconds=60)
+    assert (error.reason, "this machine had less than" in error.message) == (Reason.MEMORY, True)
 
 
 def test_a_forged_stack_dump_is_harmless(box):

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -95,6 +96,24 @@ def memory(pids: Iterable[int], limit: int) -> int:
     return used if used <= limit else sum(_proportional_memory(pid) for pid in pids)
 
 
+def sockets(pid: int) -> int:
+    """Return how many sockets the network namespace of a process holds, accepted or not.
+
+    0 if it shares the network of this process, or has ended. Source: the first line of
+    /proc/<pid>/net/sockstat, which counts every socket of the namespace.
+    """
+    with suppress(OSError, ValueError):
+        if os.stat(f"/proc/{pid}/ns/net").st_ino != _own_network():  # noqa: PTH116 - as above
+            with open(f"/proc/{pid}/net/sockstat") as file:  # noqa: PTH123 - read often
+                return int(file.readline().rpartition(" ")[2])
+    return 0
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that this machine could still give; a large number elsewhere."""
+    return _bytes("/proc/meminfo", ("MemAvailable:",)) or sys.maxsize
+
+
 def end(pids: Iterable[int]) -> None:
     """Kill processes and wait until they are gone, reaping those that this process adopted."""
     left = list(pids)
@@ -153,6 +172,11 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@cache
+def _own_network() -> int:
+    return Path("/proc/self/ns/net").stat().st_ino
 
 
 def _gone(pid: int) -> bool:

@@ -19,6 +19,7 @@ from archprep.sandbox import isolation, processes
 from archprep.sandbox.fork_server import BootConfig
 from archprep.sandbox.sandbox import Sandbox
 from archprep.sandbox.scenario import Scenario
+from archprep.sandbox.watchdog import MAX_SOCKETS
 
 BLOCKED, NOT_BLOCKED = "blocked", "NOT blocked"
 CANARY = "ARCHPREP_CANARY"
@@ -170,6 +171,11 @@ def _exceed_memory(target: Target) -> bool:
     return allocated is False and target.run("hidden_memory") == []
 
 
+def _exceed_sockets(target: Target) -> bool:
+    few, many = target.run("backlog", most=2), target.run("backlog", most=2 * MAX_SOCKETS)
+    return few == 2 and (many is None or many < MAX_SOCKETS)
+
+
 def _exceed_disk(target: Target) -> bool:
     written = target.run("disk", megabytes=4 * LIMITS.files_mb)
     return written is not None and written <= LIMITS.files_mb
@@ -213,6 +219,7 @@ ATTEMPTS: dict[str, Callable[[Target], bool]] = {
     "user_namespace": _create_user_namespace,
     "process_limit": _exceed_processes,
     "memory_limit": _exceed_memory,
+    "socket_limit": _exceed_sockets,
     "disk_limit": _exceed_disk,
     "file_count_limit": _exceed_file_count,
     "outlive_scenario": _outlive_scenario,

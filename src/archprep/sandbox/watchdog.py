@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from archprep.sandbox.deadline import Deadline
 
 
+MAX_SOCKETS = 512  # of a scenario; each holds at most about 200 kB
+MIN_AVAILABLE = 128 << 20  # bytes; below it the kernel would soon kill any process
+
+
 class Watchdog:
     """The limits of one scenario; `tree_root` is the process above everything in its sandbox."""
 
@@ -35,13 +39,15 @@ class Watchdog:
     def look(self) -> None:
         """Sample run times and memory, if the last look is old enough.
 
-        Raises CandidateError if the scenario uses more memory than it may.
+        Raises CandidateError if the scenario uses more memory than it may, or this machine has
+        none left.
         """
         if self._deadline.is_due_for_sample():
             everything = processes.below(self._tree_root())
             own = processes.tree_of(self._process.sandbox_pid(), everything)
             self._deadline.sample(own)
             self._check_memory(own, everything)
+            self._check_kernel_memory(own)
 
     def _check_memory(self, own: list[int], everything: list[int]) -> None:
         allowed = self._process.limits.memory_mb << 20
@@ -55,6 +61,21 @@ class Watchdog:
                 Reason.MEMORY,
                 f"used more than {self._process.limits.memory_mb:,} MB of memory in all its "
                 "processes",
+            )
+
+    def _check_kernel_memory(self, own: list[int]) -> None:
+        """Limit what no process' memory shows: the data of sockets, which outlives its sender."""
+        if own and processes.sockets(own[-1]) > MAX_SOCKETS:
+            raise CandidateError(
+                Reason.MEMORY,
+                f"had more than {MAX_SOCKETS} sockets at the same time, counting connections that "
+                "nobody had accepted",
+            )
+        if processes.available_memory() < MIN_AVAILABLE:
+            raise CandidateError(
+                Reason.MEMORY,
+                f"was ended because this machine had less than {MIN_AVAILABLE >> 20} MB of memory "
+                "left",
             )
 
 
