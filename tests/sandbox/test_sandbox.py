@@ -778,6 +778,27 @@ def test_a_time_out_names_the_line_that_hangs(tmp_path):
     assert error.output == ""
 
 
+@pytest.mark.parametrize("name", ["calendar", "probes", "statistics", "build", "tzinfo_of_mine"])
+def test_the_candidates_files_import_each_other_first(tmp_path, name):
+    """Even if a library has a module of that name, which everything else still gets."""
+    package = tmp_path / name
+    package.mkdir()
+    (package / "__init__.py").write_text("from .inner import VALUE as VALUE\n")
+    (package / "inner.py").write_text("VALUE = 7\n")
+    use = f"import {name}\nimport {name}.inner\nfrom {name} import VALUE, inner\n"
+    (tmp_path / "answer.py").write_text(
+        f"{use}import datetime\ngot = [{name}.VALUE, {name}.inner.VALUE, VALUE, inner.VALUE]\n"
+    )
+    tmp_path.chmod(0o755)
+    package.chmod(0o755)
+    probes = "import calendar\ndef probe():\n    import answer, calendar as again\n"
+    probes += "    return answer.got, again is calendar and calendar.isleap(2024)\n"
+    submission = Submission(tmp_path, "", ())
+    for level in ("A", "D"):
+        with boxed(level, submission, probes, entry=("answer",)) as box:
+            assert play(box, "probe") == [[7] * 4, True]
+
+
 def test_an_import_that_hangs_is_an_import_error(tmp_path):
     (tmp_path / "answer.py").write_text("import time\ntime.sleep(60)\n")
     tmp_path.chmod(0o755)

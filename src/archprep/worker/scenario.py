@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import exceptions, protocol
+from . import exceptions, own_modules, protocol
 from .stubs import Channel, Stub
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ def play(
     phase = "import"
     try:
         _dump_stack_before(min(seconds, protocol.IMPORT_SECONDS))
+        folders = list(dict.fromkeys([submission, *(_folder(m, submission) for m in entry)]))
+        own_modules.prefer_own(folders)
         # Last on the path: a candidate's random.py must not replace the library's.
-        sys.path.append(submission)
+        sys.path += folders
         for module in entry:
-            _import(module, submission)
+            importlib.import_module(module)
         channel.send({"imported": True})
         phase = "probe"
         faulthandler.cancel_dump_traceback_later()
@@ -58,11 +60,9 @@ def report(error: BaseException, phase: str = "probe") -> None:
     channel.send({"raised": {"phase": phase} | exceptions.describe(error, root)})
 
 
-def _import(module: str, submission: str) -> None:
-    """Import a module of the candidate's; files in its folder can be imported as well."""
-    if folder := module.rpartition(".")[0]:
-        sys.path.append(os.path.join(submission, folder.replace(".", "/")))
-    importlib.import_module(module)
+def _folder(module: str, submission: str) -> str:
+    """Return the folder of a module of the candidate's; files in it can be imported as well."""
+    return os.path.join(submission, *module.split(".")[:-1])
 
 
 def _sockets(sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
