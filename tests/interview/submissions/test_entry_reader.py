@@ -124,10 +124,10 @@ def test_links_are_not_followed(inbox, tmp_path) -> None:
 def test_a_link_inside_a_workspace_is_left_to_freezing(inbox, tmp_path, exercise) -> None:
     """Which refuses it, for this submission alone."""
     folder = started("q1", inbox / "alice")
-    (folder / "passwd").symlink_to("/etc/passwd")
+    (folder / "helper.py").symlink_to("/etc/passwd")
     one = only(inbox)
     assert one.problem is None
-    with pytest.raises(UsageError, match="passwd is a link"):
+    with pytest.raises(UsageError, match="helper.py is a link"):
         submission.freeze(one.exercises[0].directory, exercise, tmp_path / "stage")
 
 
