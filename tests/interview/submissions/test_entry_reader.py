@@ -127,7 +127,7 @@ def test_a_link_inside_a_workspace_is_left_to_freezing(inbox, tmp_path, exercise
     (folder / "helper.py").symlink_to("/etc/passwd")
     one = only(inbox)
     assert one.problem is None
-    with pytest.raises(UsageError, match="helper.py is a link"):
+    with pytest.raises(UsageError, match=r"helper\.py is a link"):
         submission.freeze(one.exercises[0].directory, exercise, tmp_path / "stage")
 
 
