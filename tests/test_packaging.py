@@ -103,10 +103,14 @@ FOR_AIRFLOW = {
 
 # And what the pages of a review are made with; the last two are parts of FastAPI.
 FOR_REVIEW = {"fastapi", "sqlalchemy", "uvicorn", "pydantic", "starlette"}
+# And what makes mutants, for authors.
+FOR_MUTANTS = {"libcst", "mutmut"}
 
 
 def extra(path: Path) -> set[str]:
     """What a module may import that only an extra brings."""
+    if path.name == "mutants.py":
+        return FOR_MUTANTS
     if path.parent.name == "review":
         return FOR_REVIEW
     return FOR_HTTP.get(path.stem, set()) | FOR_AIRFLOW.get(path.stem, set())
@@ -130,6 +134,11 @@ def test_a_review_imports_what_its_extra_declares() -> None:
     used = [imported(path) for path in MODULES if path.parent.name == "review"]
     assert FOR_REVIEW & set().union(*used) - {"pydantic", "starlette"} <= declared
     assert declared <= FOR_REVIEW | {"python-multipart"}  # FastAPI reads forms with it
+
+
+def test_mutants_are_made_with_what_their_extra_declares() -> None:
+    declared = {name_of(requirement) for requirement in PROJECT["optional-dependencies"]["author"]}
+    assert declared == FOR_MUTANTS
 
 
 def test_the_worker_imports_the_standard_library_only() -> None:

@@ -9,8 +9,10 @@ prove             plans the jobs that prove an exercise, runs them and collects 
   trial           runs one job: grades an answer, or runs the public examples
   forged_runner   grades forged observations
   forged_replies  the same for HTTP replies
+  mutate          grades changed references
+    mutants       makes them, with the operators of mutmut
   findings        compares the results with what they should be
-proof_report      prints the proof
+proof_report      prints proofs
 model             jobs, results, findings and proofs
 """
 
@@ -18,8 +20,20 @@ from __future__ import annotations
 
 from archprep.author.extent import extent
 from archprep.author.model import ExerciseProof, Finding, Proof
-from archprep.author.proof_report import print_proof
+from archprep.author.mutate import Mutation, mutate
+from archprep.author.proof_report import print_mutation, print_proof
 from archprep.author.prove import check
 from archprep.author.scaffold import new
 
-__all__ = ["ExerciseProof", "Finding", "Proof", "check", "extent", "new", "print_proof"]
+__all__ = [
+    "ExerciseProof",
+    "Finding",
+    "Mutation",
+    "Proof",
+    "check",
+    "extent",
+    "mutate",
+    "new",
+    "print_mutation",
+    "print_proof",
+]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from archprep.author.model import Finding
-from archprep.content import criteria, exercise_files
+from archprep.content import criteria, equivalent_mutants, exercise_files
 from archprep.content.criteria import Criterion
 from archprep.content.yaml_reader import display_path
 from archprep.core.errors import ContentError
@@ -117,7 +117,9 @@ def _is_read_by_graders(inner: Path) -> bool:
         return len(inner.parts) == 2 and inner.suffix == ".yaml"
     if inner.parts[0] == "corpus":
         return len(inner.parts) == 2 and inner.suffix == ".json"
-    return len(inner.parts) == 1 and inner.suffix == ".py"
+    return len(inner.parts) == 1 and (
+        inner.suffix == ".py" or inner.name == equivalent_mutants.FILE
+    )
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -89,7 +89,7 @@ class _Finder:
             (c.id, (result.job.seed, c))
             for result in self._of(JobKind.REFERENCE)
             for c in result.card.criteria
-            if _is_lost(c)
+            if c.lost
         )
         for criterion, cases in _grouped(lost):
             yield self._finding(
@@ -100,7 +100,7 @@ class _Finder:
 
     def _right_answers(self) -> Iterator[Finding]:
         for result in self._of(JobKind.RIGHT):
-            for criterion in filter(_is_lost, result.card.criteria):
+            for criterion in (c for c in result.card.criteria if c.lost):
                 yield self._finding(
                     f"{self._graders}/right/{result.job.name}",
                     f"this right answer should score 100, but loses `{criterion.id}` with seed "
@@ -185,7 +185,7 @@ class _Finder:
     def _loses_more(
         self, result: JobResult, expected: tuple[str, ...], file: str
     ) -> Iterator[Finding]:
-        lost = [c for c in result.card.criteria if _is_lost(c)]
+        lost = [c for c in result.card.criteria if c.lost]
         # A sweep may meet any defect: which ones it must meet is for `loses` to say.
         if more := [c for c in lost if c.id not in expected and not c.programs]:
             yield self._finding(
@@ -207,7 +207,7 @@ class _Finder:
             # Losing everything, for example because of a failing import, shows nothing about one.
             if self._wrong[result.job.name].loses != "all"
             for criterion in result.card.criteria
-            if _is_lost(criterion)
+            if criterion.lost
         }
         for criterion in self._criteria():
             if criterion not in lost:
@@ -242,11 +242,6 @@ def _grouped(pairs: Iterable[tuple[K, V]]) -> Iterable[tuple[K, list[V]]]:
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups.items()
-
-
-def _is_lost(criterion: CriterionResult) -> bool:
-    """Whether a criterion was lost; grader errors are findings of their own."""
-    return criterion.state not in (State.PASSED, State.GRADER_ERROR)
 
 
 def _earned(card: Scorecard) -> list[CriterionResult]:

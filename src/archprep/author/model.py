@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from archprep.core.errors import Exit
 from archprep.core.model import Exercise, Scorecard
+from archprep.grading.process_pool import Workers
+
+Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, the exercise
 
 
 class JobKind(StrEnum):
@@ -18,6 +21,7 @@ class JobKind(StrEnum):
     REFERENCE = "reference"
     RIGHT = "right answer"  # correct, but written differently from the reference
     WRONG = "wrong answer"
+    MUTANT = "mutant"  # graded until it loses something
     FORGED = "forged observations"
     EXAMPLES = "public examples"
 
@@ -66,6 +70,9 @@ class JobResult:
     def card(self) -> Scorecard:
         """The scorecard of a job that grades once."""
         return self.cards[0]
+
+
+Pool = Workers[Job, JobResult]
 
 
 @dataclass(frozen=True, slots=True)

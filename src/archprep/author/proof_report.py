@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archprep.author.model import ExerciseProof, Extent, JobKind, Proof
+from archprep.author.model import ExerciseProof, Extent, Finding, JobKind, Proof
 from archprep.core.errors import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from archprep.author.mutate import Mutation
 
 _INDENT = "  "
 _PROVEN = {
@@ -44,9 +46,36 @@ def _print_exercise(proof: ExerciseProof, out: Console) -> None:
     out.print(Text.assemble((title, "bold"), (_verdict(proof), style)))
     out.print(Text(f"{_INDENT}{_summary(proof)}", "dim"), soft_wrap=True)
     for finding in proof.findings:
-        # Where another program reads the output, a finding stays on one line.
-        lines = _wrapped(str(finding), out.width) if out.is_terminal else [str(finding)]
-        out.print(Text("- " + f"\n{_INDENT}".join(lines)), soft_wrap=True)
+        _print_finding(finding, out)
+
+
+def _print_finding(finding: Finding, out: Console) -> None:
+    from rich.text import Text
+
+    # Where another program reads the output, a finding stays on one line.
+    lines = _wrapped(str(finding), out.width) if out.is_terminal else [str(finding)]
+    out.print(Text("- " + f"\n{_INDENT}".join(lines)), soft_wrap=True)
+
+
+def print_mutation(mutation: Mutation, console: Console | None = None) -> Exit:
+    """Print the mutants that survived, what else was found, and a summary; return the exit code."""
+    from rich.console import Console
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    out = console or Console(highlight=False, markup=False, emoji=False)
+    verdicts, exercise = mutation.verdicts, mutation.verdicts.drawn.exercise
+    for mutant in verdicts.survived:
+        diff = mutant.diff(verdicts.drawn.reference)
+        shown = Syntax(diff, "diff", theme="ansi_dark", background_color="default")
+        out.print(shown if out.is_terminal else Text(diff), soft_wrap=True)
+        out.print()
+    for finding in (*mutation.faults, *verdicts.list_findings()):
+        _print_finding(finding, out)
+    graded = len(verdicts.drawn.mutants)
+    which = f"{graded} of {verdicts.drawn.every} mutants of {exercise.id}"
+    out.print(Text(f"{which}: {verdicts.summary()} (seed {mutation.seed}).", "bold"))
+    return Exit.INTERNAL if mutation.findings else Exit.PASSED
 
 
 def _wrapped(finding: str, width: int) -> list[str]:

@@ -10,17 +10,24 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from archprep.author import file_checks, findings, receipts, stubs, trial
-from archprep.author.model import ExerciseProof, Extent, Finding, Job, JobKind, JobResult, Proof
+from archprep.author.model import (
+    ExerciseProof,
+    Extent,
+    Finding,
+    Job,
+    JobKind,
+    JobResult,
+    Pool,
+    Progress,
+    Proof,
+)
 from archprep.content import exercise_files
 from archprep.content.wrong_answers import WrongAnswer, find_wrong_answers, read_wrong_answer
 from archprep.core.errors import ContentError, UsageError
 from archprep.core.model import Exercise
 from archprep.grading import session
-from archprep.grading.process_pool import Workers, cores
+from archprep.grading.process_pool import cores
 from archprep.sandbox import selftest
-
-Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, the exercise
-Pool = Workers[Job, JobResult]
 
 SAMPLE_SEEDS = 2  # of the reference
 SAMPLE_WRONG = 10  # wrong answers

@@ -21,6 +21,7 @@ from archprep.workspace.folder import start_workspace
 from archprep.workspace.submission import discard, freeze
 
 EXAMPLES_SECONDS = 120
+UNTIL_LOST = session.Wanted(until_lost=True)
 
 
 @contextmanager
@@ -77,7 +78,8 @@ class JobRunner:
                 opened = session.opened(job.exercise, submission, stage=self._stage)
                 self._session = self._opened.enter_context(opened)
                 self._exercise = job.exercise.id
-            return self._session.grade(submission, seed=job.seed)
+            wanted = UNTIL_LOST if job.kind is JobKind.MUTANT else session.ALL
+            return self._session.grade(submission, seed=job.seed, wanted=wanted)
 
     def _close(self) -> None:
         self._session, self._exercise = None, ""

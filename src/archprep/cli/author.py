@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command(epilog="Example: archprep author new q18 --title 'Feature flags'")(new)
     group.command(epilog="Example: archprep author check q1 --full")(check)
+    group.command(epilog="Example: archprep author mutate q1 --sample 50")(mutate)
     app.add_typer(group, name="author")
 
 
@@ -81,3 +82,36 @@ def check(
         )
         progress.clear()
         raise typer.Exit(author.print_proof(proof, terminal.console()))
+
+
+def mutate(
+    exercise: Annotated[
+        str,
+        typer.Argument(
+            help="The exercise, e.g. q1.", metavar="ID", autocompletion=complete_exercise
+        ),
+    ],
+    sample: Annotated[
+        int | None, typer.Option(help="Grade N drawn mutants. Default: all.", metavar="N")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Number of parallel processes. Default: two per core.", metavar="N"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Repeat an earlier sample and its inputs.", metavar="S")
+    ] = None,
+) -> None:
+    """Change the reference in one place at a time: the graders must notice each change.
+
+    A change that no rule can distinguish belongs in equivalent.yaml, with the reason.
+    """
+    from archprep import author
+    from archprep.content import catalog
+
+    with console.Progress() as progress:
+        mutation = author.mutate(
+            catalog.get(exercise), sample=sample, seed=seed, jobs=jobs, progress=progress
+        )
+        progress.clear()
+        raise typer.Exit(author.print_mutation(mutation, terminal.console()))

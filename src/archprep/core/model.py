@@ -152,6 +152,11 @@ class CriterionResult:
     duration_s: float = 0.0
     programs: int = 0  # random programs played, if the criterion is a sweep
 
+    @property
+    def lost(self) -> bool:
+        """Whether its points are lost; a fault of ours is not scored."""
+        return self.state not in (State.PASSED, State.GRADER_ERROR)
+
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:

@@ -41,15 +41,19 @@ _PLUGINS_NOT_NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which criteria to grade; all of them if both are None."""
+    """Which criteria to grade; all of them if both are None.
+
+    `until_lost`: none after the first that is lost, for an answer that has to lose something.
+    """
 
     task: int | None = None
     criterion: str | None = None
+    until_lost: bool = False
 
     @property
     def partial(self) -> bool:
         """Whether some criteria are not graded."""
-        return self.task is not None or self.criterion is not None
+        return self.task is not None or self.criterion is not None or self.until_lost
 
 
 ALL = Wanted()
@@ -83,6 +87,7 @@ class Run:
         self._hints = exercise_files.hints(exercise)
         self._pool: ThreadPoolExecutor | None = None
         self._started: dict[tuple[str, str], Future[Any]] = {}
+        self._stopped = False
 
     def execute(self) -> None:
         """Collect and run; ContentError if the graders are inconsistent."""
@@ -113,7 +118,8 @@ class Run:
 
     def results(self) -> tuple[CriterionResult, ...]:
         """Return a result for each requested criterion, in the order of the tasks."""
-        return tuple(self._results.get(name) or self._unrecorded(name) for name in self._selected)
+        names = list(self._results) if self._stopped else self._selected
+        return tuple(self._results.get(name) or self._unrecorded(name) for name in names)
 
     # -- pytest's hooks -------------------------------------------------------------------
 
@@ -171,6 +177,9 @@ class Run:
         error = call.excinfo.value if call.excinfo else None
         if call.when == "call" or (call.when == "setup" and error is not None):
             self._record(item, error, call.duration)
+            if self._wanted.until_lost and self._results[_id(item)].lost:
+                self._stopped = True
+                item.session.shouldfail = "the first criterion is lost"
         # Not pytest's report: it renders a traceback for each failure, which costs more than all
         # the rest and is not shown.
         outcome: Literal["passed", "failed"] = "passed" if error is None else "failed"
@@ -186,7 +195,8 @@ class Run:
         try:
             yield
         finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            # After an early end the next grading must not find a scenario that still plays.
+            self._pool.shutdown(wait=self._stopped, cancel_futures=True)
 
     def _record(self, item: pytest.Item, error: BaseException | None, duration: float) -> None:
         from archprep.grading.api import Tally
