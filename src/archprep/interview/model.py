@@ -45,6 +45,8 @@ class Kit:
     exercises: tuple[KitExercise, ...]
     limits: KitLimits = KitLimits()
     format: int = FORMAT
+    id: str = ""  # of this one kit; this and `python` are empty in kits of earlier versions
+    python: str = ""  # that grades it, such as "3.11"
 
 
 @dataclass(frozen=True, slots=True)

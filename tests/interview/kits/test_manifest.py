@@ -45,16 +45,31 @@ def test_a_manifest_is_read_back_as_it_was_written() -> None:
         {"made_at": "2026-03-03T09:00:00+00:00"},
         {"archprep_version": "9"},
         {"limits": KitLimits(files=9000)},
+        {"id": "cd" * 16},
+        {"python": "3.13"},
         {"exercises": (replace(KIT.exercises[0], version=2),)},
         {"exercises": (replace(KIT.exercises[0], digest="cd" * 32),)},
         {"exercises": (*KIT.exercises, KitExercise("q3", "q03_x", 1, "ab" * 32))},
     ],
-    ids=["name", "time", "made", "by", "limits", "version", "digest", "exercises"],
+    ids=["name", "time", "made", "by", "limits", "id", "python", "version", "digest", "exercises"],
 )
 def test_any_change_breaks_the_signature(change) -> None:
     """Each field of the kit is signed."""
     signature = json.loads(manifest.dumps(KIT, KEY))["signature"]
     assert not manifest.genuine(replace(KIT, **change), signature, KEY)
+
+
+def test_a_kit_without_an_id_keeps_its_signature() -> None:
+    """It was signed before kits had one; adding or removing an id breaks either signature."""
+    signed = json.loads(manifest.dumps(KIT, KEY))
+    del signed["kit"]["id"], signed["kit"]["python"]
+    kit, signature = manifest.loads(json.dumps(signed))
+    assert manifest.genuine(kit, signature, KEY)
+    assert manifest.identity(kit, signature) == signature
+    named = replace(kit, id="ab" * 16)
+    assert manifest.identity(named, signature) == named.id
+    assert not manifest.genuine(named, signature, KEY)
+    assert not manifest.genuine(kit, json.loads(manifest.dumps(named, KEY))["signature"], KEY)
 
 
 def altered(**kit: object) -> str:
@@ -80,6 +95,8 @@ def parts(**changes: object) -> list[object]:
         altered(format=0),
         altered(format="1"),
         altered(format=True),
+        altered(id="../x"),
+        altered(python="3.x"),
         altered(minutes=True),
         altered(minutes=0),
         altered(minutes=10**9),
@@ -101,7 +118,7 @@ def parts(**changes: object) -> list[object]:
         altered(limits={"files": 0}),
         altered(limits={"total_bytes": 10**30}),
     ],
-    ids=range(30),
+    ids=range(32),
 )
 def test_an_invalid_manifest_is_refused_in_one_sentence(text) -> None:
     """It is short and printable, whatever the text was."""

@@ -35,14 +35,20 @@ def only(inbox: Path) -> Received:
 
 
 def kit(tmp_path: Path, name: str = "Alice Ng", made: datetime = MADE, ids: str = "q1,q3") -> Path:
-    """An unzipped kit."""
+    """An unzipped kit in which every exercise was worked on."""
     exercises = [catalog.get(one) for one in ids.split(",")]
     out = tmp_path / "kits" / f"{len(list(tmp_path.glob('kits/*')))}"
     [kit] = make_kits(exercises, [name], 120, out, made_at=made.isoformat())
     with zipfile.ZipFile(kit.path) as zipped:
         zipped.extractall(out)
     [folder] = [path for path in out.iterdir() if path.is_dir()]
+    for answer in folder.glob("*/answer.py"):
+        _work_on(answer)
     return folder
+
+
+def _work_on(answer: Path) -> None:
+    answer.write_text(answer.read_text() + "# more\n")
 
 
 def zipped(folder: Path, target: Path, at: datetime = NOW) -> Path:
@@ -74,7 +80,9 @@ def report(folder: Path, **values: object) -> None:
 
 
 def started(name: str, folder: Path) -> Path:
-    return start_workspace(catalog.get(name), folder).path
+    path = start_workspace(catalog.get(name), folder).path
+    _work_on(path / "answer.py")
+    return path
 
 
 def refusal(inbox: Path) -> str:

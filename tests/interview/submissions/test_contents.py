@@ -11,9 +11,19 @@ import zipfile
 
 import pytest
 from conftest import write_tree
-from interview.submissions.inbox import NOW, altered, kit, only, raw, scanned, started, zipped
+from interview.submissions.inbox import (
+    NOW,
+    altered,
+    kit,
+    only,
+    raw,
+    report,
+    scanned,
+    started,
+    zipped,
+)
 
-from archprep.content import catalog
+from archprep.content import catalog, exercise_files
 from archprep.core.errors import UsageError
 from archprep.interview.kits import begin as kit_begin
 from archprep.interview.kits import manifest, signing_key
@@ -21,6 +31,7 @@ from archprep.interview.kits import submit as kit_submit
 from archprep.interview.model import KitExercise
 from archprep.interview.submissions.contents import FORGED, NOT_CHECKED
 from archprep.workspace import submission
+from archprep.workspace.folder import start_workspace
 
 
 def test_a_zipped_kit_is_recognized(inbox, tmp_path) -> None:
@@ -48,11 +59,48 @@ def test_a_kit_in_a_folder_is_read_in_place(inbox, tmp_path) -> None:
     assert not (tmp_path / "work").exists()
 
 
-def test_a_kit_one_level_down_is_recognized(inbox, tmp_path) -> None:
-    """As some mail programs unpack it."""
-    shutil.copytree(kit(tmp_path), inbox / "mail" / "alice-ng")
-    (inbox / "mail" / "letter.txt").write_text("Hello")
-    assert only(inbox).exercises[1].directory == inbox / "mail" / "alice-ng" / "q03_rate_limiting"
+@pytest.mark.parametrize("covers", ["mail", "Downloads/kit", "a/b/c"])
+def test_a_kit_some_levels_down_is_recognized(inbox, tmp_path, covers) -> None:
+    """As mail programs unpack it, or as a zip of a whole path contains it; it is as complete."""
+    folder = kit(tmp_path)
+    report(folder, files={"q01_event_bus/answer.py": "0" * 64})
+    shutil.copytree(folder, inbox / covers / "alice-ng")
+    (inbox / covers / "letter.txt").write_text("Hello")
+    one = only(inbox)
+    assert one.exercises[1].directory == inbox / covers / "alice-ng" / "q03_rate_limiting"
+    assert one.flags == ("changed after `archprep submit`: q01_event_bus/answer.py",)
+
+
+def test_a_kit_below_many_folders_is_not_searched_for(inbox, tmp_path) -> None:
+    """The search is bounded."""
+    shutil.copytree(kit(tmp_path), inbox / "a/b/c/d/e/f")
+    started("q1", inbox / "bob")
+    assert [bool(one.problem) for one in scanned(inbox)] == [True, False]
+
+
+def test_a_zip_with_backslashes_is_read(inbox, tmp_path) -> None:
+    """As some tools on Windows write it; its separators are folders, within the same rules."""
+    path = zipped(kit(tmp_path), inbox / "slashes.zip")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(inbox / "x.zip", "w") as made:
+        for info in source.infolist():
+            made.writestr(info.filename.replace("/", "\\"), source.read(info))
+    path.unlink()
+    one = only(inbox)
+    assert (one.name, one.problem, one.flags) == ("Alice Ng", None, ())
+    assert (one.exercises[0].directory / "answer.py").is_file()
+
+
+def test_what_was_not_worked_on_is_flagged(inbox, tmp_path) -> None:
+    """An untouched kit or starter says so, by exercise; an added module does not hide it."""
+    folder = kit(tmp_path)
+    exercise = catalog.get("q3")
+    path = exercise_files.starter_files(exercise)["answer.py"]
+    shutil.copy(path, folder / "q03_rate_limiting" / "answer.py")
+    (folder / "q03_rate_limiting" / "more.py").write_text("x = 1\n")
+    zipped(folder, inbox / "kit.zip")
+    start_workspace(exercise, inbox / "bob")
+    bob, alice = scanned(inbox)
+    assert alice.flags == bob.flags == ("q3: answer.py is unchanged from the starter",)
 
 
 def test_the_zip_made_by_submit_is_recognized(inbox, tmp_path) -> None:
@@ -76,8 +124,7 @@ def test_files_left_by_tools_are_ignored(inbox, tmp_path) -> None:
     (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
     zipped(folder, inbox / "a.zip")
     shutil.copytree(folder, inbox / "b", symlinks=True)
-    [last] = scanned(inbox)
-    assert (last.problem, len(last.superseded)) == (None, 1)
+    assert [one.problem for one in scanned(inbox)] == [None, None]
     unpacked = {p.name for p in (tmp_path / "work").rglob("*")}
     assert not unpacked & {".git", ".venv", "__pycache__", "big.bin", "README.md"}
 

@@ -15,22 +15,6 @@ from archprep.interview.submissions.contents import FORGED
 from archprep.interview.zips import extract as zip_extract
 
 
-def test_the_last_of_several_submissions_counts(inbox, tmp_path) -> None:
-    """By time of receipt, then by name; the others are listed."""
-    folder = kit(tmp_path)
-    for name, minutes in (("c.zip", 30), ("a.zip", 10), ("b.zip", 10), ("d.zip", 20)):
-        zipped(folder, inbox / name, NOW - timedelta(minutes=minutes))
-    one = only(inbox)
-    assert (one.source, one.superseded) == ("b.zip", ("c.zip", "d.zip", "a.zip"))
-
-
-def test_spellings_of_one_name_are_one_candidate(inbox, tmp_path) -> None:
-    """Case and Unicode normalization do not matter."""
-    zipped(kit(tmp_path, "Jos\u00e9"), inbox / "a.zip", NOW - timedelta(minutes=1))
-    zipped(kit(tmp_path, "JOSE\u0301"), inbox / "b.zip")
-    assert only(inbox).superseded == ("a.zip",)
-
-
 def test_slugs_are_plain_and_unique(inbox, tmp_path) -> None:
     """Also where a name has no ASCII letters, or looks like another one's slug."""
     for number, name in enumerate(["\u674e", "\u738b", "A b", "a-b", "a-b-2"]):
@@ -46,10 +30,40 @@ def test_a_forged_name_is_not_believed(inbox, tmp_path) -> None:
     altered(forged, candidate="Alice", minutes=9000)
     zipped(forged, inbox / "alice.zip")
     mine, theirs = sorted(scanned(inbox), key=lambda one: one.source, reverse=True)
-    assert (mine.name, mine.flags, mine.superseded) == ("Alice", (), ())
-    assert (theirs.name, theirs.flags) == ("alice", (FORGED,))
+    assert (mine.name, mine.superseded) == ("Alice", ())
+    assert mine.flags == ("same or similar name as alice.zip",)
+    assert (theirs.name, theirs.flags) == (
+        "alice",
+        (FORGED, "same or similar name as first.zip"),
+    )
     assert {mine.slug, theirs.slug} == {"alice", "alice-2"}
     assert theirs.exercises
+
+
+def test_the_folders_of_a_learning_platform_are_looked_into(inbox, tmp_path) -> None:
+    """A folder for each person, with the zip in it; without a kit the folder has the name."""
+    for person, made in (("A B_1_file", kit(tmp_path, "A B")), ("C D_2_file", None)):
+        (inbox / person).mkdir()
+        (inbox / person / "onlinetext.html").write_text("Dear all")
+        zipped(made or started("q1", tmp_path / "q1"), inbox / person / "kit.zip")
+    (inbox / "E F_3_file").mkdir()
+    found = [(one.source, one.name, bool(one.problem)) for one in scanned(inbox)]
+    assert found == [
+        ("A B_1_file/kit.zip", "A B", False),
+        ("C D_2_file/kit.zip", "C D_2_file", False),
+        ("E F_3_file", "E F_3_file", True),
+    ]
+
+
+def test_a_link_to_a_folder_of_zips_is_not_followed(inbox, tmp_path) -> None:
+    """Nor are links to zips in a platform's folder."""
+    (tmp_path / "away").mkdir()
+    zipped(kit(tmp_path), tmp_path / "away" / "kit.zip")
+    (inbox / "person").symlink_to(tmp_path / "away")
+    (inbox / "other").mkdir()
+    (inbox / "other" / "kit.zip").symlink_to(tmp_path / "away" / "kit.zip")
+    started("q1", inbox / "bob")
+    assert [bool(one.problem) for one in scanned(inbox)] == [False, True, True]
 
 
 def test_an_unrelated_file_does_not_displace_a_submission(inbox) -> None:

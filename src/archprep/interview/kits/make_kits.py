@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from archprep.content import catalog
 from archprep.core.errors import UsageError
 from archprep.core.files import write_atomically
 from archprep.core.model import Exercise
-from archprep.interview.kits import manifest, people, signing_key
+from archprep.interview.kits import manifest, people, python_syntax, signing_key
 from archprep.interview.kits.kit_files import ExerciseFiles, kit_files
 from archprep.interview.model import Kit
 from archprep.interview.text import shown
@@ -53,7 +54,15 @@ def make_kits(
     listed = tuple(one.in_manifest for one in layout)
     with _all_or_nothing(out) as written:
         for slug, made in zip(slugs, kits, strict=True):
-            kit = Kit(made.candidate, minutes, made_at, __version__, listed)
+            kit = Kit(
+                made.candidate,
+                minutes,
+                made_at,
+                __version__,
+                listed,
+                id=secrets.token_hex(16),
+                python=python_syntax.GRADED_WITH,
+            )
             files = kit_files(kit, layout, key)
             data = zipped({f"{slug}/{path}": content for path, content in files.items()})
             write_atomically(made.path, data, replace=False)

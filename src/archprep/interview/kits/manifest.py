@@ -28,6 +28,9 @@ MAX_LIMIT = 10**12  # files or bytes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"q[1-9][0-9]{0,5}")
 _FOLDER = re.compile(r"[a-z0-9_]{1,100}")
+_KIT_ID = re.compile(r"[0-9a-f]{0,64}")
+_PYTHON = re.compile(r"(3\.[1-9][0-9]?)?")
+_SINCE_ADDED = ("id", "python")  # signed only in kits that have them
 
 
 def dumps(kit: Kit, key: bytes) -> str:
@@ -54,6 +57,11 @@ def genuine(kit: Kit, signature: str, key: bytes) -> bool:
     import hmac
 
     return hmac.compare_digest(_sign(kit, key).encode(), signature.encode())
+
+
+def identity(kit: Kit, signature: str) -> str:
+    """What no other kit has: its id, or its signature if it was made before kits had ids."""
+    return kit.id or signature
 
 
 def read(path: Path) -> Kit:
@@ -85,7 +93,8 @@ def _sign(kit: Kit, key: bytes) -> str:
     import hashlib
     import hmac
 
-    canonical = json.dumps(asdict(kit), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    fields = {k: v for k, v in asdict(kit).items() if v or k not in _SINCE_ADDED}
+    canonical = json.dumps(fields, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, canonical.encode(), hashlib.sha256).hexdigest()
 
 
@@ -138,6 +147,8 @@ def _checked(kit: Kit) -> Kit:
         raise _invalid("its `limits` are out of bounds")
     if not 0 < kit.minutes <= MAX_MINUTES:
         raise _invalid("its `minutes` are out of bounds")
+    if not (_KIT_ID.fullmatch(kit.id) and _PYTHON.fullmatch(kit.python)):
+        raise _invalid("its `id` or `python` is not as archprep writes it")
     if instant(kit.made_at) is None:
         raise _invalid("its `made_at` is not a time with a time zone")
     if not (candidate := one_line(kit.candidate, MAX_NAME)):

@@ -12,6 +12,11 @@ from archprep.core.sanitize import sanitize
 from archprep.interview.kits.manifest import MAX_NAME
 
 _MAX_SLUG = 60
+# Letters that a reader takes for the ones below them: Cyrillic, Greek, Latin.
+_LOOK_ALIKES = str.maketrans(
+    "авеһіјкмноԛрсѕтухԝԁӏαβγεζηικμνορτυχl1|0ı",  # noqa: RUF001 - what this is about
+    "abehijkmhoqpcstyxwdiabyezhikmvoptyxiiioi",
+)
 
 
 def checked(names: Sequence[str]) -> list[str]:
@@ -36,6 +41,15 @@ def slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     found = re.sub(r"[^a-z0-9]+", "-", plain.lower())[:_MAX_SLUG].strip("-")
     return found or "candidate"
+
+
+def appearance(name: str) -> str:
+    """Return what names have in common that a reader may take for one another.
+
+    Case, accents, spaces, invisible characters and the letters of another alphabet do not count.
+    """
+    plain = unicodedata.normalize("NFKD", sanitize(name).casefold()).translate(_LOOK_ALIKES)
+    return "".join(c for c in plain if not c.isspace() and not unicodedata.combining(c))
 
 
 def unique_slugs(names: Iterable[str]) -> Iterator[str]:

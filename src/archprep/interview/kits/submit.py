@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from archprep.content import catalog, exercise_files
+from archprep.content import catalog
 from archprep.core.errors import UsageError
 from archprep.core.files import write_atomically
 from archprep.core.model import Exercise, SubmittedFile
+from archprep.interview import starter
 from archprep.interview.kits import kit_folder, manifest, people, python_syntax
 from archprep.interview.model import FORMAT, REPORT_FILE, Kit, KitExercise
 from archprep.interview.text import shown
@@ -73,7 +74,7 @@ def submit(directory: Path, *, anyway: bool = False) -> WrittenSubmission:
         kit = manifest.read(folder / manifest.NAME)
         exercises = _all_frozen(folder, kit)
         if not anyway:
-            _refuse_broken(exercises)
+            _refuse_broken(exercises, kit.python)
         begun_at, now = kit_folder.begun_at(folder), kit_folder.now()
         files = {
             manifest.NAME: (folder / manifest.NAME).read_bytes(),
@@ -95,7 +96,7 @@ def _all_frozen(folder: Path, kit: Kit) -> tuple[FrozenExercise, ...]:
     frozen, problems = [], []
     for one in kit.exercises:
         try:
-            frozen.append(_frozen(folder, one))
+            frozen.append(_frozen(folder, one, kit.python))
         except UsageError as error:
             problems.append(f"{one.id}: {error.message} {error.tip or ''}".strip())
     if problems:
@@ -106,10 +107,11 @@ def _all_frozen(folder: Path, kit: Kit) -> tuple[FrozenExercise, ...]:
     return tuple(frozen)
 
 
-def _refuse_broken(exercises: Sequence[FrozenExercise]) -> None:
+def _refuse_broken(exercises: Sequence[FrozenExercise], python: str) -> None:
     if broken := [problem for one in exercises for problem in one.broken]:
+        which = f"Python {python}, which grades them" if python else "Python"
         raise UsageError(
-            _listed("These files are not valid Python:", broken),
+            _listed(f"These files are not valid {which}:", broken),
             tip="Fix them, or submit them as they are: archprep submit --anyway",
         )
 
@@ -118,7 +120,7 @@ def _listed(head: str, problems: Sequence[str]) -> str:
     return "\n".join([head, *(f"  {problem}" for problem in problems)])
 
 
-def _frozen(folder: Path, one: KitExercise) -> FrozenExercise:
+def _frozen(folder: Path, one: KitExercise, python: str) -> FrozenExercise:
     exercise = catalog.get(one.id)
     directory = _folder_of(folder, one)
     _require_entry_files(exercise, directory)
@@ -135,8 +137,10 @@ def _frozen(folder: Path, one: KitExercise) -> FrozenExercise:
         files=frozen.files,
         contents=contents,
         edited=_edited(directory, frozen.files),
-        broken=tuple(f"{one.folder}/{problem}" for problem in python_syntax.errors(contents)),
-        notes=tuple(_notes(one, exercise, contents)),
+        broken=tuple(
+            f"{one.folder}/{problem}" for problem in python_syntax.errors(contents, python)
+        ),
+        notes=tuple(_notes(one, exercise, frozen.files)),
     )
 
 
@@ -175,17 +179,15 @@ def _edited(directory: Path, files: Sequence[SubmittedFile]) -> dict[str, str]:
     return found
 
 
-def _notes(one: KitExercise, exercise: Exercise, contents: dict[str, bytes]) -> Iterator[str]:
+def _notes(one: KitExercise, exercise: Exercise, files: Sequence[SubmittedFile]) -> Iterator[str]:
     """What deserves a second look but is not an error."""
     if exercise.version != one.version:
         yield (
             f"{one.id} is version {one.version} in the kit and {exercise.version} in this "
             "archprep. If in doubt, zip the whole folder yourself and send that."
         )
-    starter = exercise_files.starter_files(exercise)
-    if all(contents[name] == starter[name].read_bytes() for name in exercise.entry):
-        verb = "is" if len(exercise.entry) == 1 else "are"
-        yield f"{one.id}: {' and '.join(exercise.entry)} {verb} unchanged from the starter."
+    if sentence := starter.unchanged(exercise, {file.path: file.sha256 for file in files}):
+        yield f"{sentence}."
 
 
 # ------------------------------------------------------------------ the zip

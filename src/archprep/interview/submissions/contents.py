@@ -9,6 +9,7 @@ from pathlib import Path
 
 from archprep.core.errors import UsageError
 from archprep.core.model import Exercise
+from archprep.interview import starter
 from archprep.interview.kits import manifest
 from archprep.interview.model import Kit, KitExercise, SubmittedExercise
 from archprep.interview.submission_rules import RefusedError
@@ -26,6 +27,7 @@ FORGED = (
     "the name shown is that of the file"
 )
 MAX_MARKER_BYTES = 4096
+MAX_COVERS = 4  # folders around a kit, such as Downloads/kit/alice
 
 
 class NoSubmissionError(RefusedError):
@@ -41,12 +43,12 @@ class ContentsReader:
     key: bytes | None
 
     def read(self, root: Path, hashes: dict[str, str], entry: Entry) -> None:
-        """Look at the top of the folder, then one level down.
+        """Look at the top of the folder, then one level down, and so on.
 
         `hashes` are of the wanted files in `root`, by path. RefusedError for anything but one kit
         or one workspace.
         """
-        levels = ([root], subfolders(root))
+        levels = _levels(root)
         for places in levels:
             kits = [place for place in places if os.path.lexists(place / manifest.NAME)]
             if len(kits) > 1:
@@ -55,7 +57,7 @@ class ContentsReader:
                 return self._add_kit(kits[0], digests.below(kits[0], root, hashes), entry)
         for places in levels:
             if found := [(place, e) for place in places if (e := self._exercise_of(place))]:
-                return self._add_workspace(found, entry)
+                return self._add_workspace(found, root, hashes, entry)
         raise NoSubmissionError(
             f"{entry.source} contains neither {manifest.NAME} nor the workspace of one exercise.",
             tip=ASK_FOR_ZIP,
@@ -70,7 +72,9 @@ class ContentsReader:
         fitting = [i for i, e in self.exercises.items() if looks_like_workspace(place, e)]
         return fitting[0] if len(fitting) == 1 else None
 
-    def _add_workspace(self, found: list[tuple[Path, str]], entry: Entry) -> None:
+    def _add_workspace(
+        self, found: list[tuple[Path, str]], root: Path, hashes: dict[str, str], entry: Entry
+    ) -> None:
         if len(found) > 1:
             raise RefusedError(
                 f"{entry.source} contains {len(found)} workspaces but no {manifest.NAME}.",
@@ -85,6 +89,7 @@ class ContentsReader:
         marked = _marked(place)
         entry.flags += self._version_flags(exercise, marked[1] if marked else None)
         entry.exercises.append(SubmittedExercise(exercise, place))
+        entry.flags += self._unchanged(exercise, digests.below(place, root, hashes))
 
     # -------------------------------------------------------------- a kit
 
@@ -99,6 +104,11 @@ class ContentsReader:
         self._set_name(kit, signature, entry)
         for asked in kit.exercises:
             self._add_exercise(top, asked, entry)
+        for one in entry.exercises:
+            if one.directory.parent == top:
+                entry.flags += self._unchanged(
+                    one.exercise, digests.below(one.directory, top, hashes)
+                )
         if not entry.exercises:
             raise RefusedError(
                 f"No exercise of {entry.source} can be graded here.", tip=ASK_FOR_ZIP
@@ -107,12 +117,12 @@ class ContentsReader:
 
     def _set_name(self, kit: Kit, signature: str, entry: Entry) -> None:
         """Use the name in the manifest, unless the signature proves that it was changed."""
-        entry.is_genuine = self.key is not None and manifest.genuine(kit, signature, self.key)
         if self.key is None:
             entry.flags.append(NOT_CHECKED)
-        elif not entry.is_genuine:
+        elif not manifest.genuine(kit, signature, self.key):
             entry.flags.append(FORGED)
             return
+        entry.kit_id = manifest.identity(kit, signature)
         entry.name = one_line(kit.candidate, 100) or entry.name
 
     def _add_exercise(self, top: Path, asked: KitExercise, entry: Entry) -> None:
@@ -133,6 +143,10 @@ class ContentsReader:
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def _unchanged(self, exercise: str, hashes: dict[str, str]) -> Iterator[str]:
+        if sentence := starter.unchanged(self.exercises[exercise], hashes):
+            yield sentence
+
     def _version_flags(self, exercise: str, version: int | None) -> Iterator[str]:
         ours = self.exercises[exercise].version
         if version not in (None, ours):
@@ -141,6 +155,14 @@ class ContentsReader:
 
 def _unknown(exercise: str) -> str:
     return f"{one_line(exercise, 20)}, which this archprep does not have"
+
+
+def _levels(root: Path) -> list[list[Path]]:
+    """The folder, the folders in it, and so on, as deep as a kit may lie."""
+    levels = [[root]]
+    while levels[-1] and len(levels) <= MAX_COVERS:
+        levels.append([inner for place in levels[-1] for inner in subfolders(place)])
+    return levels
 
 
 def _folder_of(top: Path, asked: KitExercise) -> Path | None:

@@ -48,8 +48,8 @@ def combined(hashes: dict[str, str]) -> str:
 
 
 def below(place: Path, root: Path, hashes: dict[str, str]) -> dict[str, str]:
-    """Return the hashes of the files in `place`, which is `root` or a folder in it."""
-    prefix = "" if place == root else f"{place.name}/"
+    """Return the hashes of the files in `place`, which is `root` or a folder below it."""
+    prefix = "" if place == root else f"{place.relative_to(root).as_posix()}/"
     return {k.removeprefix(prefix): v for k, v in hashes.items() if k.startswith(prefix)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from archprep.interview.model import Kit, Received, SubmittedExercise
@@ -13,6 +14,7 @@ from archprep.interview.model import Kit, Received, SubmittedExercise
 class Entry:
     """What is known about an entry so far."""
 
+    path: Path
     source: str
     name: str  # of the candidate; of the file until a kit says more
     at: datetime  # time of receipt
@@ -20,12 +22,18 @@ class Entry:
     digest: str = ""
     exercises: list[SubmittedExercise] = field(default_factory=list)
     kit: Kit | None = None
-    is_genuine: bool = False  # signed with the key on this machine
+    kit_id: str = ""  # of a kit whose signature is not known to be invalid
+    submitted: datetime | None = None  # as reported, if that is possible
     flags: list[str] = field(default_factory=list)
     reported: dict[str, Any] = field(default_factory=dict)
     problem: str | None = None
     is_unrelated: bool = False  # nothing about it looks like a submission
     superseded: list[str] = field(default_factory=list)
+
+    @property
+    def stem(self) -> str:
+        """The name of the file or folder, without the extension of a zip."""
+        return self.path.stem if self.path.suffix.lower() == ".zip" else self.path.name
 
     def received(self, slug: str) -> Received:
         """Return the finished value; `slug` is the candidate's name for files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat as modes
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from archprep.interview.submissions.reported_times import CLOCK_SKEW
 from archprep.interview.text import one_line
 from archprep.interview.zips import extract
 from archprep.workspace import submission
+
+MAX_ZIPS = 20  # that are read of one person
 
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"})
 
@@ -42,10 +45,24 @@ class EntryReader:
         self._wanted_names = handed_out | ours | rules.OUR_HIDDEN_FILES
         self._contents = ContentsReader(self.work, self.exercises, self.key)
 
-    def read(self, path: Path) -> Entry:
-        """Read one entry; whatever is wrong with it becomes its problem."""
-        source = one_line(path.name, 200)
-        entry = Entry(source, one_line(path.stem, 100) or "unnamed", self.now, (0.0, source))
+    def read_all(self, path: Path) -> list[Entry]:
+        """Read one entry; of a folder that is only the cover of zips, each zip.
+
+        Learning platforms make a folder for each person and put there what that person sent.
+        """
+        entry = self.read(path)
+        if entry.is_unrelated and (zips := _zips_in(path)):
+            return [self.read(one, cover=f"{entry.source}/") for one in zips[:MAX_ZIPS]]
+        return [entry]
+
+    def read(self, path: Path, cover: str = "") -> Entry:
+        """Read one entry; whatever is wrong with it becomes its problem.
+
+        `cover` is the folder that a learning platform put around it.
+        """
+        source = cover + one_line(path.name, 200)
+        name = one_line(cover.removesuffix("/") or path.stem, 100) or "unnamed"
+        entry = Entry(path, source, name, self.now, (0.0, source))
         try:
             self._read(path, entry)
         except RefusedError as error:
@@ -100,3 +117,13 @@ class EntryReader:
         """Whether a file may be needed: the allow-lists of all exercises together."""
         last = name.rpartition("/")[2]
         return last.endswith(".py") or last in self._wanted_names
+
+
+def _zips_in(folder: Path) -> list[Path]:
+    """The zips in a folder, by name; none if it is not one, or a link to one."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    with os.scandir(folder) as found:
+        names = [e.name for e in found if e.is_file(follow_symlinks=False)]
+    zips = [n for n in names if n.lower().endswith(".zip") and not rules.is_ignored(n)]
+    return [folder / name for name in sorted(zips)]

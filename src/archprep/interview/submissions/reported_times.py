@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class ReportedTimes:
         clock = read_json(self.top / CLOCK_FILE, _MAX_CLOCK_BYTES)
         begun = manifest.instant(report.get("begun_at")) or manifest.instant(clock.get("begun_at"))
         submitted = manifest.instant(report.get("submitted_at"))
+        if submitted and submitted <= datetime.now(UTC) + CLOCK_SKEW:
+            self.entry.submitted = submitted
         self.entry.reported = _kept(report, begun, submitted)
         self.entry.flags += self._late(begun, submitted)
         self.entry.flags += self._contradictions(begun, submitted)

@@ -8,7 +8,6 @@ is read later, when it is frozen.
 from __future__ import annotations
 
 import os
-import unicodedata
 from pathlib import Path
 
 from archprep.content import catalog
@@ -16,7 +15,7 @@ from archprep.core.errors import UsageError
 from archprep.interview.kits import manifest, people, signing_key
 from archprep.interview.model import Received
 from archprep.interview.submission_rules import is_ignored
-from archprep.interview.submissions.entry import Entry
+from archprep.interview.submissions import candidates
 from archprep.interview.submissions.entry_reader import EntryReader
 from archprep.interview.text import shown
 from archprep.workspace.folder import MARKER
@@ -25,16 +24,16 @@ from archprep.workspace.folder import MARKER
 def scan(folder: Path, work: Path) -> list[Received]:
     """Return what each candidate submitted, by source.
 
-    Of several submissions by one candidate, the last one received counts. Zips are unpacked below
+    Of several submissions of one kit by one person, the last one counts. Zips are unpacked below
     `work`, a new or empty folder, which must last as long as what is returned. UsageError if the
     folder contains no submissions.
     """
     paths = _visible(folder)
     reader = EntryReader(work, {e.id: e for e in catalog.load_all()}, signing_key.load())
-    entries = [reader.read(path) for path in paths]
+    entries = [entry for path in paths for entry in reader.read_all(path)]
     if all(entry.is_unrelated for entry in entries):
         raise _no_submissions(folder, "nothing in it is a kit or a workspace, zipped or not")
-    last = _last_of_each(entries)
+    last = candidates.last_of_each(entries)
     slugs = people.unique_slugs(entry.name for entry in last)
     return [entry.received(slug) for entry, slug in zip(last, slugs, strict=True)]
 
@@ -63,21 +62,3 @@ def _no_submissions(folder: Path, why: str) -> UsageError:
         f"{shown(folder)} contains no submissions: {why}.",
         tip="Put what each candidate sent there, as a zip or a folder.",
     )
-
-
-def _last_of_each(entries: list[Entry]) -> list[Entry]:
-    """The last entry received from each candidate; it lists the earlier ones.
-
-    An unsigned name does not displace a signed one, nor does a file that is not a submission,
-    such as alice.txt next to alice.zip.
-    """
-    groups: dict[tuple[str, bool, bool], list[Entry]] = {}
-    for entry in entries:
-        name = unicodedata.normalize("NFKC", entry.name).casefold()
-        groups.setdefault((name, entry.is_genuine, entry.is_unrelated), []).append(entry)
-    found = []
-    for group in groups.values():
-        *earlier, last = sorted(group, key=lambda entry: entry.order)
-        last.superseded = [entry.source for entry in earlier]
-        found.append(last)
-    return sorted(found, key=lambda entry: entry.source)

@@ -22,7 +22,6 @@ def unsafe(name: str) -> str | None:
     rules = (
         (not name.isprintable() or name != sanitize(name, len(name)), "has unusual characters"),
         (name.startswith("/"), "is an absolute path"),
-        ("\\" in name, "has a backslash in its name"),
         (_DRIVE.match(name), "starts with a drive letter"),
         (".." in parts, "points outside its folder"),
         ("" in parts or "." in parts, "is not a normalized path"),

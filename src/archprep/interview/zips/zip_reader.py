@@ -96,7 +96,8 @@ class ZipReader:
         name = info.orig_filename if "\0" in info.orig_filename else info.filename
         if name == "./":
             return ""
-        name = name.removeprefix("./")
+        # Some tools on Windows write its separator. What that leads to is checked like any name.
+        name = name.replace("\\", "/").removeprefix("./")
         if problem := zip_names.unsafe(name):
             raise self._refusal(name, problem)
         return name
