@@ -41,7 +41,7 @@ def kit(
         Path | None,
         typer.Option(
             "--from",
-            help="A CSV file of names, in its column `name` or its first one: one kit for each.",
+            help="A CSV file with a column `name`, or `first name` and `last name`.",
             metavar="FILE",
         ),
     ] = None,

@@ -37,9 +37,13 @@ def repeated(values: Iterable[str]) -> list[str]:
 
 
 def slug(name: str) -> str:
-    """Return a name for files: lowercase ASCII letters, digits and "-"."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    found = re.sub(r"[^a-z0-9]+", "-", plain.lower())[:_MAX_SLUG].strip("-")
+    """Return a name for files: lowercase ASCII letters, digits and "-".
+
+    Names in other scripts are transliterated.
+    """
+    from anyascii import anyascii
+
+    found = re.sub(r"[^a-z0-9]+", "-", anyascii(name).lower())[:_MAX_SLUG].strip("-")
     return found or "candidate"
 
 
