@@ -14,6 +14,7 @@ from archprep.content import catalog
 from archprep.core.model import CriterionResult, Scorecard, State
 from archprep.grading import session
 from archprep.grading.session import Wanted
+from archprep.grading.toolkit.sweep_corpus import Kept, keep
 from archprep.workspace import submission as intake
 
 # Traces are sent as text, whatever the probe does.
@@ -114,6 +115,36 @@ def test_a_later_task_that_is_obscured_earns_nothing(grade):
         State.FAILED,
         State.BLOCKED,
     ]
+
+
+KEPT = """
+from archprep.grading import criterion
+from sweep_exercise import Totals
+
+@criterion("Frozen", task=2, points=60, hint="adding")
+def test_frozen(sweep):
+    sweep.kept(Totals(), "2.1")
+
+@criterion("Others", task=1, points=40, hint="adding")
+def test_others(sweep):
+    sweep.kept(Totals(), "1.2")
+"""
+
+
+@pytest.mark.parametrize(("name", "lost"), [("freezes_all", "frozen"), ("thaws", "others")])
+def test_a_criterion_plays_the_programs_kept_for_its_rules(grade, content, name, lost):
+    """A fault costs the rule whose program shows it; places of a rule are part of it."""
+    graders = content / "graders" / "q01_event_bus"
+    (graders / "test_answer.py").write_text(KEPT)
+    freeze = {"do": "freeze", "name": "a"}
+    other = [freeze, {"do": "add", "name": "b", "amount": 5}, {"do": "total", "name": "b"}]
+    both = [freeze, {"do": "freeze", "name": "b"}, {"do": "add", "name": "a", "amount": 5}]
+    both.append({"do": "total", "name": "a"})
+    keep(graders / "corpus", "one", Kept(2, "2.1", "freezes too much", {"steps": other}))
+    keep(graders / "corpus", "two", Kept(1, "1.2/place", "thaws", {"steps": both}))
+    card = grade(wrong(name))
+    assert {c.id for c in card.criteria if c.lost} == {lost}
+    assert one(card, lost).evidence.difference.startswith("In step")
 
 
 def test_a_crash_is_shrunk_and_shown_with_the_candidates_line(grade):

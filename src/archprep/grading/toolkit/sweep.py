@@ -9,12 +9,17 @@
 
 The first difference is shrunk before it is shown. A criterion answers for its own task: a
 difference that shrinks to a program of an earlier task costs that task's sweep, not this one.
+
+A criterion about one rule plays the programs that the corpus keeps for it, as they are:
+
+    def test_retries(sweep):
+        sweep.kept(Orders(), "1.7")
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NoReturn
@@ -23,7 +28,7 @@ from archprep.core.errors import GraderFault
 from archprep.grading.api import Tally, Unmet
 from archprep.grading.reference import Reference
 from archprep.grading.toolkit.sweep_compare import difference, excerpts, in_words
-from archprep.grading.toolkit.sweep_corpus import Draw, corpus
+from archprep.grading.toolkit.sweep_corpus import Draw, Kept, corpus
 from archprep.grading.toolkit.sweep_players import Crash, Observer, Outcome
 from archprep.grading.toolkit.sweep_shrink import shrink
 from archprep.grading.toolkit.sweep_sides import Expected, Sides
@@ -65,12 +70,33 @@ class SweepRun:
         sides = Sides(spec, self.reference, self.candidate)
         self._judge(sides, played, *sides.play(played))
 
+    def kept(self, spec: Sweep, *rules: str) -> None:
+        """Fail the criterion if the candidate differs in a program kept for one of these rules.
+
+        A place does not count: "2.4" stands for "2.4/refresh", too.
+        """
+        programs = self._kept(spec, lambda one: one.rule.partition("/")[0] in rules)
+        sides = Sides(spec, self.reference, self.candidate)
+        expected, outcomes = sides.play(programs)
+        Tally.made += len(programs) - expected.count(None)
+        for program, due, outcome in zip(programs, expected, outcomes, strict=True):
+            if due is not None and outcome is not None and sides.differ(due, outcome):
+                _fail(spec, Case(program, due, outcome))
+
     def _programs(self, spec: Sweep, count: int) -> list[Program]:
+        mine = self._kept(spec, lambda _: True)
+        draw = Draw(self.seed, self.reference.exercise.version)
+        return mine + draw.programs(spec, self.task, count)
+
+    def _kept(self, spec: Sweep, wanted: Callable[[Kept], bool]) -> list[Program]:
         exercise = self.reference.exercise
         draw = Draw(self.seed, exercise.version)
-        kept = corpus(exercise.grader_dir / "corpus")
-        mine = [draw.redrawn(spec, name, one) for name, one in kept if one.task == self.task]
-        return mine + draw.programs(spec, self.task, count)
+        found = corpus(exercise.grader_dir / "corpus")
+        return [
+            draw.redrawn(spec, name, one)
+            for name, one in found
+            if one.task == self.task and wanted(one)
+        ]
 
     def _judge(
         self,
