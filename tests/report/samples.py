@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from archprep.core.model import (
+    BrokenRule,
     CriterionResult,
     Evidence,
     Frame,
@@ -71,6 +72,8 @@ PRIORITY = CriterionResult(
     ),
     hint="README, 'Delivery': what may run at the same time, and what may not.",
     duration_s=0.05,
+    rules=("1.2", "1.3"),
+    broken=BrokenRule("1.2", "A handler starts when all of higher priority have finished."),
 )
 TIMEOUT = CriterionResult(
     id="idle-returns",

@@ -37,6 +37,16 @@ def test_reading_returns_the_scorecard(name: str) -> None:
     assert from_json(to_json(SAMPLES[name])) == SAMPLES[name]
 
 
+@pytest.mark.parametrize("name", ["mixed", "unimportable"])
+def test_format_1_is_still_read(name: str) -> None:
+    """Batches graded earlier stay readable; they have no rules."""
+    card = loads((GOLDEN / "format_1" / f"{name}.json").read_text())
+    now = SAMPLES[name]
+    assert [c.id for c in card.criteria] == [c.id for c in now.criteria]
+    assert card.format == 1
+    assert all(not c.rules and c.broken is None for c in card.criteria)
+
+
 def test_no_name_is_ever_removed() -> None:
     """Programs rely on these names; names may be added, but not removed."""
     data = to_json(SAMPLES["mixed"])
@@ -75,7 +85,7 @@ def test_a_newer_format_asks_for_an_upgrade() -> None:
     """The result of a newer archprep is refused, not misread."""
     with pytest.raises(UsageError) as caught:
         from_json({**to_json(SAMPLES["mixed"]), "format": FORMAT + 1})
-    assert "format 2" in caught.value.message
+    assert "format 3" in caught.value.message
     assert "pgrade archprep" in (caught.value.tip or "")
 
 

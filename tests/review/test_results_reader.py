@@ -296,7 +296,7 @@ def test_a_damaged_exercise_has_a_problem(folder: ResultsFolder, text: str) -> N
 
 @pytest.mark.parametrize(
     "changes",
-    [{"score": 100}, {"seed": "x"}, {"format": 2}, {"exercise_version": None}, {"criteria": [{}]}],
+    [{"score": 100}, {"seed": "x"}, {"format": 3}, {"exercise_version": None}, {"criteria": [{}]}],
 )
 def test_an_edited_scorecard_is_damaged(folder: ResultsFolder, changes: dict[str, object]) -> None:
     """A row never shows points that the full scorecard does not have."""

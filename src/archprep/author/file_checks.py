@@ -64,7 +64,8 @@ def _hints(exercise: Exercise) -> Iterator[Finding]:
         return
     users: dict[str, list[str]] = {}
     for criterion in declared:
-        users.setdefault(criterion.hint, []).append(f"`{criterion.id}`")
+        for section in criterion.hints:
+            users.setdefault(section, []).append(f"`{criterion.id}`")
     for key, ids in users.items():
         count = len(sections.get(key, ()))
         if count < MIN_HINTS:

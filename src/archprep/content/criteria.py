@@ -9,6 +9,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archprep.content.rules import split
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,13 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One declared criterion; `hint` names its section of hints.md."""
+    """One declared criterion; `hints` are its sections of hints.md, one for each rule."""
 
     id: str
     title: str
     task: int
     points: int
-    hint: str
+    rules: tuple[str, ...] = ()
+    hint: str = ""  # instead of rules, in an exercise without numbered ones
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """The names of its sections of hints.md."""
+        return tuple(dict.fromkeys(split(r)[0] for r in self.rules)) or (self.hint,)
 
 
 def declared(exercise: Exercise) -> list[Criterion]:
@@ -49,4 +57,5 @@ def _declared_in(module: ast.Module) -> Iterator[Criterion]:
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "criterion":
                 values = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
                 title = ast.literal_eval(decorator.args[0])
+                values["rules"] = tuple(values.get("rules", ()))
                 yield Criterion(criterion_id(function.name), title, **values)

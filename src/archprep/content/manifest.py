@@ -15,7 +15,7 @@ FOLDER = re.compile(r"q(\d\d+)_([a-z0-9]+(?:_[a-z0-9]+)*)")
 REQUIRED_KEYS = {
     "id", "title", "section", "difficulty", "minutes", "version", "summary", "entry", "tasks",
 }  # fmt: skip
-OPTIONAL_KEYS = {"packages", "preload", "limits", "run", "stack", "side_by_side"}
+OPTIONAL_KEYS = {"places", "packages", "preload", "limits", "run", "stack", "side_by_side"}
 DIFFICULTIES = ("easy", "medium", "hard")
 STACKS = ("airflow",)
 
@@ -79,6 +79,7 @@ def _exercise(
         brief_dir=brief_dir,
         solution_dir=solution_dir,
         grader_dir=grader_dir,
+        places=_places(reader),
     )
 
 
@@ -110,6 +111,11 @@ def _task(reader: MappingReader, item: object, number: int) -> Task:
     if any(type(n) is not int or not 1 <= n < number for n in needs):
         raise inner.error("needs", "must list numbers of earlier tasks")
     return Task(number, inner.get("title", str), tuple(needs))
+
+
+def _places(reader: MappingReader) -> dict[str, tuple[str, ...]]:
+    inner = MappingReader(reader.path, reader.get("places", dict, {}), "places.")
+    return {rule: inner.string_list(rule) for rule in inner.data}
 
 
 def _stack(reader: MappingReader) -> str | None:

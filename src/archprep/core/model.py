@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_SEED = 2**63 - 1  # the largest that SQLite stores
-FORMAT = 1  # of the scorecard's JSON; see docs/result-format.md
+FORMAT = 2  # of the scorecard's JSON; see docs/result-format.md
 
 
 class State(StrEnum):
@@ -85,6 +85,7 @@ class Exercise:
     brief_dir: Path = field(repr=False)
     solution_dir: Path = field(repr=False)
     grader_dir: Path = field(repr=False)
+    places: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by rule: where it holds
 
     @property
     def number(self) -> int:
@@ -135,6 +136,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """The rule of the brief that a criterion found broken, and where, if it holds in places."""
+
+    rule: str  # such as 1.3
+    text: str
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CriterionResult:
     """The verdict on one graded behaviour."""
 
@@ -151,6 +161,8 @@ class CriterionResult:
     hint: str | None = None  # where to look: the first hint
     duration_s: float = 0.0
     programs: int = 0  # random programs played, if the criterion is a sweep
+    rules: tuple[str, ...] = ()  # of the brief, that it grades; in format 1 there are none
+    broken: BrokenRule | None = None
 
     @property
     def lost(self) -> bool:

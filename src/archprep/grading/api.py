@@ -19,7 +19,7 @@ import inspect
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from archprep.content.rules import split
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
 from archprep.core.sanitize import sanitize
@@ -69,14 +70,24 @@ class Declared:
     title: str
     task: int
     points: int
-    hint: str
+    hint: str  # its section of hints.md: the first rule's, where there are rules
+    rules: tuple[str, ...] = ()
 
 
 class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not an error
-    """The behaviour differs from what the brief promises."""
+    """The behaviour differs from what the brief promises; `rule` is the one that broke.
+
+    Without `rule` it is the criterion's first.
+    """
 
     def __init__(
-        self, expected: str, observed: str, given: str | None, difference: str | None = None
+        self,
+        expected: str,
+        observed: str,
+        given: str | None,
+        difference: str | None = None,
+        *,
+        rule: str | None = None,
     ) -> None:
         super().__init__(expected)
         self.expected, self.observed, self.given, self.difference = (
@@ -85,6 +96,7 @@ class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not a
             given,
             difference,
         )
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +120,19 @@ class _Tally(threading.local):
 Tally = _Tally()
 
 
-def criterion(title: str, *, task: int, points: int, hint: str) -> Callable[[F], F]:
-    """Declare a test function as one graded behaviour; `hint` names a section of hints.md."""
+def criterion(
+    title: str, *, task: int, points: int, rules: Sequence[str] = (), hint: str = ""
+) -> Callable[[F], F]:
+    """Declare a test function as one graded behaviour of these rules, such as 1.3 or 2.4/refresh.
+
+    The rules' sections of hints.md are its hints. In an exercise without numbered rules `hint`
+    names a section instead.
+    """
+    section = split(rules[0])[0] if rules else hint
 
     def declare(function: F) -> F:
-        function.criterion = Declared(title, task, points, hint)  # type: ignore[attr-defined]
+        made = Declared(title, task, points, section, tuple(rules))
+        function.criterion = made  # type: ignore[attr-defined]
         return function
 
     return declare
@@ -192,17 +212,30 @@ def random_for(seed: int, name: str) -> random.Random:
     return random.Random(f"{seed}/{name}")  # noqa: S311 - repeatable on purpose; the seed is the secret
 
 
-def expect(condition: bool, *, expected: str, observed: str, given: str | None = None) -> None:  # noqa: FBT001
-    """Fail the criterion unless `condition`; the candidate reads these sentences."""
+def expect(
+    condition: bool,  # noqa: FBT001
+    *,
+    expected: str,
+    observed: str,
+    given: str | None = None,
+    rule: str | None = None,
+) -> None:
+    """Fail the criterion unless `condition`; the candidate reads these sentences.
+
+    `rule` is the rule that broke, if it is not the criterion's first.
+    """
     Tally.made += 1
     if not condition:
-        raise Unmet(expected, observed, given)
+        raise Unmet(expected, observed, given, rule=rule)
 
 
-def assert_same(observed: Any, expected: Any, *, says: str, given: str | None = None) -> None:
+def assert_same(
+    observed: Any, expected: Any, *, says: str, given: str | None = None, rule: str | None = None
+) -> None:
     """Fail the criterion unless both are equal in value and type at every depth.
 
-    `says` states the expected behaviour; the first difference is shown, never cut in its middle.
+    `says` states the expected behaviour, `rule` is as in `expect`; the first difference is shown,
+    never cut in its middle.
     """
     Tally.made += 1
     path = difference(observed, expected)
@@ -214,7 +247,7 @@ def assert_same(observed: Any, expected: Any, *, says: str, given: str | None = 
         detail = f"expected {_show(wanted)}, observed {_show(there)}"
     if detail is not None and path:
         detail = f"at {''.join(f'[{step!r}]' for step in path)}: {detail}"
-    raise Unmet(f"{says}: {_show(expected)}", _show(observed), given, detail)
+    raise Unmet(f"{says}: {_show(expected)}", _show(observed), given, detail, rule=rule)
 
 
 def difference(a: Any, b: Any) -> tuple[Any, ...] | None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from archprep.content import criteria, exercise_files
+from archprep.content import criteria, exercise_files, rules
 from archprep.core.errors import ContentError, UsageError
-from archprep.core.model import CriterionResult, Exercise, State
+from archprep.core.model import BrokenRule, CriterionResult, Exercise, State
 from archprep.core.sanitize import sanitize
 from archprep.grading import verdicts
 
@@ -85,6 +85,7 @@ class Run:
         self._broken: list[str] = []
         self._unknown: UsageError | None = None
         self._hints = exercise_files.hints(exercise)
+        self._rules = rules.load(exercise)
         self._pool: ThreadPoolExecutor | None = None
         self._started: dict[tuple[str, str], Future[Any]] = {}
         self._stopped = False
@@ -206,10 +207,21 @@ class Run:
         blank = replace(self._blank(name), duration_s=took, programs=Tally.programs)
         compared = Tally.made > 0
         result = verdicts.of(blank, error, compared=compared, prints=self._prints_of(item))
+        result = self._with_broken_rule(result, getattr(error, "rule", None))
         self._results[name] = result
         if self._progress is not None:
             said = f"{result.state.value.replace('_', ' ')}: {name}"
             self._progress(len(self._results), len(self._selected), said)
+
+    def _with_broken_rule(self, result: CriterionResult, named: str | None) -> CriterionResult:
+        """Name the rule that broke, the criterion's first unless the assertion named another."""
+        if not result.rules or result.state in (State.PASSED, State.GRADER_ERROR):
+            return result
+        name, place = rules.split(named or result.rules[0])
+        if problem := next(rules.unknown(self._rules, [named or name], result.task), None):
+            return replace(result, state=State.GRADER_ERROR, reason=problem, observed=None)
+        broken = BrokenRule(name, self._rules[name].text, place)
+        return replace(result, broken=broken, hint=self._hints[name][0])
 
     def pytest_runtest_call(self, item: pytest.Item) -> None:
         """Reset the counts at the start of a criterion."""
@@ -234,6 +246,7 @@ class Run:
             0,
             State.GRADER_ERROR,
             hint=hints[0] or None,
+            rules=declared.rules,
         )
 
     def _unrecorded(self, name: str) -> CriterionResult:
@@ -248,8 +261,12 @@ class Run:
             self._broken.append(
                 "each task needs a criterion, and each criterion a task of exercise.yaml"
             )
-        if missing := {d.hint for d in self._declared.values()} - self._hints.keys():
-            self._broken.append(f"hints.md has no section {', '.join(sorted(missing))}")
+        for name, declared in self._declared.items():
+            problems = rules.unknown(self._rules, declared.rules, declared.task)
+            self._broken += [f"criterion {name}: {problem}" for problem in problems]
+            sections = [rules.split(rule)[0] for rule in declared.rules] or [declared.hint]
+            missing = [section for section in sections if section not in self._hints]
+            self._broken += [f"hints.md has no section {section}" for section in missing]
 
     def _is_wanted(self, name: str) -> bool:
         if self._wanted.criterion is not None:

@@ -38,7 +38,8 @@ class Hints:
 def take_hint(exercise: Exercise, criterion_id: str | None, store: Store) -> Hints:
     """Reveal one more hint for the named criterion, or for the first one that fails."""
     criterion = _choose(exercise, criterion_id, store)
-    texts = exercise_files.hints(exercise)[criterion.hint]
+    section = _broken_rule(exercise, criterion.id, store) or criterion.hints[0]
+    texts = exercise_files.hints(exercise)[section]
     taken = store.hints_taken(exercise.id).get(criterion.id, 0)
     if taken + 1 < len(texts):
         taken = store.take_hint(exercise.id, criterion.id)
@@ -74,6 +75,14 @@ def _choose(exercise: Exercise, criterion_id: str | None, store: Store) -> Crite
         f"{exercise.id} has no criterion {criterion_id!r}.",
         tip=f"Did you mean {' or '.join(near)}?" if near else f"Choose one: {', '.join(known)}.",
     )
+
+
+def _broken_rule(exercise: Exercise, criterion_id: str, store: Store) -> str | None:
+    """Return the rule that the criterion found broken when it was last graded."""
+    cards = [report.loads(attempt.scorecard) for attempt in store.attempts(exercise.id)]
+    latest = {result.id: result.broken for card in cards for result in card.criteria}
+    broken = latest.get(criterion_id)
+    return broken.rule if broken is not None else None
 
 
 def _first_failing(exercise: Exercise, known: Collection[str], store: Store) -> str:

@@ -125,6 +125,7 @@ def _details(
         observed += f" (the first of {len(group)}; the others differ only in their values)"
     details = [
         *_costs(group),
+        Detail("Rule", "" if general else _rule(first)),
         Detail("Expected", expected),
         Detail("Observed", observed),
         Detail("Input", _whole(evidence.given), "plain"),
@@ -146,6 +147,14 @@ def _grader_error_details(group: tuple[CriterionResult, ...]) -> tuple[Detail, .
         ),
     )
     return tuple(detail for detail in details if detail.text)
+
+
+def _rule(result: CriterionResult) -> str:
+    broken = result.broken
+    if broken is None:
+        return ""
+    place = f" ({broken.place})" if broken.place else ""
+    return _whole(f"{broken.rule}{place}: {broken.text}")
 
 
 def _costs(group: tuple[CriterionResult, ...]) -> list[Detail]:

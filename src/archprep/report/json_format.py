@@ -97,6 +97,8 @@ def _criterion(result: CriterionResult) -> dict[str, Any]:
         "evidence": _evidence(result.evidence),
         "expected": result.expected,
         "observed": result.observed,
+        "rules": list(result.rules),
+        "broken": None if result.broken is None else asdict(result.broken),
         "hint": result.hint,
         "duration_s": result.duration_s,
     } | ({"programs": result.programs} if result.programs else {})

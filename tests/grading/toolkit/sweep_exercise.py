@@ -52,15 +52,21 @@ def play_programs(programs, traces):
         undefined = ["freezes often"] if len(freezes) > 3 else []
         traces.add({"moments": moments, "undefined": undefined})
 """
+BRIEF = """
+* **1.1** `total` returns the sum of
+  what was added.
+* **2.1** Nothing is added to a frozen name.
+"""
+HINTS = "## 1.1\n\n1. Add.\n2. Sum.\n\n## 2.1\n\n1. Freeze.\n2. A set.\n"
 GRADER = """
 from archprep.grading import criterion
 from sweep_exercise import Totals
 
-@criterion("Nothing else differs in task 1", task=1, points=60, hint="adding")
+@criterion("Nothing else differs in task 1", task=1, points=60, rules=["1.1"])
 def test_sweep_totals(sweep):
     sweep(Totals(), programs=120)
 
-@criterion("Nothing else differs in task 2", task=2, points=40, hint="adding")
+@criterion("Nothing else differs in task 2", task=2, points=40, rules=["2.1", "1.1"])
 def test_sweep_frozen(sweep):
     sweep(Totals(), programs=120)
 """

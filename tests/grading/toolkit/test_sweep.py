@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import sweep_exercise
-from sweep_exercise import GRADER, PROBES, REFERENCE, RIGHT, WRONG
+from sweep_exercise import BRIEF, GRADER, HINTS, PROBES, REFERENCE, RIGHT, WRONG
 
 from archprep.content import catalog
-from archprep.core.model import CriterionResult, Scorecard, State
+from archprep.core.model import BrokenRule, CriterionResult, Scorecard, State
 from archprep.grading import session
 from archprep.grading.session import Wanted
 from archprep.grading.toolkit.sweep_corpus import Kept, keep
@@ -36,6 +36,8 @@ def grade(content: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     manifest.write_text(manifest.read_text() + "limits: {seconds: 1}\n")
     graders = content / "graders" / "q01_event_bus"
     (graders / "test_answer.py").write_text(GRADER)
+    (manifest.parent / "brief.md").write_text(BRIEF)
+    (manifest.parent / "hints.md").write_text(HINTS)
 
     def run(
         answer: str = RIGHT,
@@ -89,7 +91,8 @@ def test_a_difference_is_shrunk_and_put_into_words(grade):
     result = one(grade(wrong("positive_only")), "sweep-totals")
     assert result.state is State.FAILED
     assert result.evidence.given == "add(a, -1)\ntotal(a)"
-    assert result.expected == "1.1\nThe reference:\nIn step 2: total(a) is -1"
+    assert result.expected == "The reference:\nIn step 2: total(a) is -1"
+    assert result.broken == BrokenRule("1.1", "`total` returns the sum of what was added.")
     assert result.observed == "In step 2: total(a) is 0"
     assert result.evidence.difference == (
         "In step 2: expected: total(a) is -1; observed: total(a) is 0."
@@ -100,7 +103,8 @@ def test_a_difference_is_shrunk_and_put_into_words(grade):
 def test_a_fault_of_a_later_task_costs_that_task(grade, name):
     card = grade(wrong(name))
     assert states(card) == [State.PASSED, State.FAILED]
-    assert one(card, "sweep-frozen").expected.startswith("2.1")
+    assert one(card, "sweep-frozen").broken.rule == "2.1"
+    assert one(card, "sweep-frozen").hint == "Freeze."
 
 
 def test_a_fault_of_an_earlier_task_does_not_cost_a_later_one(grade):

@@ -19,6 +19,7 @@ A criterion about one rule plays the programs that the corpus keeps for it, as t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -36,6 +37,7 @@ from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
 
 __all__ = ["Sweep", "SweepRun"]
 
+_NUMBERED = re.compile(r"\d+\.\d+(/.+)?")
 MOST_SHRUNK = 4  # differing programs whose cause is looked for
 
 
@@ -149,4 +151,7 @@ def _fail(spec: Sweep, case: Case) -> NoReturn:
     if rule is None:
         raise GraderFault("the reference and the candidate differ in what no rule forbids")
     expected, observed = excerpts(spec, found)
-    raise Unmet(f"{rule}\nThe reference:\n{expected}", observed, given, in_words(spec, found))
+    says = in_words(spec, found)
+    if not _NUMBERED.fullmatch(rule):  # an exercise whose rules have no numbers yet
+        raise Unmet(f"{rule}\nThe reference:\n{expected}", observed, given, says)
+    raise Unmet(f"The reference:\n{expected}", observed, given, says, rule=rule)

@@ -58,7 +58,7 @@ class Sweep(ABC):
 
     @abstractmethod
     def rule(self, program: Program, difference: Difference) -> str | None:
-        """Return the rule that forbids this difference, or None if no rule does."""
+        """Return the rule that forbids this difference, such as 1.3; None if no rule does."""
 
     def valid(self, program: Program) -> bool:  # noqa: ARG002
         """Return whether a shrunk program is still one that `draw` could have returned.
