@@ -131,7 +131,9 @@ def test_a_row_has_no_large_parts(folder: ResultsFolder) -> None:
     )
     (row,) = opened(folder).rows()
     small = [
-        replace(c, evidence=Evidence(), expected=None, observed=None, hint=None)
+        replace(
+            c, evidence=Evidence(), expected=None, observed=None, hint=None, rules=(), broken=None
+        )
         for c in CARD.criteria
     ]
     assert row.slug == "ada"

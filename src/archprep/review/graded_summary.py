@@ -48,7 +48,15 @@ def summarize(graded: Graded) -> Graded:
 
 
 def _without_evidence(result: CriterionResult) -> CriterionResult:
-    return replace(result, evidence=Evidence(), expected=None, observed=None, hint=None)
+    return replace(
+        result,
+        evidence=Evidence(),
+        expected=None,
+        observed=None,
+        hint=None,
+        rules=(),
+        broken=None,
+    )
 
 
 # ------------------------------------------------------------------ the keys of a summary
