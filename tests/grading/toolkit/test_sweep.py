@@ -125,19 +125,20 @@ KEPT = """
 from archprep.grading import criterion
 from sweep_exercise import Totals
 
-@criterion("Frozen", task=2, points=60, hint="adding")
+@criterion("Frozen", task=2, points=60, rules=["2.1"])
 def test_frozen(sweep):
     sweep.kept(Totals(), "2.1")
 
-@criterion("Others", task=1, points=40, hint="adding")
+@criterion("Others", task=1, points=40, rules=["1.1"])
 def test_others(sweep):
     sweep.kept(Totals(), "1.2")
 """
 
 
 @pytest.mark.parametrize(("name", "lost"), [("freezes_all", "frozen"), ("thaws", "others")])
-def test_a_criterion_plays_the_programs_kept_for_its_rules(grade, content, name, lost):
+def test_a_criterion_plays_the_programs_kept_for_its_rules(grade, content, monkeypatch, name, lost):
     """A fault costs the rule whose program shows it; places of a rule are part of it."""
+    monkeypatch.setattr(sweep_exercise.Totals, "rule", lambda *_: "1.1")
     graders = content / "graders" / "q01_event_bus"
     (graders / "test_answer.py").write_text(KEPT)
     freeze = {"do": "freeze", "name": "a"}
