@@ -13,9 +13,19 @@ from archprep.core.model import Exercise, Limits, Runnable, Task
 MANIFEST = "exercise.yaml"
 FOLDER = re.compile(r"q(\d\d+)_([a-z0-9]+(?:_[a-z0-9]+)*)")
 REQUIRED_KEYS = {
-    "id", "title", "section", "difficulty", "minutes", "version", "summary", "entry", "tasks",
+    "id", "title", "section", "difficulty", "version", "summary", "entry", "tasks",
 }  # fmt: skip
-OPTIONAL_KEYS = {"places", "packages", "preload", "limits", "run", "stack", "side_by_side"}
+OPTIONAL_KEYS = {
+    "minutes",
+    "core",
+    "places",
+    "packages",
+    "preload",
+    "limits",
+    "run",
+    "stack",
+    "side_by_side",
+}
 DIFFICULTIES = ("easy", "medium", "hard")
 STACKS = ("airflow",)
 
@@ -59,15 +69,16 @@ def _exercise(
     difficulty = reader.get("difficulty", str)
     if difficulty not in DIFFICULTIES:
         raise reader.error("difficulty", f"must be one of {', '.join(DIFFICULTIES)}")
+    tasks = _tasks(reader)
     return Exercise(
         id=identifier,
         title=reader.get("title", str),
         section=reader.get("section", str),
         difficulty=difficulty,
-        minutes=reader.positive_int("minutes"),
+        minutes=_minutes(reader, tasks),
         version=reader.positive_int("version"),
         summary=reader.get("summary", str),
-        tasks=_tasks(reader),
+        tasks=tasks,
         entry=_entry(reader),
         packages=reader.string_list("packages"),
         preload=reader.string_list("preload"),
@@ -80,6 +91,7 @@ def _exercise(
         solution_dir=solution_dir,
         grader_dir=grader_dir,
         places=_places(reader),
+        core=_core(reader, tasks),
     )
 
 
@@ -104,13 +116,42 @@ def _tasks(reader: MappingReader) -> tuple[Task, ...]:
 
 def _task(reader: MappingReader, item: object, number: int) -> Task:
     inner = MappingReader(reader.path, item, f"tasks[{number}].")
-    inner.check_keys({"number", "title"}, {"needs"})
+    inner.check_keys({"number", "title"}, {"needs", "minutes"})
     if inner.positive_int("number") != number:
         raise inner.error("number", f"must be {number}: tasks are numbered 1, 2, 3 in order")
     needs = inner.get("needs", list, [])
     if any(type(n) is not int or not 1 <= n < number for n in needs):
         raise inner.error("needs", "must list numbers of earlier tasks")
-    return Task(number, inner.get("title", str), tuple(needs))
+    minutes = inner.positive_int("minutes") if "minutes" in inner.data else None
+    return Task(number, inner.get("title", str), tuple(needs), minutes)
+
+
+def _minutes(reader: MappingReader, tasks: tuple[Task, ...]) -> int:
+    """Return the sum of the tasks' minutes; an exercise without a core states its own."""
+    stated = [task.minutes for task in tasks if task.minutes is not None]
+    if not stated:
+        reader.check_keys({*REQUIRED_KEYS, "minutes"}, OPTIONAL_KEYS)
+        return reader.positive_int("minutes")
+    if len(stated) < len(tasks):
+        raise reader.error("tasks", "must state `minutes` for every task or for none")
+    if "minutes" in reader.data:
+        raise reader.error("minutes", "is the sum of the tasks' minutes: remove it")
+    return sum(stated)
+
+
+def _core(reader: MappingReader, tasks: tuple[Task, ...]) -> tuple[int, ...]:
+    """Return the numbers of the core tasks, each with all that it builds on."""
+    if tasks[0].minutes is None:
+        if "core" in reader.data:
+            raise reader.error("core", "needs `minutes` for each task")
+        return ()
+    core = reader.get("core", list)
+    if not core or any(type(n) is not int or not 1 <= n <= len(tasks) for n in core):
+        raise reader.error("core", "must list numbers of tasks, such as [1, 2]")
+    missing = {n for number in core for n in tasks[number - 1].needs} - set(core)
+    if missing:
+        raise reader.error("core", f"needs task {min(missing)}, on which it builds")
+    return tuple(sorted(set(core)))
 
 
 def _places(reader: MappingReader) -> dict[str, tuple[str, ...]]:

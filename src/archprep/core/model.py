@@ -45,11 +45,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A step of an exercise; `needs` are the numbers of the tasks it builds on."""
+    """A step of an exercise; `needs` are the numbers of the tasks it builds on.
+
+    `minutes` is None in an exercise that states its time as a whole only.
+    """
 
     number: int
     title: str
     needs: tuple[int, ...] = ()
+    minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Exercise:
     title: str
     section: str
     difficulty: str
-    minutes: int
+    minutes: int  # for all selected tasks
     version: int
     summary: str
     tasks: tuple[Task, ...]
@@ -86,11 +90,24 @@ class Exercise:
     solution_dir: Path = field(repr=False)
     grader_dir: Path = field(repr=False)
     places: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by rule: where it holds
+    core: tuple[int, ...] = ()  # the tasks that fit an interview of an hour; () if none is named
+    selection: tuple[int, ...] = ()  # the tasks that are worked on; () for all
 
     @property
     def number(self) -> int:
         """The question's number: 3 for q3."""
         return int(self.id[1:])
+
+    @property
+    def selected_tasks(self) -> tuple[Task, ...]:
+        """The tasks that are worked on."""
+        return tuple(t for t in self.tasks if not self.selection or t.number in self.selection)
+
+    @property
+    def core_minutes(self) -> int:
+        """The minutes of the core; of the whole exercise if no core is named."""
+        core = [t.minutes or 0 for t in self.tasks if t.number in self.core]
+        return sum(core) or self.minutes
 
 
 @dataclass(frozen=True, slots=True)
