@@ -65,8 +65,14 @@ def test_cleaning_twice_changes_nothing() -> None:
 def test_long_text_is_cut_with_a_visible_mark() -> None:
     """The mark says how much is missing, counted after cleaning."""
     assert sanitize("x" * 3234) == "x" * 2000 + "… 1,234 more characters"
-    assert sanitize("abc\x00", limit=2) == "ab… 1 more character"
-    assert sanitize("ab\x00\x00", limit=2) == "ab"
+    assert sanitize("x\x00" * 60, limit=2) == "xx… 58 more characters"
+
+
+@pytest.mark.parametrize("length", range(2, 40))
+def test_a_cut_never_makes_text_longer(length: int) -> None:
+    """A text is left whole if the mark would take as much room as what it stands for."""
+    text = "abcdefghijklmnopqrstuvwxyzabcdefghijklmn"[:length]
+    assert len(sanitize(text, limit=2)) < length or sanitize(text, limit=2) == text
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from archprep.core.errors import UsageError
 from archprep.practice import doctor
 from archprep.practice.doctor import Finding
-from archprep.sandbox import isolation
+from archprep.sandbox import isolation, selftest
 from archprep.sandbox.services import redis_server
 
 
@@ -36,6 +38,29 @@ def test_missing_bubblewrap_has_a_fix(content: Path, home: Path, monkeypatch):
     (found,) = [f for f in doctor.examine() if f.what == "isolation"]
     assert not found.good
     assert "bubblewrap" in (found.fix or "")
+
+
+def test_a_restriction_by_apparmor_is_lifted_for_one_program(
+    content: Path, home: Path, tmp_path: Path, monkeypatch
+):
+    """Bubblewrap gets a profile; the protection of everything else stays on."""
+    restricted = tmp_path / "restricted"
+    restricted.write_text("1\n")
+    monkeypatch.setattr(doctor, "APPARMOR", restricted)
+    monkeypatch.setattr(isolation, "find_bwrap", lambda: "/a b/bwrap")
+    monkeypatch.setattr(selftest, "inspect", _barred)
+    (found,) = [f for f in doctor.examine() if f.what == "isolation"]
+    assert not found.good
+    assert found.fix
+    assert "sysctl" not in found.fix
+    made = subprocess.check_output(["sh", "-c", found.fix.partition(" | ")[0]], text=True)
+    assert made == (
+        'abi <abi/4.0>,\nprofile archprep-bwrap "/a b/bwrap" flags=(unconfined) { userns, }\n'
+    )
+
+
+def _barred(*_: object, **__: object) -> None:
+    raise UsageError("bwrap: setting up uid map: Permission denied")
 
 
 def test_an_unwritable_home_has_a_fix(content: Path, tmp_path: Path, monkeypatch):

@@ -361,6 +361,33 @@ def test_an_unreadable_file_is_named(user: OrdinaryUser, theirs: Exercise, close
     assert not (user.folder / "stage").exists()
 
 
+def test_an_unreadable_file_of_another_user_has_another_fix(
+    user: OrdinaryUser, theirs: Exercise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after sudo: chmod works for the owner only, so the tip changes the owner."""
+    work = start_workspace(theirs, user.folder / "work").path
+    (work / "answer.py").chmod(0o000)
+    user.become()
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    with pytest.raises(UsageError) as caught:
+        freeze(work, theirs, user.folder / "stage")
+    assert caught.value.message == f"{work / 'answer.py'} cannot be read."
+    assert caught.value.tip == f'It belongs to another user: sudo chown -R "$(id -un)" {work}'
+
+
+def test_a_hard_link_to_a_file_elsewhere_is_refused(
+    work: Path, exercise: Exercise, stage: Path, tmp_path: Path
+) -> None:
+    """It would hand in another one's file; two names inside are the candidate's own."""
+    (work / "first.py").write_text("x = 1\n")
+    (work / "second.py").hardlink_to(work / "first.py")
+    assert {"first.py", "second.py"} <= {f.path for f in freeze(work, exercise, stage).files}
+    (tmp_path / "theirs.py").write_text("secret\n")
+    (work / "third.py").hardlink_to(tmp_path / "theirs.py")
+    assert "third.py is a hard link" in refusal(work, exercise, tmp_path / "again")
+
+
 def test_a_read_only_workspace_can_be_frozen(user: OrdinaryUser, theirs: Exercise) -> None:
     """Grading needs no permission to write to the candidate's folder."""
     work = start_workspace(theirs, user.folder / "work").path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archprep.interview.model import Result
 
 _MAX_NAME = 40  # characters in the table
-_MAX_PROBLEM = 70  # characters in the table; the pages show all of it
+_MAX_PROBLEM = 300  # characters in the table; the pages show all of it
 _MAX_LISTED = 200  # changes or faults
 
 
@@ -112,12 +112,12 @@ def _scores(result: Result, exercises: Sequence[str]) -> list[str]:
 
 
 def _remarks(result: Result) -> str:
-    """Problems and flags, one sentence of each."""
+    """Problems with what to do about them, flags, and what was replaced."""
     received = result.received
     problems = [f"{g.exercise}: {g.problem}" for g in result.graded if g.problem]
     superseded = [f"replaces {name}" for name in received.superseded]
     found = [received.problem, *problems, *received.flags, *superseded]
-    return "; ".join(_one_line(text.partition(". ")[0], _MAX_PROBLEM) for text in found if text)
+    return "; ".join(_one_line(text, _MAX_PROBLEM).removesuffix(".") for text in found if text)
 
 
 def _closing(graded: GradedBatch, out: Path) -> list[str]:

@@ -157,28 +157,21 @@ def _show_submission(written: WrittenSubmission) -> None:
 
 
 def _time_used(written: WrittenSubmission) -> str:
-    minutes = written.kit.minutes
+    from archprep.interview.text import minutes
+
+    allowed = written.kit.minutes
     if written.used is None:
-        return f"Time used: unknown of {minutes} min, because `archprep begin` was not run."
+        return f"Time used: unknown of {allowed} min, because `archprep begin` was not run."
     if written.used < timedelta():
         return "Time used: unknown, because this machine's clock was set back."
-    text = f"Time used: {_whole_minutes(written.used)} of {minutes} min, by this machine's clock."
+    text = f"Time used: {minutes(written.used)} of {allowed} min, by this machine's clock."
     if written.late:
-        text += f" Late by {_late(written.late)}: recorded, never refused."
+        text += f" Late by {minutes(written.late)} min: recorded, never refused."
     return text
 
 
-def _whole_minutes(time: timedelta) -> int:
-    return int(time.total_seconds() // 60)
-
-
-def _late(time: timedelta) -> str:
-    minutes = _whole_minutes(time)
-    return f"{minutes} min" if minutes else "less than a minute"
-
-
 def _local(instant: datetime) -> str:
-    return f"{instant.astimezone():%Y-%m-%d %H:%M}"
+    return f"{instant.astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def _shown(path: Path) -> str:

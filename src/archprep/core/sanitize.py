@@ -28,14 +28,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def sanitize(text: str | bytes, limit: int = 2000) -> str:
-    """Make `text` harmless to show; what exceeds `limit` characters is cut with a visible mark."""
+    """Make `text` harmless to show; what exceeds `limit` is cut as by `shortened`."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", errors="replace")
     # A lone CR would overwrite its own line ("FAIL\rPASS"): it becomes a line break.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", _SEQUENCE.sub("", text)))
-    return text if len(text) <= limit else text[:limit] + _mark(len(text) - limit)
+    return shortened(text, limit)
 
 
-def _mark(dropped: int) -> str:
-    return f"… {dropped:,} more character{'' if dropped == 1 else 's'}"
+def shortened(text: str, limit: int) -> str:
+    """Cut what exceeds `limit` characters, with a visible mark, if that makes the text shorter."""
+    mark = f"… {len(text) - limit:,} more characters"
+    return text if len(text) <= limit + len(mark) else text[:limit] + mark

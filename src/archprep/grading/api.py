@@ -30,7 +30,7 @@ import pytest
 from archprep.content.rules import split
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
-from archprep.core.sanitize import sanitize
+from archprep.core.sanitize import sanitize, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -298,7 +298,4 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
-    return (
-        text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text) - SHOWN:,} more characters)"
-    )
+    return shortened(repr(value), SHOWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -10,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archprep import __version__
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 OLDEST = (3, 11)
 FREE_MB = 200
+APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 LIBRARIES = ("typer", "rich", "pytest", "jinja2", "pyyaml", "msgspec", "psutil", "platformdirs")
 
 
@@ -145,10 +148,28 @@ def _airflow() -> Iterator[Finding]:
 def _fix_isolation(message: str) -> str:
     if "system call filter" in message.replace("_", " "):
         return _install("libseccomp2")
+    if _apparmor_restricts():
+        return _apparmor_profile(isolation.find_bwrap() or "/usr/bin/bwrap")
     return (
-        "allow unprivileged user namespaces "
-        "(Ubuntu: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0), "
+        "allow unprivileged user namespaces, "
         "or run archprep in a container started with --privileged"
+    )
+
+
+def _apparmor_restricts() -> bool:
+    """Whether only programs with a profile may create user namespaces, as on Ubuntu."""
+    with contextlib.suppress(OSError):
+        return APPARMOR.read_text().strip() == "1"
+    return False
+
+
+def _apparmor_profile(bwrap: str) -> str:
+    """A command that lets this one program create them, and leaves the protection on."""
+    profile = f'profile archprep-bwrap "{bwrap}" flags=(unconfined) {{ userns, }}'
+    target = "/etc/apparmor.d/archprep-bwrap"
+    return (
+        f"printf '%s\\n' 'abi <abi/4.0>,' {shlex.quote(profile)} | sudo tee {target} "
+        f"&& sudo apparmor_parser --replace {target}"
     )
 
 

@@ -105,6 +105,7 @@ class _Freezer:
     named: frozenset[str]
     stage: Path
     files: list[SubmittedFile] = field(default_factory=list)
+    names: dict[tuple[int, int], list[PurePosixPath]] = field(default_factory=dict)  # of one file
     entries: int = 0
     size: int = 0
 
@@ -112,6 +113,7 @@ class _Freezer:
         """Copy everything that belongs to the submission."""
         with self._opened(os.fspath(self.directory), _DIRECTORY, None, "") as descriptor:
             self._walk(descriptor, PurePosixPath())
+            self._refuse_names_outside(descriptor)
 
     def _walk(self, descriptor: int, inner: PurePosixPath) -> None:
         for entry in self._listed(descriptor, inner):
@@ -155,8 +157,11 @@ class _Freezer:
     def _take(self, parent: int, path: PurePosixPath) -> None:
         self._check_name(path)
         with self._opened(path.name, _FILE, parent, path) as descriptor:
-            if not modes.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not modes.S_ISREG(status.st_mode):
                 raise self._refusal(path, "is not a regular file", "Remove it.")
+            if status.st_nlink > 1:
+                self.names.setdefault((status.st_dev, status.st_ino), []).append(path)
             data = self._read(descriptor, path)
         self.size += len(data)
         if self.size > MAX_TOTAL_BYTES:
@@ -164,6 +169,13 @@ class _Freezer:
         if len(self.files) == MAX_FILES:
             raise self._too_much(f"more than {MAX_FILES} files")
         self._keep(path, data)
+
+    def _refuse_names_outside(self, top: int) -> None:
+        """Refuse a file that is also a file elsewhere, which is not the candidate's to hand in."""
+        for names in self.names.values():
+            if os.stat(names[0], dir_fd=top, follow_symlinks=False).st_nlink > len(names):
+                why = "is a hard link: the file has another name outside of what is handed in"
+                raise self._refusal(names[0], why, "Put a copy of the file in its place.")
 
     def _check_name(self, path: PurePosixPath) -> None:
         name = str(path)
@@ -210,14 +222,20 @@ class _Freezer:
         try:
             yield
         except PermissionError:
-            folder = shlex.quote(sanitize(str(self.directory), 300))
-            tip = f"Give yourself permission to read it: chmod -R u+rX {folder}"
-            raise self._refusal(path, "cannot be read", tip) from None
+            raise self._refusal(path, "cannot be read", self._how_to_read(path)) from None
         except FileNotFoundError:
             raise self._refusal(path, "does not exist", "Check the path of the folder.") from None
         except OSError as error:
             problem = f"cannot be read ({error.strerror})"
             raise self._refusal(path, problem, "Replace it by a plain file or folder.") from None
+
+    def _how_to_read(self, path: PurePosixPath | str) -> str:
+        """The command that makes a file or folder readable: chmod works for its owner only."""
+        folder = shlex.quote(sanitize(str(self.directory), 300))
+        with contextlib.suppress(OSError):
+            if (self.directory / path).lstat().st_uid != os.geteuid():
+                return f'It belongs to another user: sudo chown -R "$(id -un)" {folder}'
+        return f"Give yourself permission to read it: chmod -R u+rX {folder}"
 
     def _refusal(self, path: PurePosixPath | str, problem: str, tip: str) -> UsageError:
         return UsageError(f"{sanitize(str(self.directory / path), 300)} {problem}.", tip=tip)

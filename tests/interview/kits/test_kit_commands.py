@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -53,13 +54,16 @@ def test_every_command_has_an_example(command) -> None:
 
 
 def test_begin_and_submit_work_in_the_current_folder(kit, clock, monkeypatch) -> None:
-    """They show the deadline, the files, the time used and any notes."""
+    """They show the deadline with its zone, the files, the time used and any notes.
+
+    A started minute counts, as it does for `archprep grade`.
+    """
     monkeypatch.chdir(kit / "q01_event_bus")
     first = archprep("begin")
     assert "Kit for Ada L: 120 minutes" in first
-    assert "Begun now" in first
+    assert re.search(r"Begun now, at \d{4}-\d\d-\d\d \d\d:\d\d [A-Z+0-9-]+\.", first)
     assert "nothing was changed" in archprep("begin")
-    clock.now += timedelta(minutes=132)
+    clock.now += timedelta(minutes=131, seconds=2)
     output = archprep("submit")
     assert output.startswith(f"{kit.parent}/ada-l-submission.zip\n")
     assert "answer.py" in output

@@ -12,7 +12,7 @@ from archprep.interview.kits import manifest
 from archprep.interview.model import CLOCK_FILE, REPORT_FILE, Kit
 from archprep.interview.submissions.entry import Entry
 from archprep.interview.submissions.untrusted_files import read_json
-from archprep.interview.text import one_line
+from archprep.interview.text import minutes, one_line
 
 CLOCK_SKEW = timedelta(minutes=5)  # that honest clocks may differ by
 
@@ -46,11 +46,11 @@ class ReportedTimes:
         """Minutes over the limit as reported; without a report, the most that is possible."""
         allowed = timedelta(minutes=self.kit.minutes)
         received = self.entry.at
-        if begun and (over := _minutes((submitted or received) - begun - allowed)) > 0:
+        if begun and (over := minutes((submitted or received) - begun - allowed)) > 0:
             source = "" if submitted else "by time of receipt; start "
             yield f"late by {over:,} min ({source}reported by the candidate)"
         made = manifest.instant(self.kit.made_at)
-        if not begun and made and (over := _minutes(received - made - allowed)) > 0:
+        if not begun and made and (over := minutes(received - made - allowed)) > 0:
             yield f"late by at most {over:,} min (by time of receipt; start not reported)"
 
     def _contradictions(self, begun: datetime | None, submitted: datetime | None) -> Iterator[str]:
@@ -79,11 +79,6 @@ def _texts(value: object) -> dict[str, str]:
     """A mapping of strings to strings, sanitized and of bounded size."""
     items = list(value.items())[:_MAX_FILES] if isinstance(value, dict) else []
     return {one_line(k, 300): one_line(v, 100) for k, v in items if isinstance(v, str)}
-
-
-def _minutes(span: timedelta) -> int:
-    """Minutes, rounded up: one second late is late."""
-    return -(-int(span.total_seconds()) // 60)
 
 
 def _changed(reported: dict[str, str], hashes: dict[str, str]) -> Iterator[str]:
