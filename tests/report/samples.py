@@ -137,6 +137,7 @@ def scorecard(*criteria: CriterionResult, **changes: Any) -> Scorecard:
         title="Event bus",
         exercise_version=1,
         archprep_version="0.1.0",
+        python="3.11",
         seed=471123,
         started_at="2026-03-01T10:15:02+00:00",
         duration_s=6.42,

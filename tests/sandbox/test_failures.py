@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from archprep.core.model import Submission, SubmittedFile
+from archprep.core.model import GRADED_WITH, Submission, SubmittedFile
 from archprep.sandbox import failures
 
 
@@ -33,6 +33,11 @@ def claim(kind: str, message: str) -> dict[str, Any]:
             ),
         ),
         ("EOFError", "ran out", "EOFError: ran out"),
+        (
+            "BdbQuit",
+            "",
+            "BdbQuit: breakpoint() and pdb are not available while your code is graded",
+        ),
         ("KeyError", "", "KeyError"),
     ],
 )
@@ -40,6 +45,13 @@ def test_an_exception_in_words(tmp_path: Path, kind: str, message: str, says: st
     """Without paths of the sandbox, and with what Python does not say."""
     seen = failures.raised(claim(kind, message), Submission(tmp_path, "", ()))
     assert seen.message == says
+
+
+def test_a_syntax_error_names_the_python_that_graded(tmp_path: Path) -> None:
+    """The candidate's own may know more syntax."""
+    error = {**claim("SyntaxError", "invalid syntax"), "syntax": ["answer.py", 3]}
+    seen = failures.raised(error, Submission(tmp_path, "", ()))
+    assert seen.message == f"SyntaxError: invalid syntax (graded with Python {GRADED_WITH})"
 
 
 def test_a_file_that_is_no_text_in_utf8_is_named(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 MAX_SEED = 2**63 - 1  # the largest that SQLite stores
+GRADED_WITH = (
+    f"{sys.version_info.major}.{sys.version_info.minor}"  # the Python of judge and sandbox
+)
 FORMAT = 2  # of the scorecard's JSON; see docs/result-format.md
 
 
@@ -229,6 +233,7 @@ class Scorecard:
     submission: Submission
     tasks: tuple[TaskResult, ...]
     criteria: tuple[CriterionResult, ...]
+    python: str = ""  # that ran the code, such as "3.11"; empty in earlier scorecards
     partial: bool = False  # only some criteria were asked for (--task, --criterion)
     format: int = FORMAT
 

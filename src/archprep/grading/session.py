@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import archprep
 from archprep.content import exercise_files
-from archprep.core.model import Exercise, Scorecard, Submission
+from archprep.core.model import GRADED_WITH, Exercise, Scorecard, Submission
 from archprep.grading import requirements, verdicts
 from archprep.grading.candidate import Candidate
 from archprep.grading.pytest_run import ALL, Progress, Run, Wanted
@@ -157,6 +157,7 @@ def run_graders(
         title=exercise.title,
         exercise_version=exercise.version,
         archprep_version=archprep.__version__,
+        python=GRADED_WITH,
         seed=seed,
         started_at=started.isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - clock, 3),

@@ -25,6 +25,7 @@ def to_json(scorecard: Scorecard) -> dict[str, Any]:
         "title": scorecard.title,
         "exercise_version": scorecard.exercise_version,
         "archprep_version": scorecard.archprep_version,
+        "python": scorecard.python,
         "score": scorecard.score,
         "max_score": scorecard.max_score,
         "partial": scorecard.partial,

@@ -100,6 +100,7 @@ class _Scorecard(msgspec.Struct):
     submission: _Submission
     tasks: list[_Task]
     criteria: list[_Criterion]
+    python: str = ""
 
 
 class _Graded(msgspec.Struct):
@@ -126,6 +127,7 @@ def _plain(card: _Scorecard) -> dict[str, Any]:
         "exercise": intern(card.exercise),
         "title": intern(card.title),
         "archprep_version": intern(card.archprep_version),
+        "python": intern(card.python),
         "isolation": _isolation(bytes(card.isolation)),
         "submission": {"digest": card.submission["digest"], "files": ()},
     }

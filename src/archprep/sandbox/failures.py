@@ -11,7 +11,7 @@ import signal
 from typing import Any
 
 from archprep.core.errors import CandidateError
-from archprep.core.model import Frame, Reason, Submission
+from archprep.core.model import GRADED_WITH, Frame, Reason, Submission
 from archprep.core.sanitize import sanitize
 
 MAX_FRAMES = 12
@@ -94,6 +94,10 @@ def _described(claim: dict[str, Any], submission: Submission) -> CandidateError:
         message = _IMPORTED_FROM.sub("", message)  # a path in the sandbox means nothing outside
     if kind == "EOFError" and message.startswith("EOF when reading a line"):
         message += " (input() is not available while your code is graded)"
+    if kind == "BdbQuit":
+        message = "breakpoint() and pdb are not available while your code is graded"
+    if "syntax" in claim:
+        message += f" (graded with Python {GRADED_WITH})"
     if "null bytes" in message:  # Python names neither the file nor what is wrong with it
         message += _not_utf8(submission)
     text = f"{kind}: {message}" if message else kind

@@ -15,6 +15,7 @@ import pytest
 from interview.kits.kit_samples import MADE_AT, make, members
 
 from archprep.content import catalog, exercise_files
+from archprep.core.model import GRADED_WITH
 from archprep.interview.kits import manifest
 from archprep.interview.kits.make_kits import chosen_exercises, make_kits
 from archprep.workspace.folder import MARKER, start_workspace
@@ -124,6 +125,14 @@ def test_a_brief_does_not_reveal_paths_of_the_makers_machine(out, content) -> No
     brief = content / "exercises" / "q01_event_bus" / "brief.md"
     brief.write_text("Work in {{ workspace }}/src.\n")
     assert members(*make(out, "Ada"))["q01_event_bus/README.md"] == b"Work in q01_event_bus/src.\n"
+
+
+def test_the_readme_names_the_python_that_grades(out) -> None:
+    """The candidate's own may be newer; the signed manifest names it, too."""
+    files = members(*make(out, "Ada"))
+    assert f"graded with Python {GRADED_WITH}" in files["README.md"].decode()
+    kit, _ = manifest.loads(files[manifest.NAME].decode())
+    assert kit.python == GRADED_WITH
 
 
 def test_the_same_input_gives_the_same_bytes(out, tmp_path, monkeypatch) -> None:

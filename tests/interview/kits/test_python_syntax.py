@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from interview.kits.submission_samples import submit_refusal, zip_members
 
+from archprep.core.model import GRADED_WITH
+from archprep.interview.kits import manifest, python_syntax
 from archprep.interview.kits.submit import submit
 
 
@@ -40,3 +42,23 @@ def test_valid_python_is_accepted(kit, data) -> None:
     """Also an empty file, another encoding, and code with a warning."""
     (kit / "q01_event_bus" / "answer.py").write_bytes(data + b'y = "\\d"\n')
     assert submit(kit).exercises[0].broken == ()
+
+
+NEWER = b"try:\n    x = 1\nexcept* OSError:\n    pass\n"  # valid since Python 3.11
+
+
+def test_syntax_newer_than_the_python_that_grades_is_refused(kit) -> None:
+    """The kit says which Python that is, whatever the candidate has."""
+    path = kit / manifest.NAME
+    path.write_text(path.read_text().replace(f'"python": "{GRADED_WITH}"', '"python": "3.10"'))
+    (kit / "q01_event_bus" / "answer.py").write_bytes(NEWER)
+    message = submit_refusal(kit)
+    assert message.startswith("These files are not valid Python 3.10, which grades them:")
+    assert "answer.py:4: " in message
+    assert "3.11" in message
+
+
+def test_a_kit_that_names_no_python_is_parsed_for_the_one_at_hand() -> None:
+    """Kits of earlier versions do not say which one grades them."""
+    assert not [*python_syntax.errors({"a.py": NEWER})]
+    assert [*python_syntax.errors({"a.py": NEWER}, "3.10")]

@@ -18,8 +18,8 @@ from archprep import __version__
 from archprep.content import catalog
 from archprep.core.errors import UsageError
 from archprep.core.files import write_atomically
-from archprep.core.model import Exercise
-from archprep.interview.kits import manifest, people, python_syntax, signing_key
+from archprep.core.model import GRADED_WITH, Exercise
+from archprep.interview.kits import manifest, people, signing_key
 from archprep.interview.kits.kit_files import ExerciseFiles, kit_files
 from archprep.interview.model import Kit
 from archprep.interview.text import shown
@@ -61,7 +61,7 @@ def make_kits(
                 __version__,
                 listed,
                 id=secrets.token_hex(16),
-                python=python_syntax.GRADED_WITH,
+                python=GRADED_WITH,
             )
             files = kit_files(kit, layout, key)
             data = zipped({f"{slug}/{path}": content for path, content in files.items()})

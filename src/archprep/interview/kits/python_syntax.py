@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 
 from archprep.core.sanitize import sanitize
 
-GRADED_WITH = f"{sys.version_info.major}.{sys.version_info.minor}"  # on the machine that grades
-
 
 def errors(files: Mapping[str, bytes], python: str = "") -> Iterator[str]:
     """Yield an error with file and line for each `.py` file that is not valid Python.
