@@ -13,6 +13,7 @@ from interview.submissions.inbox import NOW, kit, only, report, scanned, started
 
 from archprep.interview.kits import manifest, signing_key
 from archprep.interview.kits.people import appearance
+from archprep.interview.submissions.scan import scan
 
 
 def ago(minutes: float) -> str:
@@ -160,3 +161,31 @@ def test_kits_of_earlier_versions_keep_working(inbox, tmp_path) -> None:
         ("Ada", (), ("Ada-1.zip",)),
         ("Bob", (), ("Bob-1.zip",)),
     ]
+
+
+def test_candidates_keep_their_slugs(inbox, tmp_path) -> None:
+    """Results and marks stay with a person when someone whose name sorts before comes in."""
+    folder = kit(tmp_path, "Alice")
+    submitted(folder, inbox / "m.zip", 30)
+    started("q1", inbox / "n alice")
+    first = scanned(inbox)
+    assert [one.slug for one in first] == ["alice", "n-alice"]
+    zipped(kit(tmp_path, "ALICE"), inbox / "a.zip")
+    submitted(folder, inbox / "z.zip", 20)
+    (inbox / "m.zip").rename(inbox / "renamed.zip")
+    (inbox / "n alice" / "answer.py").write_text("x = 1\n")
+    again = scan(inbox, tmp_path / "again", first)
+    assert {one.source: one.slug for one in again} == {
+        "a.zip": "alice-2",
+        "z.zip": "alice",
+        "n alice": "n-alice",
+    }
+    (inbox / "renamed.zip").unlink()
+    (inbox / "z.zip").unlink()
+    submitted(folder, inbox / "b.zip", 10)
+    last = scan(inbox, tmp_path / "last", again)
+    assert {one.source: one.slug for one in last} == {
+        "a.zip": "alice-2",
+        "b.zip": "alice",
+        "n alice": "n-alice",
+    }

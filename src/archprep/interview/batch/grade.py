@@ -65,7 +65,7 @@ def grade(
         grading_run.worker_pool(jobs, level) as workers,
     ):
         workers.boot()
-        received = _scanned(submissions, workers.scratch)
+        received = _scanned(submissions, workers.scratch, folder)
         for exercise in sorted({one.exercise for r in received for one in r.exercises}):
             requirements.require(catalog.get(exercise))
         batch = _batch(folder, seed, level)
@@ -86,12 +86,12 @@ def _check_folders(submissions: Path, out: Path) -> None:
         )
 
 
-def _scanned(submissions: Path, scratch: Path) -> list[Received]:
+def _scanned(submissions: Path, scratch: Path, folder: ResultsFolder) -> list[Received]:
     from archprep.interview.submissions.scan import scan
 
     unpacked = scratch / "unpacked"
     unpacked.mkdir(mode=0o700)
-    return scan(submissions, unpacked)
+    return scan(submissions, unpacked, folder.known())
 
 
 def _batch(folder: ResultsFolder, seed: int | None, level: str | None) -> Batch:

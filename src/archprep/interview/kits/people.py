@@ -56,9 +56,9 @@ def appearance(name: str) -> str:
     return "".join(c for c in plain if not c.isspace() and not unicodedata.combining(c))
 
 
-def unique_slugs(names: Iterable[str]) -> Iterator[str]:
-    """Yield a slug for each name; a number is added where two would be the same."""
-    taken: set[str] = set()
+def unique_slugs(names: Iterable[str], taken: Iterable[str] = ()) -> Iterator[str]:
+    """Yield a slug for each name; a number is added where two would be the same, or one `taken`."""
+    taken = set(taken)
     for name in names:
         stem = found = slug(name)
         number = 1

@@ -111,6 +111,14 @@ class ResultsFolder:
             for path in paths:
                 path.unlink()
 
+    def known(self) -> list[Received]:
+        """Return what was received of each candidate, without damaged files."""
+        found = []
+        for slug in self.slugs():
+            with contextlib.suppress(UsageError):
+                found.append(self.received(slug))
+        return found
+
     def received(self, slug: str) -> Received:
         """Return what a candidate submitted, without the folders it was in."""
         return json_format.received_in(self.candidate(slug) / CANDIDATE)

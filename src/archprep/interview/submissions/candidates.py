@@ -46,7 +46,7 @@ def _appearance(entry: Entry) -> Hashable:
 
 def _last(group: Sequence[Entry]) -> Entry:
     *earlier, last = sorted(group, key=lambda entry: (entry.submitted or entry.at, *entry.order))
-    last.superseded = [entry.source for entry in earlier]
+    last.earlier = earlier
     if any(entry.at > last.at + CLOCK_SKEW for entry in earlier):
         last.flags.append(
             "submitted last (reported by the candidate), but received before what it replaces"

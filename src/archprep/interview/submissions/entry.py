@@ -28,7 +28,7 @@ class Entry:
     reported: dict[str, Any] = field(default_factory=dict)
     problem: str | None = None
     is_unrelated: bool = False  # nothing about it looks like a submission
-    superseded: list[str] = field(default_factory=list)
+    earlier: list[Entry] = field(default_factory=list)  # submissions that this one replaces
 
     @property
     def stem(self) -> str:
@@ -48,5 +48,5 @@ class Entry:
             flags=tuple(self.flags),
             reported=self.reported,
             problem=self.problem,
-            superseded=tuple(self.superseded),
+            superseded=tuple(entry.source for entry in self.earlier),
         )

@@ -8,25 +8,26 @@ is read later, when it is frozen.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from archprep.content import catalog
 from archprep.core.errors import UsageError
-from archprep.interview.kits import manifest, people, signing_key
+from archprep.interview.kits import manifest, signing_key
 from archprep.interview.model import Received
 from archprep.interview.submission_rules import is_ignored
-from archprep.interview.submissions import candidates
+from archprep.interview.submissions import candidates, slugs
 from archprep.interview.submissions.entry_reader import EntryReader
 from archprep.interview.text import shown
 from archprep.workspace.folder import MARKER
 
 
-def scan(folder: Path, work: Path) -> list[Received]:
+def scan(folder: Path, work: Path, known: Sequence[Received] = ()) -> list[Received]:
     """Return what each candidate submitted, by source.
 
     Of several submissions of one kit by one person, the last one counts. Zips are unpacked below
-    `work`, a new or empty folder, which must last as long as what is returned. UsageError if the
-    folder contains no submissions.
+    `work`, a new or empty folder, which must last as long as what is returned. Candidates among
+    the `known` keep their slugs. UsageError if the folder contains no submissions.
     """
     paths = _visible(folder)
     reader = EntryReader(work, {e.id: e for e in catalog.load_all()}, signing_key.load())
@@ -34,8 +35,8 @@ def scan(folder: Path, work: Path) -> list[Received]:
     if all(entry.is_unrelated for entry in entries):
         raise _no_submissions(folder, "nothing in it is a kit or a workspace, zipped or not")
     last = candidates.last_of_each(entries)
-    slugs = people.unique_slugs(entry.name for entry in last)
-    return [entry.received(slug) for entry, slug in zip(last, slugs, strict=True)]
+    named = zip(last, slugs.assigned(last, known), strict=True)
+    return [entry.received(slug) for entry, slug in named]
 
 
 def _visible(folder: Path) -> list[Path]:
