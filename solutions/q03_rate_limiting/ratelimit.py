@@ -1,28 +1,26 @@
 """Rate limiting: a window in memory, a window and a token bucket in Redis, an ASGI middleware.
 
-A limiter's decision is one indivisible step: plain Python without an await in memory, one Lua
-script in Redis. The middleware asks once for each request and tells what it was told.
+A decision is one atomic step: Python without an await in memory, one Lua script in Redis. The
+middleware asks once for each request, and reports what it was told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from dataclasses import dataclass
+from heapq import heappop, heappush
 from math import ceil
 from typing import ClassVar, Literal, Protocol
 from uuid import uuid4
 
 from redis.asyncio import Redis
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
-_STORE_RETRY_S = 1  # what a client is told while the store is away; nobody knows better
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +36,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a limiter says to one hit."""
+    """A limiter's answer to one hit."""
 
     allowed: bool
     remaining: dict[str, int]
@@ -46,18 +44,8 @@ class Decision:
     retry_after: int
 
 
-class Clock(Protocol):
-    """The time, in seconds."""
-
-    def time(self) -> float:
-        """Return the wall clock's time: it may be set back or forward."""
-
-    def monotonic(self) -> float:
-        """Return a time that never goes back. Its origin is arbitrary."""
-
-
 class Limiter(Protocol):
-    """Decides about hits."""
+    """What MemoryWindow, RedisWindow and TokenBucket have in common."""
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
         """Take `cost` units from every policy of this identity, or from none."""
@@ -65,136 +53,89 @@ class Limiter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request, verified."""
+    """The verified sender of a request."""
 
     id: str
     tier: str = "default"
 
 
-Identify = Callable[[Request], Awaitable[Principal | None]]
+Identify = Callable[[Scope], Awaitable[Principal | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which requests are limited, and how."""
+# -- in memory
 
-    path: str
-    policies: Mapping[str, Sequence[Policy]]
-    methods: frozenset[str] | None = None
-    cost: int = 1
-
-    def covers(self, method: str, path: str) -> bool:
-        """Whether a request falls under this rule."""
-        below = self.path.rstrip("/") + "/"
-        return (self.methods is None or method in self.methods) and (
-            path == self.path or path.startswith(below)
-        )
-
-
-# -- one process
-
-
-@dataclass(slots=True)
-class _Log:
-    """The admitted hits of one identity under one policy: (instant, cost), the oldest first."""
-
-    hits: deque[tuple[float, int]] = field(default_factory=deque)
-    used: int = 0
-
-    def forget(self, horizon: float) -> None:
-        """Drop the hits at and before this instant."""
-        while self.hits and self.hits[0][0] <= horizon:
-            self.used -= self.hits.popleft()[1]
-
-    def add(self, now: float, cost: int) -> None:
-        self.hits.append((now, cost))
-        self.used += cost
-
-    def reset_s(self, now: float, window_s: int) -> float:
-        """Return the seconds until the oldest hit leaves the window."""
-        return self.hits[0][0] + window_s - now if self.hits else 0.0
-
-    def last_of(self, units: int) -> float:
-        """Return the instant of the hit with which the oldest `units` are gone."""
-        for at, cost in self.hits:
-            units -= cost
-            if units <= 0:
-                return at
-        raise ValueError("a hit costs more than its policy ever allows")
+_Key = tuple[str, str]  # identity and name of the policy
 
 
 class MemoryWindow:
-    """A sliding window log in the memory of one process.
+    """A sliding window in the memory of one process.
 
     Nothing is awaited inside `hit`, so that on one event loop each hit is a single step.
     """
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        # By length of the window, then by (identity, policy): the longest without a hit first.
-        self._logs: dict[int, OrderedDict[tuple[str, str], _Log]] = {}
+        self._units: dict[_Key, deque[float]] = {}  # when each unit was taken, the oldest first
+        self._ends: list[tuple[float, _Key]] = []  # a heap: when each of them leaves its window
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
         """Admit the hit if every policy has room for it in its window."""
-        now = self._clock.monotonic()
+        now = self._clock()
         self._forget(now)
-        logs = {p: self._log(ident, p, now) for p in policies}
-        excess = {p: log.used + cost - p.limit for p, log in logs.items()}
+        units = {p: self._units.get((ident, p.name), deque()) for p in policies}
         waits = [
-            logs[p].last_of(units) + p.window_s - now for p, units in excess.items() if units > 0
+            taken[excess - 1] + p.window_s - now
+            for p, taken in units.items()
+            if (excess := len(taken) + cost - p.limit) > 0
         ]
         if not waits:
-            for policy, log in logs.items():
-                log.add(now, cost)
-                self._keep(ident, policy, log)
+            for p, taken in units.items():
+                self._take(taken, (ident, p.name), now, p.window_s, cost)
         return Decision(
             allowed=not waits,
-            remaining={p.name: max(0, p.limit - log.used) for p, log in logs.items()},
-            reset_s={p.name: log.reset_s(now, p.window_s) for p, log in logs.items()},
-            retry_after=max(1, ceil(max(waits))) if waits else 0,
+            remaining={p.name: max(0, p.limit - len(taken)) for p, taken in units.items()},
+            reset_s={
+                p.name: taken[0] + p.window_s - now if taken else 0.0 for p, taken in units.items()
+            },
+            retry_after=ceil(max(waits, default=0)),
         )
 
-    def _log(self, ident: str, policy: Policy, now: float) -> _Log:
-        logs = self._logs.setdefault(policy.window_s, OrderedDict())
-        log = logs.get((ident, policy.name)) or _Log()
-        log.forget(now - policy.window_s)
-        return log
-
-    def _keep(self, ident: str, policy: Policy, log: _Log) -> None:
-        """Store the log as the one that was hit last."""
-        logs = self._logs[policy.window_s]
-        logs[ident, policy.name] = log
-        logs.move_to_end((ident, policy.name))
+    def _take(self, taken: deque[float], key: _Key, now: float, window_s: int, cost: int) -> None:
+        self._units[key] = taken
+        for _ in range(cost):
+            taken.append(now)
+            heappush(self._ends, (now + window_s, key))
 
     def _forget(self, now: float) -> None:
-        """Drop what has left its window whole. Each log is dropped once: amortised O(1)."""
-        for window_s, logs in self._logs.items():
-            while logs and next(iter(logs.values())).hits[-1][0] <= now - window_s:
-                logs.popitem(last=False)
+        """Drop each unit that has left its window, and each log without units: amortised."""
+        while self._ends and self._ends[0][0] <= now:
+            _, key = heappop(self._ends)
+            self._units[key].popleft()
+            if not self._units[key]:
+                del self._units[key]
 
 
-# -- Redis
+# -- in Redis
 
 
 class _Scripted:
-    """A limiter that is one Lua script: one round trip, indivisible, on the server's clock.
+    """A limiter that is one Lua script: one round trip, atomic, on the server's clock.
 
-    KEYS: one for each policy. ARGV: cost, a unique id, then limit, burst and window in
-    microseconds of each policy. Instants and durations are whole microseconds, which a double
-    holds exactly. The script returns the microseconds to wait (0: admitted), then what remains
-    and the microseconds to the reset of each policy.
+    KEYS: one for each policy. ARGV: cost, a unique id, then limit, burst and window (in
+    microseconds) of each policy. Whole microseconds fit into a double exactly. Returns the
+    microseconds to wait (0: admitted), then what remains and the time to reset of each policy.
     """
 
     _lua: ClassVar[str]
 
     def __init__(self, redis: Redis, *, prefix: str) -> None:
         self._prefix = prefix
-        self._run = redis.register_script(self._lua)
+        self._run = redis.register_script(self._lua)  # sends the script again when it is lost
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
         """Take `cost` units from every policy, or from none."""
-        # The braces are a hash tag: in a cluster, all keys of an identity live on one node.
-        keys = [f"{self._prefix}:{{{ident}}}:{p.name}" for p in policies]
+        # The name comes first: it holds no colon, so that no two pairs share a key.
+        keys = [f"{self._prefix}:{p.name}:{ident}" for p in policies]
         args: list[str | int] = [cost, uuid4().hex]
         for p in policies:
             args += [p.limit, p.limit if p.burst is None else p.burst, p.window_s * 1_000_000]
@@ -209,10 +150,10 @@ class _Scripted:
 
 
 class RedisWindow(_Scripted):
-    """The sliding window log, shared by all processes that use the same server.
+    """The sliding window, shared by all processes that use the same database and prefix.
 
-    Each policy has a sorted set with one member for each unit used, by instant. So the unit
-    that has to leave before a hit fits is found by its rank.
+    Each policy has a sorted set with a member for each unit taken, by instant. The unit that has to
+    leave before a hit fits is found by its rank.
     """
 
     _lua = """
@@ -237,7 +178,7 @@ class RedisWindow(_Scripted):
             for unit = 1, cost do
                 redis.call('ZADD', key, now, ARGV[2] .. ':' .. unit)
             end
-            redis.call('EXPIRE', key, window / 1000000 + 1)
+            redis.call('PEXPIRE', key, window / 1000)
             used[i] = used[i] + cost
         end
         local oldest = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
@@ -254,9 +195,8 @@ class RedisWindow(_Scripted):
 class TokenBucket(_Scripted):
     """A bucket of `burst` tokens for each policy, refilled at `limit` in `window_s`.
 
-    What is kept is the debt, that is, what the bucket lacks to be full: a bucket that is full
-    needs no key. It is counted in tokens x window, of which every microsecond refills `limit`:
-    whole numbers, no rounding.
+    What is kept is the debt, that is, what the bucket lacks to be full: a full bucket needs no
+    key. It is counted in tokens x window, of which every microsecond refills `limit`: no rounding.
     """
 
     _lua = """
@@ -267,9 +207,8 @@ class TokenBucket(_Scripted):
     for i, key in ipairs(KEYS) do
         local limit, burst, window = unpack(ARGV, 3 * i, 3 * i + 2)
         local debt, at = unpack(redis.call('HMGET', key, 'debt', 'at'))
-        debts[i] = debt and math.max(0, debt - math.max(0, now - at) * limit) or 0
-        local excess = debts[i] + cost * window - burst * window
-        wait = math.max(wait, math.ceil(excess / limit))
+        debts[i] = debt and math.max(0, debt - (now - at) * limit) or 0
+        wait = math.max(wait, math.ceil((debts[i] + (cost - burst) * window) / limit))
     end
     local reply = {wait}
     for i, key in ipairs(KEYS) do
@@ -277,9 +216,9 @@ class TokenBucket(_Scripted):
         if wait == 0 then
             debts[i] = debts[i] + cost * window
             redis.call('HSET', key, 'debt', debts[i], 'at', now)
-            redis.call('PEXPIRE', key, math.ceil(debts[i] / limit / 1000) + 1000)
+            redis.call('PEXPIRE', key, math.ceil(debts[i] / limit / 1000))
         end
-        reply[2 * i] = math.max(0, math.floor((burst * window - debts[i]) / window))
+        reply[2 * i] = math.floor(burst - debts[i] / window)
         reply[2 * i + 1] = math.ceil(debts[i] / limit)
     end
     return reply
@@ -289,13 +228,13 @@ class TokenBucket(_Scripted):
         super().__init__(redis, prefix=prefix)
 
 
-# -- HTTP
+# -- over HTTP
 
 
 class RateLimitMiddleware:
-    """Asks the limiter once for each limited request, and tells the client what it said.
+    """Asks the limiter once for each request, and tells the client what it said.
 
-    Pure ASGI: responses stream through, context variables and WebSockets are left alone.
+    Pure ASGI: responses stream through, and no state of a request is kept on the instance.
     """
 
     def __init__(
@@ -304,117 +243,97 @@ class RateLimitMiddleware:
         *,
         limiter: Limiter,
         identify: Identify,
-        rules: Sequence[Rule],
-        trusted_proxies: Sequence[str] = (),
+        tiers: Mapping[str, Sequence[Policy]],
         on_store_error: Literal["open", "closed"] = "open",
         store_timeout_s: float = 0.25,
     ) -> None:
         self._app = app
         self._limiter = limiter
         self._identify = identify
-        self._rules = tuple(rules)
-        self._trusted = [ip_network(proxy) for proxy in trusted_proxies]
+        self._tiers = tiers
         self._on_store_error = on_store_error
         self._store_timeout_s = store_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Limit a request, or let it pass."""
-        rule = self._rule(scope)
-        if rule is None:
-            await self._app(scope, receive, send)
-            return
-        principal = await self._identify(Request(scope))
-        tier = principal.tier if principal else "default"
-        policies = rule.policies.get(tier, rule.policies.get("default", ()))
-        if not policies:
-            await self._app(scope, receive, send)
-            return
-        ident = f"user:{principal.id}" if principal else f"ip:{self._address(scope)}"
-        decision = await self._decide(ident, policies, rule.cost)
-        if decision is None and self._on_store_error == "closed":
-            await _unavailable()(scope, receive, send)
-        elif decision is None:
-            await self._app(scope, receive, send)
-        elif decision.allowed:
-            await self._app(scope, receive, _with_fields(send, _fields(policies, decision)))
-        else:
-            await _refusal(policies, decision, rule.cost)(scope, receive, send)
-
-    def _rule(self, scope: Scope) -> Rule | None:
         if scope["type"] != "http" or scope["method"] == "OPTIONS":
-            return None
-        method, path = scope["method"], scope["path"]
-        return next((rule for rule in self._rules if rule.covers(method, path)), None)
+            return await self._app(scope, receive, send)
+        principal = await self._identify(scope)
+        policies = self._policies(principal)
+        if not policies:
+            return await self._app(scope, receive, send)
+        decision = await self._decide(_ident(principal, scope), policies)
+        if decision is None and self._on_store_error == "closed":
+            return await _unavailable()(scope, receive, send)
+        if decision is None:
+            return await self._app(scope, receive, send)
+        if not decision.allowed:
+            return await _refusal(policies, decision)(scope, receive, send)
+        return await self._app(scope, receive, _with_fields(send, _fields(policies, decision)))
 
-    async def _decide(self, ident: str, policies: Sequence[Policy], cost: int) -> Decision | None:
+    def _policies(self, principal: Principal | None) -> Sequence[Policy]:
+        default = self._tiers.get("default", ())
+        return self._tiers.get(principal.tier, default) if principal else default
+
+    async def _decide(self, ident: str, policies: Sequence[Policy]) -> Decision | None:
         """Ask the limiter. None: it failed, or took too long."""
+        hit = asyncio.ensure_future(self._limiter.hit(ident, policies))
+        hit.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved
         try:
-            async with asyncio.timeout(self._store_timeout_s):
-                return await self._limiter.hit(ident, policies, cost=cost)
+            # Not asyncio.timeout() or wait_for(): they wait until the cancelled hit has ended.
+            await asyncio.wait({hit}, timeout=self._store_timeout_s)
+            return hit.result() if hit.done() else None
         except Exception as error:  # noqa: BLE001 - whatever a store raises, it has not decided
             _log.warning("no decision, failing %s: %r", self._on_store_error, error)
             return None
+        finally:
+            hit.cancel()
 
-    def _address(self, scope: Scope) -> str:
-        """Return the nearest address that is not one of our own proxies."""
-        if not scope.get("client"):
-            return "unknown"
-        address: str = scope["client"][0]
-        lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        hops = [hop.strip() for hop in b",".join(lines).decode("latin-1").split(",")]
-        for hop in reversed([hop for hop in hops if hop]):
-            if not self._is_trusted(address):
-                break
-            address = hop
-        return address
 
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
+def _ident(principal: Principal | None, scope: Scope) -> str:
+    if principal:
+        return f"user:{principal.id}"
+    return f"ip:{scope['client'][0]}" if scope.get("client") else "ip:unknown"
 
 
 def _fields(policies: Sequence[Policy], decision: Decision) -> dict[str, str]:
     """Return the header fields of draft-ietf-httpapi-ratelimit-headers-11."""
     left, reset = decision.remaining, decision.reset_s
+    state = [f'"{p.name}";r={left[p.name]};t={ceil(reset[p.name])}' for p in policies]
     return {
-        "RateLimit-Policy": ", ".join(f'"{p.name}";q={p.limit};w={p.window_s}' for p in policies),
-        "RateLimit": ", ".join(
-            f'"{p.name}";r={left[p.name]};t={ceil(reset[p.name])}' for p in policies
-        ),
+        "ratelimit-policy": ", ".join(f'"{p.name}";q={p.limit};w={p.window_s}' for p in policies),
+        "ratelimit": ", ".join(state),
     }
 
 
 def _with_fields(send: Send, fields: Mapping[str, str]) -> Send:
-    """Return a `send` that adds header fields to the response."""
-    added = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+    """Return a `send` that sets header fields of the response."""
+    added = [(name.encode(), value.encode()) for name, value in fields.items()]
+    names = {name for name, _ in added}
 
     async def send_with_fields(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *added]}
+            kept = [pair for pair in message.get("headers", ()) if pair[0].lower() not in names]
+            message = {**message, "headers": kept + added}
         await send(message)
 
     return send_with_fields
 
 
-def _refusal(policies: Sequence[Policy], decision: Decision, cost: int) -> JSONResponse:
-    violated = [p.name for p in policies if decision.remaining[p.name] < cost]
-    return _problem(
-        429,
-        {"Retry-After": str(decision.retry_after), **_fields(policies, decision)},
-        type=_QUOTA_EXCEEDED,
-        title="Quota exceeded",
-        **{"violated-policies": violated},
-    )
+def _refusal(policies: Sequence[Policy], decision: Decision) -> JSONResponse:
+    violated = [p.name for p in policies if decision.remaining[p.name] == 0]
+    problem = {"type": _QUOTA_EXCEEDED, "title": "Quota exceeded", "violated-policies": violated}
+    headers = {"retry-after": str(decision.retry_after), **_fields(policies, decision)}
+    return _problem(429, problem, headers)
 
 
 def _unavailable() -> JSONResponse:
-    return _problem(503, {"Retry-After": str(_STORE_RETRY_S)}, title="Service Unavailable")
+    return _problem(503, {"title": "Service Unavailable"}, {"retry-after": "1"})
 
 
-def _problem(status: int, headers: Mapping[str, str], **members: object) -> JSONResponse:
+def _problem(
+    status: int, members: Mapping[str, object], headers: Mapping[str, str]
+) -> JSONResponse:
     """Return a problem document (RFC 9457)."""
     content = {**members, "status": status}
     return JSONResponse(content, status, headers, media_type="application/problem+json")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from redis.asyncio import Redis
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
@@ -18,89 +17,63 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class Policy:
     """At most `limit` units in `window_s` seconds."""
 
-    name: str  # letters, digits, "-" and "_"; differs from the others of a call
+    name: str  # letters, digits, "-" and "_"
     limit: int
-    window_s: int  # seconds, at least 1; never changes for a name
-    burst: int | None = None  # only TokenBucket: the size of the bucket; None: `limit`
+    window_s: int  # seconds, at least 1
+    burst: int | None = None  # only for TokenBucket: the size of the bucket; None: `limit`
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a limiter says to one hit. Both dicts have the names of all policies of the call."""
+    """A limiter's answer to one hit. Both dicts have the names of all policies of the call."""
 
     allowed: bool
-    remaining: dict[str, int]  # units left after this hit, never negative
-    reset_s: dict[str, float]  # seconds: see README.md
-    retry_after: int  # 0 when allowed, else whole seconds after which this hit would be admitted
-
-
-class Clock(Protocol):
-    """The time, in seconds."""
-
-    def time(self) -> float:
-        """Return the wall clock's time: it may be set back or forward."""
-
-    def monotonic(self) -> float:
-        """Return a time that never goes back. Its origin is arbitrary."""
+    remaining: dict[str, int]
+    reset_s: dict[str, float]
+    retry_after: int
 
 
 class Limiter(Protocol):
-    """What MemoryWindow, RedisWindow and TokenBucket are."""
+    """What MemoryWindow, RedisWindow and TokenBucket have in common."""
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
-        """Take `cost` units from every policy of this identity, or, if one lacks them, from none.
-
-        `policies` is not empty; 1 <= cost, and cost never exceeds a limit (a bucket's size).
-        """
+        """Take `cost` units from every policy of this identity, or from none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request, verified."""
+    """The verified sender of a request."""
 
     id: str
     tier: str = "default"
 
 
-Identify = Callable[[Request], Awaitable[Principal | None]]
-"""Verifies a request's credentials. Returns None for nobody known; never raises."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which requests are limited, and how."""
-
-    path: str  # "/search": that path and everything below it; "/": every path
-    policies: Mapping[str, Sequence[Policy]]  # by tier
-    methods: frozenset[str] | None = None  # upper case; None: all
-    cost: int = 1
+Identify = Callable[[Scope], Awaitable[Principal | None]]
+"""Verifies the credentials in a request's scope. Never raises."""
 
 
 class MemoryWindow:
-    """A sliding window log in the memory of one process."""
+    """A sliding window in the memory of one process."""
 
-    def __init__(self, *, clock: Clock) -> None:
-        """Make a limiter whose instants are those of `clock`."""
-        raise NotImplementedError("task 1: MemoryWindow.__init__() is yours to write")
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        """Create a limiter whose time is `clock()`, in seconds from an arbitrary origin."""
+        raise NotImplementedError("task 1: write MemoryWindow.__init__()")
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
-        """Admit the hit if every policy has room for it in its window, and say so."""
-        raise NotImplementedError("task 1: MemoryWindow.hit() is yours to write")
+        """Admit the hit if every policy has room for it in its window."""
+        raise NotImplementedError("task 1: write MemoryWindow.hit()")
 
 
 class RedisWindow:
-    """The same window, shared by all processes that use the same Redis server."""
+    """The same window, shared by all processes that use the same Redis database and prefix."""
 
     def __init__(self, redis: Redis, *, prefix: str = "ratelimit") -> None:
-        """Make a limiter that keeps everything under keys that begin with `prefix` and ":".
-
-        redis: a client made with decode_responses=False, the default.
-        """
-        raise NotImplementedError("task 2: RedisWindow.__init__() is yours to write")
+        """Create a limiter whose keys begin with `prefix` and ":"."""
+        raise NotImplementedError("task 1: write RedisWindow.__init__()")
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
-        """Admit the hit if every policy has room for it in its window, and say so."""
-        raise NotImplementedError("task 2: RedisWindow.hit() is yours to write")
+        """Admit the hit if every policy has room for it in its window."""
+        raise NotImplementedError("task 1: write RedisWindow.hit()")
 
 
 class RateLimitMiddleware:
@@ -112,35 +85,30 @@ class RateLimitMiddleware:
         *,
         limiter: Limiter,
         identify: Identify,
-        rules: Sequence[Rule],
-        trusted_proxies: Sequence[str] = (),
+        tiers: Mapping[str, Sequence[Policy]],
         on_store_error: Literal["open", "closed"] = "open",
         store_timeout_s: float = 0.25,
     ) -> None:
         """Wrap `app`.
 
-        rules: the first one that matches a request decides.
-        trusted_proxies: addresses ("10.1.2.3", "::1") and networks ("10.0.0.0/8", "fd00::/8").
-        on_store_error: what happens to a request when the limiter cannot decide (task 4).
-        store_timeout_s: how many seconds the limiter has to decide.
+        tiers: the policies of each tier. Until task 4, everyone has tier "default".
+        on_store_error: what happens to a request without a decision (task 4).
+        store_timeout_s: how many seconds the limiter has to decide (task 4).
         """
-        raise NotImplementedError("task 3: RateLimitMiddleware.__init__() is yours to write")
+        raise NotImplementedError("task 2: write RateLimitMiddleware.__init__()")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Limit a request, or let it pass."""
-        raise NotImplementedError("task 3: RateLimitMiddleware.__call__() is yours to write")
+        raise NotImplementedError("task 2: write RateLimitMiddleware.__call__()")
 
 
 class TokenBucket:
-    """A bucket of tokens for each identity and policy, refilled continuously, in Redis."""
+    """A bucket of tokens in Redis for each identity and policy, refilled continuously."""
 
     def __init__(self, redis: Redis, *, prefix: str = "bucket") -> None:
-        """Make a limiter that keeps everything under keys that begin with `prefix` and ":".
-
-        redis: a client made with decode_responses=False, the default.
-        """
-        raise NotImplementedError("task 4: TokenBucket.__init__() is yours to write")
+        """Create a limiter whose keys begin with `prefix` and ":"."""
+        raise NotImplementedError("task 3: write TokenBucket.__init__()")
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
-        """Take `cost` tokens from every policy's bucket if all of them have as many."""
-        raise NotImplementedError("task 4: TokenBucket.hit() is yours to write")
+        """Take `cost` tokens from every policy's bucket if each of them has enough."""
+        raise NotImplementedError("task 3: write TokenBucket.hit()")

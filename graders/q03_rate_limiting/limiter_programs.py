@@ -1,0 +1,228 @@
+"""Programs of hits for one limiter: how they are drawn, told, and compared with the reference."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2
+
+from archprep.grading.toolkit.sweep import Sweep
+from archprep.grading.toolkit.sweep_spec import renamed, scaled
+
+VERDICT, REMAINING, RESET, RETRY, KEYS, LEFT = range(6)  # what a moment is about
+NUMBERS = (REMAINING, RESET, RETRY)
+KINDS = {"memory": "MemoryWindow", "redis": "RedisWindow", "bucket": "TokenBucket"}
+NAMES = ("minute", "hour", "burst", "steady")
+IDENTS = ("user:ann", "user:bob", "ip:192.0.2.7")
+ODD = ("a:b", "a_b", "A:b", "a b", "a", "", "ä:b", "{a}:b", "a:*")
+FEATURES = ("many", "costs", "tiers", "idents", "lookalikes", "lose")
+
+
+@dataclass(frozen=True)
+class LimiterSweep(Sweep):
+    """Hits on one kind of limiter; `aspects` are what is compared."""
+
+    limiter: str
+    aspects: Sequence[int] = (VERDICT, *NUMBERS, KEYS, LEFT)
+
+    plainer = {"cost": [1], "after": [0.0], "db": [0], "burst": [None]}
+
+    # -- drawing
+
+    def draw(self, rng, task):  # noqa: ARG002 - a limiter belongs to one task
+        used = {f for f in FEATURES if rng.random() < 0.35}
+        pairs = lookalikes(rng) if "lookalikes" in used else plain_pairs(rng, used)
+        policies = {name: self.draw_policy(rng, used) for _, name in pairs}
+        around = {"limiter": self.limiter, "prefix": rng.choice(["limits", "p", "x1"])}
+        steps = self.draw_steps(rng, used, pairs, policies)
+        return {**around, "db": rng.randrange(4), "policies": policies, "steps": steps}
+
+    def draw_policy(self, rng, used):
+        limit = rng.randint(3, 7) if "costs" in used else rng.randint(1, 5)
+        if self.limiter != "bucket":
+            return {"limit": limit, "window_s": rng.choice([2, 5, 8, 10, 30]), "burst": None}
+        limit, burst = rng.choice([2, 4, 8]), rng.choice([None, 3, 5, 6])
+        return {"limit": limit, "window_s": limit * rng.choice([1, 2, 4]), "burst": burst}
+
+    def draw_steps(self, rng, used, pairs, policies):
+        now, ends, steps = 0.0, [], []
+        for _ in range(rng.randint(5, 14)):
+            after = draw_pause(rng, [end - now for end in ends if end > now + 0.25])
+            now += after
+            if "lose" in used and self.limiter != "memory" and rng.random() < 0.12:
+                steps.append({"do": "lose", "after": after})
+                continue
+            ident, name = rng.choice(pairs)
+            others = [n for n in policies if n != name and "many" in used and rng.random() < 0.7]
+            names = rng.sample([name, *others], 1 + len(others))
+            step = {"do": "hit", "after": after, "ident": ident, "policies": names, "cost": 1}
+            if "tiers" in used and self.limiter != "bucket" and rng.random() < 0.5:
+                step["limits"] = {name: rng.randint(1, 6)}
+            if "costs" in used and rng.random() < 0.6:
+                step["cost"] = rng.randint(1, most(policies, step))
+            steps.append(step)
+            ends += [now + policies[n]["window_s"] for n in names]
+        return steps
+
+    def redraw(self, rng, program):
+        letters, factor = string.ascii_lowercase, rng.choice([1, 2, 4])
+        other = str.maketrans(letters, "".join(rng.sample(letters, len(letters))))
+        words = {*program["policies"], *(step.get("ident", "") for step in program["steps"])}
+        new = {word: word.translate(other) for word in words}
+        policies = {
+            new[name]: about | {"window_s": about["window_s"] * factor}
+            for name, about in program["policies"].items()
+        }
+        steps = [redrawn_step(scaled(step, factor), new) for step in program["steps"]]
+        return program | {"limiter": self.limiter, "policies": policies, "steps": steps}
+
+    # -- shrinking and telling
+
+    def needs(self, program):
+        hits = [step for step in program["steps"] if step["do"] == "hit"]
+        found = {
+            "many policies": any(len(step["policies"]) > 1 for step in hits),
+            "costs": any(step["cost"] > 1 for step in hits),
+            "tiers": any("limits" in step for step in hits),
+            "identities": len({step["ident"] for step in hits}) > 1,
+            "names": len(program["policies"]) > 1,
+            "data lost": any(step["do"] == "lose" for step in program["steps"]),
+        }
+        task = 3 if self.limiter == "bucket" else 1
+        return {task: {"hits", *(feature for feature, used in found.items() if used)}}
+
+    def valid(self, program):
+        policies, steps = program["policies"], program["steps"]
+        whole = {"limiter", "prefix", "db"} <= {*program} and all(
+            program["prefix"] and p for p in policies
+        )
+        hits = [step for step in steps if step["do"] == "hit"]
+        return (
+            bool(whole and hits)
+            and all(
+                p["window_s"] >= 1 and p["limit"] >= 1 and (p["burst"] or 1) >= 1
+                for p in policies.values()
+            )
+            and (self.limiter != "bucket" or all(map(is_exact, policies.values())))
+            and all(step["after"] >= 0 and step["after"] * 4 % 1 == 0 for step in steps)
+            and all(1 <= step["cost"] <= most(policies, step) for step in hits)
+            and all(len({*step["policies"]}) == len(step["policies"]) for step in hits)
+            and all(step["times"] >= 0 for step in steps if step["do"] == "others")
+            and all(isinstance(step["ident"], str) for step in hits)
+        )
+
+    def tell(self, program):
+        now, lines = 0.0, [KINDS[program["limiter"]]]
+        for name, p in program["policies"].items():
+            burst = f", burst={p['burst']}" if p["burst"] else ""
+            lines.append(f'Policy("{name}", limit={p["limit"]}, window_s={p["window_s"]}{burst})')
+        for number, step in enumerate(program["steps"], start=1):
+            now += step["after"]
+            lines.append(f"{number}. at {now:g} s: {told(step)}")
+        return lines
+
+    def when(self, instant):
+        return f"Step {instant[0]:g}"
+
+    # -- comparing
+
+    def story(self, trace):
+        return Counter(
+            (tuple(when), text) for when, text in trace.moments if when[1] in self.aspects
+        )
+
+    def rule(self, program, difference):
+        (number, aspect), _ = difference.first
+        if aspect == VERDICT:
+            before = [t for (n, a), t in difference.expected if n < number and a == VERDICT]
+            return self.placed(verdict_rule(self.needs(program), "the hit is denied" in before))
+        return self.placed({REMAINING: "5", RESET: "5", RETRY: "6"}.get(aspect, "10"))
+
+    def placed(self, rule):
+        if self.limiter == "bucket":
+            known = {
+                "1": "3.1",
+                "2": "3.2",
+                "3": "3.1",
+                "5": "3.3",
+                "6": "3.4",
+                "10": "3.6",
+                "lost": "3.5",
+            }
+            return known[rule]
+        return "1.10" if rule in {"10", "lost"} else f"1.{rule}/{self.limiter}"
+
+
+def verdict_rule(needs, denied_before):
+    """The rule about who is admitted, by what the shrunk program still needs to show it."""
+    (used,) = needs.values()
+    if "data lost" in used:
+        return "lost"
+    if "tiers" in used:
+        return "4"
+    if used & {"identities", "names"} and "many policies" not in used:
+        return "3"
+    return "2" if denied_before or "many policies" in used else "1"
+
+
+def most(policies, step):
+    """The largest cost that a call allows."""
+    limits = step.get("limits", {})
+    return min(
+        limits.get(n) or policies[n]["burst"] or policies[n]["limit"] for n in step["policies"]
+    )
+
+
+def is_exact(p):
+    """Whether tokens come at instants that need no rounding."""
+    return log2(p["limit"]).is_integer() and log2(p["window_s"] / p["limit"]).is_integer()
+
+
+def draw_pause(rng, ahead):
+    """Often such that something leaves its window now, or a moment earlier or later."""
+    if ahead and rng.random() < 0.45:
+        return rng.choice(ahead) + rng.choice([0.0, 0.0, -0.25, 0.25])
+    return rng.choice([0.0, 0.0, 0.0, 0.25, 1.0, rng.randint(1, 12) / 4])
+
+
+def plain_pairs(rng, used):
+    idents = rng.sample(IDENTS, rng.randint(2, 3) if "idents" in used else 1)
+    names = rng.sample(NAMES, rng.randint(2, 3) if "many" in used or rng.random() < 0.2 else 1)
+    return [(ident, name) for ident in idents for name in names]
+
+
+def lookalikes(rng):
+    """Two pairs of identity and name that are the same text when joined, or odd identities."""
+    a, b, c = rng.sample(string.ascii_lowercase, 3)
+    sign = rng.choice(["", "-", "_"])
+    joined = [(a, f"{b}{sign}{c}"), (f"{a}{sign}{b}", c)]
+    if rng.random() < 0.5:
+        joined = [(ident[::-1], name[::-1]) for ident, name in joined]
+    return joined if rng.random() < 0.5 else [(ident, a) for ident in rng.sample(ODD, 3)]
+
+
+def redrawn_step(step, new):
+    if step["do"] != "hit":
+        return step
+    limits = {"limits": renamed(step["limits"], new)} if "limits" in step else {}
+    return (
+        step
+        | {"ident": new[step["ident"]], "policies": [new[n] for n in step["policies"]]}
+        | limits
+    )
+
+
+def told(step):
+    if step["do"] != "hit":
+        return (
+            "the server loses its data"
+            if step["do"] == "lose"
+            else f"{step['times']} hits of others"
+        )
+    cost = f", cost={step['cost']}" if step["cost"] > 1 else ""
+    limits = "".join(
+        f", with a limit of {limit} for {name}" for name, limit in step.get("limits", {}).items()
+    )
+    return f"hit({step['ident']!r}, [{', '.join(step['policies'])}]{cost}){limits}"
