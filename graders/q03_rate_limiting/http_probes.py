@@ -34,6 +34,7 @@ def play_http(program):
         site.moments.append(
             [[len(program["requests"]), 0.0, 0], f"the middleware {stuck} for ever"]
         )
+    loop.close()
     return {"moments": site.moments}
 
 
@@ -191,8 +192,9 @@ async def app(scope, receive, send):
     """Answer as the plan of the request says."""
     call = current.get()
     plan, call.called = call.plan["app"], True
-    same = {**scope} == call.sent
-    call.note("the app is called" + ("" if same else f" with another scope: {plain(scope)}"))
+    call.note("the app is called")
+    if {**scope} != call.sent:
+        call.note(f"the scope is another one: {plain(scope)}")
     for _ in range(plan["receives"]):
         call.note(f"the app receives {plain(await receive())}")
     messages = response(call, plan) if call.plan["type"] == "http" else [{"type": "other", "n": 1}]

@@ -24,6 +24,7 @@ class HttpSweep(Sweep):
     """Requests to the middleware; `only` are the beginnings of the moments that are compared."""
 
     only: Sequence[str] = ("",)
+    timed: bool = True  # whether it matters when they happen
 
     plainer = {
         "method": ["GET"], "type": ["http"], "client": ["192.0.2.7"], "principal": [None],
@@ -136,16 +137,21 @@ class HttpSweep(Sweep):
         for (number, time, place), text in trace.moments:
             if text.startswith(tuple(self.only)):
                 count[number] += place < FREE
-                story[(number, time, count[number] if place < FREE else FREE), text] += 1
+                when = time if self.timed else 0.0
+                story[(number, when, count[number] if place < FREE else FREE), text] += 1
         return story
 
     def rule(self, program, difference):
         (number, *_), text = difference.first
-        both = text + (difference.replaced_by or ((), ""))[1]
-        return rule_of(program, program["requests"][int(number)], both)
+        texts = [text, (difference.replaced_by or ((), ""))[1]]
+        asks = next((t for t in texts if t.startswith("the limiter is asked")), "")
+        done = {t for when, t in difference.expected if when[0] == number}
+        again = texts[difference.is_missing] in done
+        both = asks or "; ".join(texts)
+        return rule_of(program, program["requests"][int(number)], both, again=again)
 
 
-def rule_of(program, r, text):
+def rule_of(program, r, text, *, again):
     """The rule about what differs, given the request."""
     limiter, app = r["limiter"], r["app"]
     of_tier = bool(r["principal"]) and r["principal"][1] != "default"
@@ -153,14 +159,15 @@ def rule_of(program, r, text):
         return "2.1"
     if not asked(program, r):
         return "4.2"
-    if "is asked about" in text:
-        return "2.2" if text.count("is asked about") == 2 else "2.3"
-    if "is asked for" in text:
-        return "4.1" if of_tier else "2.3"
+    if text.startswith("the limiter is asked"):
+        rule = "4.1" if of_tier else "2.3"
+        return "2.3" if again else "2.2" if "about" in text else rule
     slow = limiter.get("takes", 0) > time_limit(program)
     if slow and ("cancelled" in text or "for ever" in text or limiter.get("ends_after")):
         return "4.3"
     if slow or "raises" in limiter:
+        if "it raises" in text and "raises" not in app:
+            return "4.3"
         return "4.5" if program["settings"].get("on_store_error") == "closed" else "4.4"
     if r.get("identified_after"):
         return "4.6"

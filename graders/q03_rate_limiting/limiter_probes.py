@@ -106,11 +106,10 @@ class InRedis(InMemory):
 
     async def play(self):
         trace = await super().play()
-        if self.program.get("look"):
-            self.advance(max(0.0, self.ends - self.now) + LATE)
-            left = [key for db in [*self.server.dbs] for key in await self.client(db).keys()]
-            text = f"there are still keys: {sorted(left)[:3]}" if left else "nothing is left"
-            self.note(len(self.program["steps"]) + 1, 5, text)
+        self.advance(max(0.0, self.ends - self.now) + LATE)
+        left = [key for db in [*self.server.dbs] for key in await self.client(db).keys()]
+        text = f"there are still keys: {sorted(left)[:3]}" if left else "nothing is left"
+        self.note(len(self.program["steps"]) + 1, 5, text)
         return trace
 
     async def do_lose(self, *_):
@@ -126,7 +125,7 @@ class InRedis(InMemory):
             if self.program["limiter"] == "bucket":
                 lasts = [x for x in decision.reset_s.values() if isinstance(x, int | float)]
             self.ends = max([self.ends, *(self.now + x for x in lasts)])
-        for db, database in self.server.dbs.items() if self.program.get("look") else ():
+        for db, database in self.server.dbs.items():
             for key in [*database]:
                 if db != self.program["db"] or not key.startswith(self.own):
                     self.note(number, 4, f"there is a key {key} in database {db}")

@@ -137,7 +137,8 @@ class LimiterSweep(Sweep):
         (number, aspect), _ = difference.first
         if aspect == VERDICT:
             before = [t for (n, a), t in difference.expected if n < number and a == VERDICT]
-            return self.placed(verdict_rule(self.needs(program), "the hit is denied" in before))
+            guess = verdict_rule(self.needs(program), "the hit is denied" in before)
+            return self.placed(program.get("about", f".{guess}").partition(".")[2])
         return self.placed({REMAINING: "5", RESET: "5", RETRY: "6"}.get(aspect, "10"))
 
     def placed(self, rule):

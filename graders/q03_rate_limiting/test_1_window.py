@@ -7,7 +7,6 @@ from archprep.core.model import Reason
 from archprep.grading import assert_same, criterion, expect, scenario
 
 from . import server
-from .kept import play_kept
 from .limiter_programs import KEYS, LEFT, NUMBERS, VERDICT, LimiterSweep
 
 IDENTS, SIZE, ROUNDS = 40, 200_000, 40  # kept for ever, they take more memory than there is
@@ -17,7 +16,7 @@ IDENTS, SIZE, ROUNDS = 40, 200_000, 40  # kept for ever, they take more memory t
     "In memory, exactly what fits is admitted", task=1, points=6, rules=["1.1/memory", "1.2/memory"]
 )
 def test_admission_in_memory(sweep):
-    play_kept(sweep, LimiterSweep("memory", [VERDICT]), "1.1", "1.2")
+    sweep.kept(LimiterSweep("memory", [VERDICT]), "1.1", "1.2")
 
 
 @criterion(
@@ -27,7 +26,7 @@ def test_admission_in_memory(sweep):
     rules=["1.3/memory", "1.4/memory"],
 )
 def test_counts_in_memory(sweep):
-    play_kept(sweep, LimiterSweep("memory", [VERDICT]), "1.3", "1.4")
+    sweep.kept(LimiterSweep("memory", [VERDICT]), "1.3", "1.4")
 
 
 @criterion(
@@ -37,7 +36,7 @@ def test_counts_in_memory(sweep):
     rules=["1.5/memory", "1.6/memory"],
 )
 def test_numbers_in_memory(sweep):
-    play_kept(sweep, LimiterSweep("memory", NUMBERS), "1.5", "1.6")
+    sweep.kept(LimiterSweep("memory", NUMBERS), "1.5", "1.6")
 
 
 @scenario
@@ -81,7 +80,7 @@ def shared(candidate, rng):
 )
 def test_admission_in_redis(sweep, shared):
     shared.require_stored("1.8")
-    play_kept(sweep, LimiterSweep("redis", [VERDICT]), "1.1", "1.2")
+    sweep.kept(LimiterSweep("redis", [VERDICT]), "1.1", "1.2")
 
 
 @criterion(
@@ -92,7 +91,7 @@ def test_admission_in_redis(sweep, shared):
 )
 def test_counts_in_redis(sweep, shared):
     shared.require_stored("1.8")
-    play_kept(sweep, LimiterSweep("redis", [VERDICT]), "1.3", "1.4")
+    sweep.kept(LimiterSweep("redis", [VERDICT]), "1.3", "1.4")
 
 
 @criterion(
@@ -103,7 +102,7 @@ def test_counts_in_redis(sweep, shared):
 )
 def test_numbers_in_redis(sweep, shared):
     shared.require_stored("1.8")
-    play_kept(sweep, LimiterSweep("redis", NUMBERS), "1.5", "1.6")
+    sweep.kept(LimiterSweep("redis", NUMBERS), "1.5", "1.6")
 
 
 @criterion("Processes share one window, by the server's clock", task=1, points=2, rules=["1.8"])
@@ -121,7 +120,7 @@ def test_atomic(shared):
 @criterion("Keys have the prefix, end in time, and may get lost", task=1, points=3, rules=["1.10"])
 def test_keys(sweep, shared):
     shared.require_own_keys("1.10")
-    play_kept(sweep, LimiterSweep("redis", [VERDICT, KEYS, LEFT]), "1.10")
+    sweep.kept(LimiterSweep("redis", [VERDICT, KEYS, LEFT]), "1.10")
 
 
 @criterion(

@@ -5,27 +5,25 @@ from __future__ import annotations
 from archprep.grading import criterion
 
 from .http_programs import HttpSweep
-from .kept import play_kept
 
-ASKED = ("the limiter",)
-APP = ("the app",)
-RESPONSE = ("the response", "the client", "the problem", "the body", "it raises")
-FIELDS = ("ratelimit",)
+ASKED, ABOUT = "the limiter is asked for", "the limiter is asked about"
+APP, STARTS, BODY = "the app is called", "the response starts", "the client gets"
+FIELDS, PROBLEM = "ratelimit", ("the problem", "the body")
 
 
 @criterion("Requests but OPTIONS are limited, and nothing else", task=2, points=2, rules=["2.1"])
 def test_limited(sweep):
-    play_kept(sweep, HttpSweep(("the limiter is asked for", *APP, "the client", "it ")), "2.1")
+    sweep.kept(HttpSweep((ASKED, APP, "the scope", BODY, "it ")), "2.1")
 
 
 @criterion("The identity is a verified principal or an address", task=2, points=3, rules=["2.2"])
 def test_identity(sweep):
-    play_kept(sweep, HttpSweep(("the limiter is asked about", "it raises")), "2.2")
+    sweep.kept(HttpSweep((ABOUT, "it raises"), timed=False), "2.2")
 
 
 @criterion("A request is one hit, and none waits for another", task=2, points=3, rules=["2.3"])
 def test_one_hit(sweep):
-    play_kept(sweep, HttpSweep(("the limiter is asked for", *APP)), "2.3")
+    sweep.kept(HttpSweep((ASKED,)), "2.3")
 
 
 @criterion(
@@ -35,22 +33,23 @@ def test_one_hit(sweep):
     rules=["2.4/app", "2.4/refusal", "2.5"],
 )
 def test_fields(sweep):
-    play_kept(sweep, HttpSweep(FIELDS), "2.4", "2.5")
+    sweep.kept(HttpSweep((FIELDS,), timed=False), "2.4", "2.5")
 
 
 @criterion("A denied request is answered with a 429", task=2, points=4, rules=["2.6", "2.7"])
 def test_refusal(sweep):
-    play_kept(sweep, HttpSweep((*APP, *RESPONSE)), "2.6", "2.7")
+    sweep.kept(HttpSweep((APP, STARTS, BODY, *PROBLEM), timed=False), "2.6", "2.7")
 
 
 @criterion("Everything else passes unchanged, at once", task=2, points=3, rules=["2.8"])
 def test_passes(sweep):
-    play_kept(sweep, HttpSweep((*APP, *RESPONSE, "a message", "the scope", "something")), "2.8")
+    shown = (APP, STARTS, BODY, "the app receives", "a message", "the scope", "something", "it ")
+    sweep.kept(HttpSweep(shown), "2.8")
 
 
 @criterion("The app's exceptions propagate", task=2, points=2, rules=["2.9"])
 def test_raises(sweep):
-    play_kept(sweep, HttpSweep((*APP, *RESPONSE, "it ")), "2.9")
+    sweep.kept(HttpSweep(("it ",), timed=False), "2.9")
 
 
 @criterion(

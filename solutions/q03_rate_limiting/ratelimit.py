@@ -134,8 +134,9 @@ class _Scripted:
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
         """Take `cost` units from every policy, or from none."""
-        # The name comes first: it holds no colon, so that no two pairs share a key.
-        keys = [f"{self._prefix}:{p.name}:{ident}" for p in policies]
+        # A name holds no colon, so no two pairs share a key. The braces are a hash tag: in a
+        # cluster, all keys of an identity live on one node.
+        keys = [f"{self._prefix}:{p.name}:{{{ident}}}" for p in policies]
         args: list[str | int] = [cost, uuid4().hex]
         for p in policies:
             args += [p.limit, p.limit if p.burst is None else p.burst, p.window_s * 1_000_000]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import ipaddress
 import logging
 import math
 from collections import deque
@@ -18,7 +17,6 @@ from urllib.parse import quote
 
 from redis.asyncio import Redis
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,62 +27,39 @@ logger = logging.getLogger(__name__)
 class Policy:
     """At most `limit` units in `window_s` seconds."""
 
-    name: str  # letters, digits, "-" and "_"; differs from the others of a call
+    name: str  # letters, digits, "-" and "_"
     limit: int
-    window_s: int  # seconds, at least 1; never changes for a name
-    burst: int | None = None  # only TokenBucket: the size of the bucket; None: `limit`
+    window_s: int  # seconds, at least 1
+    burst: int | None = None  # only for TokenBucket: the size of the bucket; None: `limit`
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a limiter says to one hit. Both dicts have the names of all policies of the call."""
+    """A limiter's answer to one hit. Both dicts have the names of all policies of the call."""
 
     allowed: bool
-    remaining: dict[str, int]  # units left after this hit, never negative
-    reset_s: dict[str, float]  # seconds: see README.md
-    retry_after: int  # 0 when allowed, else whole seconds after which this hit would be admitted
-
-
-class Clock(Protocol):
-    """The time, in seconds."""
-
-    def time(self) -> float:
-        """Return the wall clock's time: it may be set back or forward."""
-
-    def monotonic(self) -> float:
-        """Return a time that never goes back. Its origin is arbitrary."""
+    remaining: dict[str, int]
+    reset_s: dict[str, float]
+    retry_after: int
 
 
 class Limiter(Protocol):
-    """What MemoryWindow, RedisWindow and TokenBucket are."""
+    """What MemoryWindow, RedisWindow and TokenBucket have in common."""
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
-        """Take `cost` units from every policy of this identity, or, if one lacks them, from none.
-
-        `policies` is not empty; 1 <= cost, and cost never exceeds a limit (a bucket's size).
-        """
+        """Take `cost` units from every policy of this identity, or from none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request, verified."""
+    """The verified sender of a request."""
 
     id: str
     tier: str = "default"
 
 
-Identify = Callable[[Request], Awaitable[Principal | None]]
-"""Verifies a request's credentials. Returns None for nobody known; never raises."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which requests are limited, and how."""
-
-    path: str  # "/search": that path and everything below it; "/": every path
-    policies: Mapping[str, Sequence[Policy]]  # by tier
-    methods: frozenset[str] | None = None  # upper case; None: all
-    cost: int = 1
+Identify = Callable[[Scope], Awaitable[Principal | None]]
+"""Verifies the credentials in a request's scope. Never raises."""
 
 
 @dataclass(slots=True)
@@ -115,7 +90,7 @@ class MemoryWindow:
     hit() never awaits, so it is atomic among the tasks of an event loop.
     """
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Callable[[], float]) -> None:
         """Make a limiter whose instants are those of `clock`."""
         self._clock = clock
         self._logs: dict[tuple[str, str], _Log] = {}
@@ -124,7 +99,7 @@ class MemoryWindow:
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
         """Admit the hit if every policy has room for it in its window, and say so."""
-        now = self._clock.monotonic()
+        now = self._clock()
         self._forget(now)
 
         wait = 0.0
@@ -282,47 +257,32 @@ class RateLimitMiddleware:
         *,
         limiter: Limiter,
         identify: Identify,
-        rules: Sequence[Rule],
-        trusted_proxies: Sequence[str] = (),
+        tiers: Mapping[str, Sequence[Policy]],
         on_store_error: Literal["open", "closed"] = "open",
         store_timeout_s: float = 0.25,
     ) -> None:
-        """Wrap `app`.
-
-        rules: the first one that matches a request decides.
-        trusted_proxies: addresses ("10.1.2.3", "::1") and networks ("10.0.0.0/8", "fd00::/8").
-        on_store_error: what happens to a request when the limiter cannot decide (task 4).
-        store_timeout_s: how many seconds the limiter has to decide.
-        """
         self._app = app
         self._limiter = limiter
         self._identify = identify
-        self._rules = tuple(rules)
-        self._trusted = [ipaddress.ip_network(proxy, strict=False) for proxy in trusted_proxies]
+        self._tiers = tiers
         self._fail_open = on_store_error == "open"
         self._timeout_s = store_timeout_s
         self._abandoned: set[asyncio.Task[Decision]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Limit a request, or let it pass."""
-        rule = self._rule(scope) if scope["type"] == "http" else None
-        if rule is None:
-            await self._app(scope, receive, send)
-            return
-
-        request = Request(dict(scope))  # a copy: Starlette writes to the scope
-        principal = await self._identify(request)
-        tier = "default" if principal is None else principal.tier
-        policies = rule.policies.get(tier)
-        if policies is None:
-            policies = rule.policies.get("default", ())
+        policies: Sequence[Policy] = ()
+        if scope["type"] == "http" and scope["method"] != "OPTIONS":
+            principal = await self._identify(scope)
+            policies = self._policies("default" if principal is None else principal.tier)
         if not policies:
             await self._app(scope, receive, send)
             return
 
-        ident = f"ip:{self._address(request)}" if principal is None else f"user:{principal.id}"
+        client = scope.get("client") or ("unknown", 0)
+        ident = f"ip:{client[0]}" if principal is None else f"user:{principal.id}"
         try:
-            decision = await self._decide(ident, policies, rule.cost)
+            decision = await self._decide(ident, policies)
         except _Undecided as error:
             logger.warning("rate limiter has not decided", exc_info=error.__cause__)
             if self._fail_open:
@@ -333,7 +293,7 @@ class RateLimitMiddleware:
 
         fields = _fields(policies, decision)
         if not decision.allowed:
-            await _refusal(policies, decision, rule.cost, fields)(scope, receive, send)
+            await _refusal(policies, decision, fields)(scope, receive, send)
             return
 
         async def send_with_fields(message: Message) -> None:
@@ -345,48 +305,20 @@ class RateLimitMiddleware:
 
         await self._app(scope, receive, send_with_fields)
 
-    def _rule(self, scope: Scope) -> Rule | None:
-        """Return the first rule that matches."""
-        method, path = scope["method"], scope["path"]
-        if method == "OPTIONS":
-            return None
-        for rule in self._rules:
-            if rule.methods is not None and method not in rule.methods:
-                continue
-            if rule.path in ("/", path) or path.startswith(rule.path + "/"):
-                return rule
-        return None
+    def _policies(self, tier: str) -> Sequence[Policy]:
+        for name in (tier, "default"):
+            if name in self._tiers:
+                return self._tiers[name]
+        return ()
 
-    def _address(self, request: Request) -> str:
-        """Return the address of the client, as far as our own proxies vouch for it."""
-        if request.client is None:
-            return "unknown"
-        peer = request.client.host
-        if not self._is_trusted(peer):
-            return peer
-        lines = request.headers.getlist("x-forwarded-for")
-        entries = [entry for part in ",".join(lines).split(",") if (entry := part.strip())]
-        for entry in reversed(entries):
-            if not self._is_trusted(entry):
-                return entry
-        return entries[0] if entries else peer
-
-    def _is_trusted(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)  # what a dual-stack socket calls IPv4
-        return any(address in net or (mapped and mapped in net) for net in self._trusted)
-
-    async def _decide(self, ident: str, policies: Sequence[Policy], cost: int) -> Decision:
+    async def _decide(self, ident: str, policies: Sequence[Policy]) -> Decision:
         """Hit the limiter, or raise _Undecided.
 
         asyncio.timeout() would wait for as long as the limiter resists its cancellation.
         """
 
         async def hit() -> Decision:
-            return await self._limiter.hit(ident, policies, cost=cost)
+            return await self._limiter.hit(ident, policies)
 
         task = asyncio.create_task(hit())
         try:
@@ -426,13 +358,13 @@ def _fields(policies: Sequence[Policy], decision: Decision) -> dict[str, str]:
 
 
 def _refusal(
-    policies: Sequence[Policy], decision: Decision, cost: int, fields: Mapping[str, str]
+    policies: Sequence[Policy], decision: Decision, fields: Mapping[str, str]
 ) -> JSONResponse:
     problem = {
         "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
         "title": "Quota exceeded",
         "status": 429,
-        "violated-policies": [p.name for p in policies if decision.remaining[p.name] < cost],
+        "violated-policies": [p.name for p in policies if not decision.remaining[p.name]],
     }
     headers = {"Retry-After": str(decision.retry_after), **fields}
     return JSONResponse(problem, 429, headers, "application/problem+json")

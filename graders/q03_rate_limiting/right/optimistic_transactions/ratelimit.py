@@ -12,14 +12,12 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal, Protocol
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -27,62 +25,39 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class Policy:
     """At most `limit` units in `window_s` seconds."""
 
-    name: str  # letters, digits, "-" and "_"; differs from the others of a call
+    name: str  # letters, digits, "-" and "_"
     limit: int
-    window_s: int  # seconds, at least 1; never changes for a name
-    burst: int | None = None  # only TokenBucket: the size of the bucket; None: `limit`
+    window_s: int  # seconds, at least 1
+    burst: int | None = None  # only for TokenBucket: the size of the bucket; None: `limit`
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a limiter says to one hit. Both dicts have the names of all policies of the call."""
+    """A limiter's answer to one hit. Both dicts have the names of all policies of the call."""
 
     allowed: bool
-    remaining: dict[str, int]  # units left after this hit, never negative
-    reset_s: dict[str, float]  # seconds: see README.md
-    retry_after: int  # 0 when allowed, else whole seconds after which this hit would be admitted
-
-
-class Clock(Protocol):
-    """The time, in seconds."""
-
-    def time(self) -> float:
-        """Return the wall clock's time: it may be set back or forward."""
-
-    def monotonic(self) -> float:
-        """Return a time that never goes back. Its origin is arbitrary."""
+    remaining: dict[str, int]
+    reset_s: dict[str, float]
+    retry_after: int
 
 
 class Limiter(Protocol):
-    """What MemoryWindow, RedisWindow and TokenBucket are."""
+    """What MemoryWindow, RedisWindow and TokenBucket have in common."""
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
-        """Take `cost` units from every policy of this identity, or, if one lacks them, from none.
-
-        `policies` is not empty; 1 <= cost, and cost never exceeds a limit (a bucket's size).
-        """
+        """Take `cost` units from every policy of this identity, or from none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who sent a request, verified."""
+    """The verified sender of a request."""
 
     id: str
     tier: str = "default"
 
 
-Identify = Callable[[Request], Awaitable[Principal | None]]
-"""Verifies a request's credentials. Returns None for nobody known; never raises."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which requests are limited, and how."""
-
-    path: str  # "/search": that path and everything below it; "/": every path
-    policies: Mapping[str, Sequence[Policy]]  # by tier
-    methods: frozenset[str] | None = None  # upper case; None: all
-    cost: int = 1
+Identify = Callable[[Scope], Awaitable[Principal | None]]
+"""Verifies the credentials in a request's scope. Never raises."""
 
 
 SECOND = 1_000_000  # instants are whole microseconds: sums of them are exact
@@ -132,7 +107,7 @@ def decide_window(
 class MemoryWindow:
     """A sliding window log in the memory of one process."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Callable[[], float]) -> None:
         """Make a limiter whose instants are those of `clock`."""
         self._clock = clock
         self._entries: dict[str, list[Entry]] = {}
@@ -140,7 +115,7 @@ class MemoryWindow:
 
     async def hit(self, ident: str, policies: Sequence[Policy], cost: int = 1) -> Decision:
         """Admit the hit if every policy has room for it in its window, and say so."""
-        now = round(self._clock.monotonic() * SECOND)  # no await below: nothing comes in between
+        now = round(self._clock() * SECOND)  # no await below: nothing comes in between
         self._forget(now)
         known = self._entries.get(ident)
         decision, kept = decide_window(known or (), now, policies, cost)
@@ -242,23 +217,14 @@ class RateLimitMiddleware:
         *,
         limiter: Limiter,
         identify: Identify,
-        rules: Sequence[Rule],
-        trusted_proxies: Sequence[str] = (),
+        tiers: Mapping[str, Sequence[Policy]],
         on_store_error: Literal["open", "closed"] = "open",
         store_timeout_s: float = 0.25,
     ) -> None:
-        """Wrap `app`.
-
-        rules: the first one that matches a request decides.
-        trusted_proxies: addresses ("10.1.2.3", "::1") and networks ("10.0.0.0/8", "fd00::/8").
-        on_store_error: what happens to a request when the limiter cannot decide (task 4).
-        store_timeout_s: how many seconds the limiter has to decide.
-        """
         self._app = app
         self._limiter = limiter
         self._identify = identify
-        self._rules = tuple(rules)
-        self._trusted = [ip_network(proxy, strict=False) for proxy in trusted_proxies]
+        self._tiers = tiers
         self._on_store_error = on_store_error
         self._store_timeout_s = store_timeout_s
         self._unfinished: set[asyncio.Future[Decision]] = set()
@@ -267,18 +233,17 @@ class RateLimitMiddleware:
         """Limit a request, or let it pass."""
         if scope["type"] != "http" or scope["method"] == "OPTIONS":
             return await self._app(scope, receive, send)
-        rule = self._rule(scope["method"], scope["path"])
-        if rule is None:
-            return await self._app(scope, receive, send)
-        principal = await self._identify(Request(dict(scope)))  # a copy: it may cache things in it
-        policies = rule.policies.get(principal.tier) if principal else None
+        principal = await self._identify(scope)
+        policies = self._tiers.get(principal.tier) if principal else None
         if policies is None:
-            policies = rule.policies.get("default")
+            policies = self._tiers.get("default")
         if not policies:
             return await self._app(scope, receive, send)
 
-        ident = f"user:{principal.id}" if principal else f"ip:{self._address(scope)}"
-        decision = await self._ask(ident, policies, rule.cost)
+        client = scope["client"]
+        address = f"ip:{client[0]}" if client else "ip:unknown"
+        ident = f"user:{principal.id}" if principal else address
+        decision = await self._ask(ident, policies)
         if decision is None and self._on_store_error == "open":
             return await self._app(scope, receive, send)
         if decision is None:
@@ -292,60 +257,24 @@ class RateLimitMiddleware:
                 "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
                 "title": "Quota exceeded",
                 "status": 429,
-                "violated-policies": [p.name for p in policies if remaining[p.name] < rule.cost],
+                "violated-policies": [p.name for p in policies if remaining[p.name] < 1],
             }
             retry_after = (b"retry-after", b"%d" % decision.retry_after)
             return await answer(send, 429, [retry_after, *fields], problem)
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *fields]}
+                others = [h for h in message.get("headers", ()) if h[0].lower() not in dict(fields)]
+                message = {**message, "headers": [*others, *fields]}
             await send(message)
 
         await self._app(scope, receive, send_with_fields)
 
-    def _rule(self, method: str, path: str) -> Rule | None:
-        """Return the first rule that matches."""
-        for rule in self._rules:
-            below = path == rule.path or path.startswith(rule.path + "/")
-            if (below or rule.path == "/") and (rule.methods is None or method in rule.methods):
-                return rule
-        return None
-
-    def _is_trusted(self, host: str) -> bool:
-        """Say whether `host` is the address of a trusted proxy."""
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        same = [address]
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            same.append(address.ipv4_mapped)  # how an IPv4 peer looks to a socket for both
-        return any(one in network for one in same for network in self._trusted)
-
-    def _address(self, scope: Scope) -> str:
-        """Return the address of the client."""
-        if not scope.get("client"):
-            return "unknown"
-        client: str = scope["client"][0]
-        if not self._is_trusted(client):
-            return client
-        for name, value in reversed(scope["headers"]):
-            if name.lower() != b"x-forwarded-for":
-                continue
-            for part in reversed(value.decode("latin-1").split(",")):
-                entry = part.strip(" \t")
-                if entry:
-                    client = entry
-                    if not self._is_trusted(entry):
-                        return client
-        return client
-
-    async def _ask(self, ident: str, policies: Sequence[Policy], cost: int) -> Decision | None:
+    async def _ask(self, ident: str, policies: Sequence[Policy]) -> Decision | None:
         """Hit the limiter once. Return None if it fails, or does not decide in time."""
 
         async def hit() -> Decision:
-            return await self._limiter.hit(ident, policies, cost=cost)
+            return await self._limiter.hit(ident, policies)
 
         task = asyncio.ensure_future(hit())
         try:
