@@ -91,7 +91,7 @@ class Call:
             await self.site.guard(self.scope, self.receive, self.send)
         except NotImplementedError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the trace tells
             scripted = is_scripted(error)
             self.note(f"it raises {type(error).__name__ if scripted else summarize(error)}")
         else:
@@ -113,7 +113,7 @@ class Call:
             self.note(f"the client gets {told(message)}")
         else:
             self.body += message.get("body", b"")
-            if not message.get("more_body"):
+            if not message.get("more_body") and self.plan["method"] != "HEAD":
                 self.problem()
 
     def start(self, message):
@@ -180,7 +180,7 @@ class Limiter:
         )
 
 
-async def identify(scope):
+async def identify(_):
     import ratelimit
 
     plan = current.get().plan

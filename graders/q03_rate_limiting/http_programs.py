@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from archprep.grading.toolkit.sweep import Sweep
 
@@ -26,7 +27,7 @@ class HttpSweep(Sweep):
     only: Sequence[str] = ("",)
     timed: bool = True  # whether it matters when they happen
 
-    plainer = {
+    plainer: ClassVar = {
         "method": ["GET"], "type": ["http"], "client": ["192.0.2.7"], "principal": [None],
         "form": ["list"], "status": [200], "pause": [0.0], "receives": [0], "takes": [0.0],
         "allowed": [True], "ends_after": [0.0], "retry_after": [1], "at": [0.0],
@@ -151,7 +152,7 @@ class HttpSweep(Sweep):
         return rule_of(program, program["requests"][int(number)], both, again=again)
 
 
-def rule_of(program, r, text, *, again):
+def rule_of(program, r, text, *, again):  # noqa: PLR0911 - a table, the first line that fits
     """The rule about what differs, given the request."""
     limiter, app = r["limiter"], r["app"]
     of_tier = bool(r["principal"]) and r["principal"][1] != "default"

@@ -134,7 +134,7 @@ class InRedis(InMemory):
 def number_text(value):
     """A number without what rounding may change: half a millisecond."""
     if isinstance(value, float):
-        return f"{round(value, 3):g}" if value == value else "nan"
+        return f"{round(value, 3):g}"
     return repr(plain(value))
 
 

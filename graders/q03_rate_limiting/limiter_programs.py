@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
+from typing import ClassVar
 
 from archprep.grading.toolkit.sweep import Sweep
 from archprep.grading.toolkit.sweep_spec import renamed, scaled
@@ -27,7 +28,7 @@ class LimiterSweep(Sweep):
     limiter: str
     aspects: Sequence[int] = (VERDICT, *NUMBERS, KEYS, LEFT)
 
-    plainer = {"cost": [1], "after": [0.0], "db": [0], "burst": [None]}
+    plainer: ClassVar = {"cost": [1], "after": [0.0], "db": [0], "burst": [None]}
 
     # -- drawing
 

@@ -16,7 +16,7 @@ DECISION = ("allowed", "remaining", "reset_s", "retry_after", "broke")
 
 @dataclass
 class Server:
-    """What three processes were told, A and C in one sandbox and B in another, and what they left."""
+    """What three processes were told (B has a sandbox of its own), and what they left."""
 
     limiter: str
     ahead: int  # seconds that the clocks of A and B are ahead; C's is as far behind
@@ -32,10 +32,9 @@ class Server:
 
     @property
     def given(self):
-        return (
-            f'{self.limiter}(redis, prefix="{self.prefix}") on database {self.db}, in processes A, B, C '
-            f"whose clocks are off by {self.ahead}, {self.ahead}, {-self.ahead} s; limit {self.policy[1]}"
-        )
+        made = f'{self.limiter}(redis, prefix="{self.prefix}") on database {self.db}'
+        clocks = f"{self.ahead}, {self.ahead}, {-self.ahead} s"
+        return f"processes A, B, C with {made}; clocks off by {clocks}; limit {self.policy[1]}"
 
     def require_stored(self, rule):
         """Whatever counts elsewhere is not this limiter, and earns none of its points."""
@@ -142,7 +141,8 @@ def draw_crowd(rng):
     narrow = draw_policy(rng, "narrow", few * cost + rng.randint(0, cost - 1))
     ident = f"user:{rng.randrange(10**9)}"
     asks = [ask(ident, [wide]), ask(ident, [wide, narrow], cost)] * (sure // 2)
-    tells = f"{AT_ONCE} hits at once by A and B: {sure} under {wide}, as many of cost {cost} under {narrow}, too"
+    tells = f"{AT_ONCE} hits at once by A and B, under {wide}; half of them cost {cost}, and are "
+    tells += f"under {narrow} as well"
     due = {"wide": sure + few, "narrow": [narrow[1] - n * cost for n in range(1, few + 1)]}
     return tells, due, rng.sample(asks, len(asks))
 
