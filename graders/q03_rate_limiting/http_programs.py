@@ -53,7 +53,7 @@ class HttpSweep(Sweep):
         for _ in range(rng.randint(1, 5)):
             now += rng.choice([0.0, 0.125, 0.3]) if "at once" in used else 20.0
             requests.append({"at": now} | draw_request(rng, used, tiers, settings))
-        return {"tiers": tiers, "settings": settings, "requests": requests}
+        return {"task": task, "tiers": tiers, "settings": settings, "requests": requests}
 
     def redraw(self, rng, program):
         tiers = {
@@ -106,6 +106,7 @@ class HttpSweep(Sweep):
         policies = [p for tier in program["tiers"].values() for p in tier]
         return bool(
             at
+            and (program.get("task") == 4 or not self.needs(program)[4])
             and at == sorted(at)
             and min(limit, at[0] + 1) > 0
             and all(0 <= t <= 0.7 * limit or t >= limit + 0.2 for t in takes)
