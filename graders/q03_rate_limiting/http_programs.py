@@ -104,9 +104,10 @@ class HttpSweep(Sweep):
         at, limit = [r["at"] for r in program["requests"]], time_limit(program)
         takes = [r["limiter"].get("takes", 0) for r in program["requests"]]
         policies = [p for tier in program["tiers"].values() for p in tier]
+        later = self.needs(program)[4]
         return bool(
             at
-            and (program.get("task") == 4 or not self.needs(program)[4])
+            and (program.get("task") == 4 or not later)
             and at == sorted(at)
             and min(limit, at[0] + 1) > 0
             and all(0 <= t <= 0.7 * limit or t >= limit + 0.2 for t in takes)
@@ -195,8 +196,10 @@ def is_sound(program, r):
     """Whether a request has what a probe needs, and a decision that a limiter could make."""
     limiter, app, names = r["limiter"], r["app"], {p[0] for p in asked(program, r)}
     none_left = any(limiter["numbers"][name][0] == 0 for name in names)
+    pairs = [*app["headers"], *r["headers"], *([r["principal"]] if r["principal"] else [])]
     return (
         {*APP} <= {*app}
+        and all(len(pair) == 2 for pair in pairs)
         and {*REQUEST} <= {*r}
         and ("error" in app) == ("raises" in app)
         and app["status"] >= 200
