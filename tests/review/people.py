@@ -77,7 +77,8 @@ PEOPLE = [
         "Giulia Rossi",
         {"q1": ("q1_17_unbounded_concurrency", "q1_11_shared_payload",
                 "near_one_attempt_more", "q1_03_middleware_in_publish"),
-         "q3": ("q3_09_redis_state_per_process", "near_bucket_burst_ignored", "q3_14_store_error_raises")},
+         "q3": ("q3_09_redis_state_per_process", "near_bucket_burst_ignored",
+                "q3_14_store_error_raises")},
         {"q1": "-w-w", "q3": "w"},
     ),
     Person(
