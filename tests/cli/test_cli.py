@@ -80,6 +80,23 @@ def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
     assert "in progress" in run("list").stdout
 
 
+def test_some_of_the_tasks_are_an_exercise_of_their_own(run: Run, desk: Path) -> None:
+    """The workspace keeps the selection; scores are points of it, and percent."""
+    done = run("start", "q1", "--tasks", "1")
+    assert (done.returncode, "Tasks 1, " in done.stdout) == (0, True)
+    workspace = desk / "q01_adding"
+    (workspace / "answer.py").write_text(RIGHT)
+    done = run("check", cwd=workspace)
+    assert (done.returncode, "Score 60/60, 100 %" in done.stdout) == (0, True)
+    card = json.loads(run("check", "--json", cwd=workspace).stdout)
+    assert (card["selection"], card["partial"], card["percent"]) == ([1], False, 100)
+    assert "best 60/60" in run("list").stdout
+    assert "has no task 2" in run("check", "--task", "2", cwd=workspace).stderr
+    again = run("start", "q1", "--tasks", "1-2")
+    assert (again.returncode, "with task 1; nothing was changed." in again.stdout) == (0, True)
+    assert "To fix: archprep start q3 --tasks 1,2" in run("start", "q3", "--tasks", "2").stderr
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [

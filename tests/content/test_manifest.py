@@ -38,6 +38,27 @@ def test_optional_keys_are_read(content: Path) -> None:
     assert exercise.run is None
 
 
+def test_tasks_state_their_minutes_and_the_core_fits_an_hour(content: Path) -> None:
+    """The exercise's minutes are the sum of its tasks'."""
+    manifest = content / "exercises" / Q1 / "exercise.yaml"
+    text = manifest.read_text().replace("minutes: 90\n", "core: [1]\n")
+    for title, minutes in (("First", 50), ("Second", 30)):
+        text = text.replace(f"title: {title}", f"title: {title}, minutes: {minutes}")
+    manifest.write_text(text)
+    exercise = catalog.get("q1")
+    assert (exercise.minutes, exercise.core, exercise.core_minutes) == (80, (1,), 50)
+    for old, new, says in (
+        (", minutes: 30", "", "`tasks` must state `minutes` for every task or for none"),
+        ("core: [1]", "core: [2]", "`core` needs task 1, on which it builds"),
+        ("core: [1]", "core: []", "`core` must list numbers of tasks"),
+        ("core: [1]\n", "", "`core` must be a list"),
+        ("version: 1", "version: 1\nminutes: 80", "`minutes` is the sum of the tasks' minutes"),
+    ):
+        manifest.write_text(text.replace(old, new))
+        with pytest.raises(ContentError, match=says):
+            catalog.get("q1")
+
+
 @pytest.mark.parametrize(
     ("text", "run"),
     [

@@ -32,14 +32,21 @@ def open_store() -> Iterator[Store]:
 
 def show_started(exercise: Exercise, workspace: Workspace) -> None:
     """Print where the workspace is and what to do there."""
+    from archprep.content import selection
+
     if workspace.resumed:
-        print(f"{exercise.id} is already started in {workspace.path}; nothing was changed.")
+        kept = selection.stored(exercise, workspace.tasks).selection
+        tasks = f" with {selection.in_words(kept)}" if kept else ""
+        print(f"{exercise.id} is already started in {workspace.path}{tasks}; nothing was changed.")
         for name in workspace.missing:
             print(
                 f"  missing: {name} (`archprep reset {exercise.id}` makes a backup and restores it)"
             )
     else:
         print(f"{exercise.id} {exercise.title}: your workspace is {workspace.path}")
+        numbers = ", ".join(str(task.number) for task in exercise.selected_tasks)
+        tasks = f"tasks {numbers}, " if exercise.selection else ""
+        print(f"{tasks}{exercise.minutes} minutes".capitalize())
     print()
     print(f"  1. cd {workspace.path}")
     print("  2. Read README.md, the brief.")

@@ -104,7 +104,7 @@ def _exercises(results: Sequence[Result]) -> list[str]:
 def _scores(result: Result, exercises: Sequence[str]) -> list[str]:
     found = {graded.exercise: graded for graded in result.graded}
     cards = [graded and graded.scorecard for graded in map(found.get, exercises)]
-    scores = [str(card.score) if card else None for card in cards]
+    scores = [card.short_score if card else None for card in cards]
     return [
         score or ("-" if name not in found else "?")
         for name, score in zip(exercises, scores, strict=True)

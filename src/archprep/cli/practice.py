@@ -56,13 +56,23 @@ def list_(
         print(listing.as_json(found)) if as_json else listing.show(found)
 
 
-def start(exercise: ExerciseId, directory: Directory = None) -> None:
+def start(
+    exercise: ExerciseId,
+    directory: Directory = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(help="Only these tasks: core, 1-2 or 1,3. Default: all.", metavar="TASKS"),
+    ] = None,
+) -> None:
     """Create a workspace: the brief, the starter code and public examples."""
-    from archprep.content import catalog
+    from archprep.content import catalog, selection
     from archprep.practice import locate
 
     with console.open_store() as store:
         chosen = catalog.get(exercise)
+        if tasks is not None:
+            asks = f"archprep start {chosen.id} --tasks"
+            chosen = selection.chosen(chosen, tasks, lambda right: f"{asks} {right}")
         workspace = locate.start(chosen, directory, store)
         console.show_started(chosen, workspace)
         store.remember_workspace(chosen.id, workspace.path)

@@ -35,13 +35,14 @@ class Criterion:
 
 
 def declared(exercise: Exercise) -> list[Criterion]:
-    """Return the criteria of an exercise, ordered by task."""
+    """Return the criteria of an exercise's selected tasks, ordered by task."""
+    selected = {task.number for task in exercise.selected_tasks}
     found = [
         criterion
         for path in sorted(exercise.grader_dir.glob("test_*.py"))
         for criterion in _declared_in(ast.parse(path.read_text()))
     ]
-    return sorted(found, key=lambda c: c.task)
+    return sorted((c for c in found if c.task in selected), key=lambda c: c.task)
 
 
 def criterion_id(function: str) -> str:

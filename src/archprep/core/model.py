@@ -235,6 +235,7 @@ class Scorecard:
     criteria: tuple[CriterionResult, ...]
     python: str = ""  # that ran the code, such as "3.11"; empty in earlier scorecards
     partial: bool = False  # only some criteria were asked for (--task, --criterion)
+    selection: tuple[int, ...] = ()  # the tasks that were worked on; () for all
     format: int = FORMAT
 
     @property
@@ -246,6 +247,18 @@ class Scorecard:
     def max_score(self) -> int:
         """Points that could be earned in this run."""
         return sum(c.points for c in self.criteria)
+
+    @property
+    def percent(self) -> int:
+        """Points earned of 100 that could be, rounded down: 100 means all of them."""
+        return 100 * self.score // self.max_score if self.max_score else 0
+
+    @property
+    def short_score(self) -> str:
+        """The points, such as "73"; of a part also what it is worth: "44/52, 84 %"."""
+        if self.max_score == 100:
+            return str(self.score)
+        return f"{self.score}/{self.max_score}, {self.percent} %"
 
     @property
     def passed(self) -> bool:

@@ -269,6 +269,8 @@ class Run:
             self._broken += [f"hints.md has no section {section}" for section in missing]
 
     def _is_wanted(self, name: str) -> bool:
+        if self._declared[name].task not in {t.number for t in self._exercise.selected_tasks}:
+            return False
         if self._wanted.criterion is not None:
             return name == self._wanted.criterion
         return self._wanted.task in (None, self._declared[name].task)
@@ -285,7 +287,7 @@ class Run:
                 f"{self._exercise.id} has no criterion {sanitize(self._wanted.criterion, 60)!r}.",
                 tip=asks,
             )
-        numbers = ", ".join(str(t.number) for t in self._exercise.tasks)
+        numbers = ", ".join(str(t.number) for t in self._exercise.selected_tasks)
         return UsageError(
             f"{self._exercise.id} has no task {self._wanted.task}.", tip=f"Its tasks are {numbers}."
         )

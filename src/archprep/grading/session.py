@@ -166,6 +166,7 @@ def run_graders(
         tasks=verdicts.by_task(exercise, criteria),
         criteria=criteria,
         partial=wanted.partial,
+        selection=exercise.selection,
     )
 
 

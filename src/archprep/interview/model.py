@@ -17,12 +17,16 @@ REPORT_FILE = "archprep-submission.json"  # in a submission, written by `archpre
 
 @dataclass(frozen=True, slots=True)
 class KitExercise:
-    """An exercise as it was handed out; `digest` covers the files in its folder."""
+    """An exercise as it was handed out; `digest` covers the files in its folder.
+
+    `tasks` are the tasks that were asked for; () for all.
+    """
 
     id: str
     folder: str
     version: int
     digest: str
+    tasks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,11 @@ class Kit:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedExercise:
-    """One exercise of a submission, with the folder to freeze."""
+    """One exercise of a submission, with the folder to freeze, and the tasks asked for."""
 
     exercise: str
     directory: Path
+    tasks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Graded:
     scorecard: Scorecard | None = None
     problem: str | None = None
     source: dict[str, str] = field(default_factory=dict)  # the files as they were graded
+    worth: int = 100  # points that could be earned
 
     @property
     def why(self) -> str:
@@ -107,8 +113,8 @@ class Result:
 
     @property
     def max_score(self) -> int:
-        """Points that could be earned: 100 for each exercise of the kit."""
-        return 100 * len(self.graded)
+        """Points that could be earned: 100 for each exercise, less for some of its tasks."""
+        return sum(g.scorecard.max_score if g.scorecard else g.worth for g in self.graded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from archprep.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from archprep.core.model import Exercise
     from archprep.workspace.store import Store
 
 SOLVED = "best 100"
@@ -33,6 +34,14 @@ class ListedExercise:
     minutes: int
     state: str
     summary: str
+    core_minutes: int
+    core: tuple[str, ...]  # the titles of the core's tasks
+
+    @property
+    def time(self) -> str:
+        """The minutes of the core and of what goes further, such as 60 + 75."""
+        further = self.minutes - self.core_minutes
+        return f"{self.core_minutes} + {further}" if further else str(self.minutes)
 
 
 def select(store: Store, *, section: str, difficulty: str, todo: bool) -> list[ListedExercise]:
@@ -45,12 +54,18 @@ def select(store: Store, *, section: str, difficulty: str, todo: bool) -> list[L
     exercises = catalog.load_all()
     states = store.states(e.id for e in exercises)
     return [
-        ListedExercise(e.id, e.title, e.section, e.difficulty, e.minutes, states[e.id], e.summary)
+        _listed(e, states[e.id])
         for e in exercises
         if section.lower() in e.section.lower()
         and difficulty.lower() in ("", e.difficulty)
         and not (todo and states[e.id] == SOLVED)
     ]
+
+
+def _listed(e: Exercise, state: str) -> ListedExercise:
+    core = tuple(task.title for task in e.tasks if task.number in e.core)
+    facts = (e.id, e.title, e.section, e.difficulty, e.minutes, state, e.summary)
+    return ListedExercise(*facts, e.core_minutes, core)
 
 
 def as_json(exercises: Sequence[ListedExercise]) -> str:
@@ -65,10 +80,12 @@ def show(exercises: Sequence[ListedExercise]) -> None:
         return
     for section in dict.fromkeys(e.section for e in exercises):
         print(_styled(section, "1"))
-        print(_styled(f"{'id':<5}{'exercise':<43}{'level':<8}{'minutes':>7}  state", "2"))
+        print(_styled(f"{'id':<5}{'exercise':<43}{'level':<8}{'minutes':>8}  state", "2"))
         for e in (e for e in exercises if e.section == section):
-            facts = f"{e.id:<5}{e.title:<43.42}{e.difficulty:<8}{e.minutes:>7}"
+            facts = f"{e.id:<5}{e.title:<43.42}{e.difficulty:<8}{e.time:>8}"
             print(f"{facts}  {_state(e.state)}")
+            if e.core:
+                print(_styled(f"     core: {', '.join(e.core)}", "2"))
         print()
     print("Start one: archprep start ID")
 

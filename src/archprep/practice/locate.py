@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archprep.content import catalog
+from archprep.content import catalog, selection
 from archprep.core.errors import UsageError
 from archprep.workspace.folder import (
     Workspace,
@@ -47,19 +47,23 @@ def locate_workspace(
         return _locate_in(directory, exercise_id)
     here = find_workspace(_working_directory())
     if here and exercise_id in (None, here.exercise_id):
-        return LocatedWorkspace(catalog.get(here.exercise_id), here.path)
+        return _selected(catalog.get(here.exercise_id), here.path)
     if exercise_id is None:
         return _last_started(store)
     exercise = catalog.get(exercise_id)
     if here and here.exercise_id == exercise.id:
-        return LocatedWorkspace(exercise, here.path)
+        return _selected(exercise, here.path)
     started = store.workspace_of(exercise.id)
     return _existing(exercise, started or _working_directory() / exercise.folder)
 
 
 def locate_exercise(exercise_id: str | None, store: Store) -> Exercise:
     """Return the exercise with that id; without one, that of `locate_workspace`."""
-    return catalog.get(exercise_id) if exercise_id else locate_workspace(None, None, store).exercise
+    if exercise_id is None:
+        return locate_workspace(None, None, store).exercise
+    exercise = catalog.get(exercise_id)
+    started = store.workspace_of(exercise.id)
+    return _selected(exercise, started).exercise if started else exercise
 
 
 def _working_directory() -> Path:
@@ -83,10 +87,10 @@ def _locate_in(directory: Path, exercise_id: str | None) -> LocatedWorkspace:
     if exercise_id is not None:
         exercise = catalog.get(exercise_id)
         if found and found.exercise_id == exercise.id:
-            return LocatedWorkspace(exercise, found.path)
+            return _selected(exercise, found.path)
         return _existing(exercise, directory)
     if found:
-        return LocatedWorkspace(catalog.get(found.exercise_id), found.path)
+        return _selected(catalog.get(found.exercise_id), found.path)
     return _recognized(directory)
 
 
@@ -109,4 +113,11 @@ def _existing(exercise: Exercise, directory: Path) -> LocatedWorkspace:
             f"{exercise.id} has no workspace at {directory}.",
             tip=f"Start it: archprep start {exercise.id}, or name its folder with --dir.",
         )
-    return LocatedWorkspace(exercise, directory.resolve())
+    return _selected(exercise, directory.resolve())
+
+
+def _selected(exercise: Exercise, directory: Path) -> LocatedWorkspace:
+    """Return the workspace of the tasks for which it was started."""
+    found = find_workspace(directory)
+    tasks = found.tasks if found and found.exercise_id == exercise.id else ()
+    return LocatedWorkspace(selection.stored(exercise, tasks), directory)

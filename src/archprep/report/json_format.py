@@ -28,6 +28,8 @@ def to_json(scorecard: Scorecard) -> dict[str, Any]:
         "python": scorecard.python,
         "score": scorecard.score,
         "max_score": scorecard.max_score,
+        "percent": scorecard.percent,
+        "selection": list(scorecard.selection),
         "partial": scorecard.partial,
         "seed": scorecard.seed,
         "started_at": scorecard.started_at,

@@ -125,7 +125,7 @@ class _Printer:
         self._line()
         style = "bold green" if card.passed and card.scored else "bold"
         self._wrapped(
-            f"Score {card.score}/{card.max_score}{shown_change}  {wording.passed_summary(card)}",
+            f"{wording.score(card)}{shown_change}  {wording.passed_summary(card)}",
             0,
             style,
         )
@@ -134,10 +134,8 @@ class _Printer:
         card = self.scorecard
         self._line()
         good = card.passed and card.scored
-        score = f"Score {card.score}/{card.max_score}"
-        self._wrapped(
-            f"{score}  {wording.passed_summary(card)}", 0, "bold green" if good else "bold"
-        )
+        said = f"{wording.score(card)}  {wording.passed_summary(card)}"
+        self._wrapped(said, 0, "bold green" if good else "bold")
         if card.partial:
             self._wrapped("Only part of the exercise was checked.", 0)
         if public is not None:

@@ -64,6 +64,12 @@ def task_views(scorecard: Scorecard) -> Iterator[TaskView]:
         )
 
 
+def score(scorecard: Scorecard) -> str:
+    """Return the score as the terminal shows it; of a part with its percentage."""
+    whole = scorecard.max_score == 100
+    return f"Score {scorecard.score}/100" if whole else f"Score {scorecard.short_score}"
+
+
 def passed_summary(scorecard: Scorecard) -> str:
     """Return how many of the hidden criteria passed, in words."""
     count = len(scorecard.criteria)

@@ -34,14 +34,14 @@ def decode_summary(text: bytes, exercise: str) -> Graded:
     if data.format != FORMAT or is_inconsistent:
         raise UsageError(f"The result of {exercise} is damaged.")
     scorecard = None if card is None else report.from_json(_plain(card))
-    return Graded(exercise, scorecard, problem)
+    return Graded(exercise, scorecard, problem, worth=graded.worth)
 
 
 def summarize(graded: Graded) -> Graded:
     """The same summary of a graded exercise that was decoded in full."""
     card = graded.scorecard
     if card is None:
-        return Graded(graded.exercise, problem=graded.problem)
+        return Graded(graded.exercise, problem=graded.problem, worth=graded.worth)
     submission = replace(card.submission, files=())
     criteria = tuple(map(_without_evidence, card.criteria))
     return Graded(graded.exercise, replace(card, submission=submission, criteria=criteria))
@@ -101,12 +101,14 @@ class _Scorecard(msgspec.Struct):
     tasks: list[_Task]
     criteria: list[_Criterion]
     python: str = ""
+    selection: tuple[int, ...] = ()  # `python`, this and `worth` are missing in earlier results
 
 
 class _Graded(msgspec.Struct):
     exercise: str
     problem: str | None
     scorecard: _Scorecard | None
+    worth: int = 100
 
 
 class _File(msgspec.Struct):

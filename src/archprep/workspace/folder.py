@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from archprep.content import exercise_files
+from archprep.content import exercise_files, selection
 from archprep.core.errors import ContentError, UsageError
 from archprep.core.files import is_litter
 from archprep.core.model import Exercise
@@ -30,12 +31,16 @@ _MARKER_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A workspace; `missing` names the starter's files that are gone."""
+    """A workspace; `missing` names the starter's files that are gone.
+
+    `tasks` is the selection that its marker states, which its owner may have changed.
+    """
 
     path: Path
     exercise_id: str
     resumed: bool
     missing: tuple[str, ...] = ()
+    tasks: object = ()
 
 
 def start_workspace(exercise: Exercise, directory: Path) -> Workspace:
@@ -69,7 +74,7 @@ def find_workspace(directory: Path) -> Workspace | None:
     directory = _resolved(directory)
     for path in (directory, *directory.parents):
         if exercise_id := _marked(path):
-            return Workspace(path, exercise_id, resumed=True)
+            return Workspace(path, exercise_id, resumed=True, tasks=_marker(path).get("tasks", ()))
     return None
 
 
@@ -95,23 +100,35 @@ def _is_occupied(directory: Path) -> bool:
 
 
 def _marked(directory: Path) -> str | None:
-    """The exercise that the marker names; the candidate may have changed the marker."""
+    """The exercise that the marker names."""
+    exercise_id = _marker(directory).get("exercise")
+    return sanitize(exercise_id, 20) if isinstance(exercise_id, str) else None
+
+
+def _marker(directory: Path) -> dict[str, Any]:
+    """What the marker contains, if anything; the candidate may have changed it."""
     try:
         # O_NONBLOCK: opening a named pipe would wait for its other end.
         descriptor = os.open(directory / MARKER, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:  # noqa: PTH123
             content = json.loads(file.read(_MARKER_BYTES))
     except (OSError, ValueError, RecursionError):
-        return None
-    exercise_id = content.get("exercise") if isinstance(content, dict) else None
-    return sanitize(exercise_id, 20) if isinstance(exercise_id, str) else None
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _resume(exercise: Exercise, directory: Path) -> Workspace:
     _refuse_foreign(exercise, directory)
+    kept = selection.stored(exercise, _marker(directory).get("tasks", ()))
+    if exercise.selection and kept.selection != exercise.selection:
+        numbers = kept.selection or [task.number for task in exercise.tasks]
+        raise UsageError(
+            f"{sanitize(str(directory), 300)} was started with {selection.in_words(numbers)}.",
+            tip="Nothing was changed. Name another folder with --dir.",
+        )
     expected = sorted({*exercise_files.starter_files(exercise), DISCUSSION, README})
     missing = tuple(name for name in expected if not (directory / name).exists())
-    return Workspace(directory, exercise.id, resumed=True, missing=missing)
+    return Workspace(directory, exercise.id, resumed=True, missing=missing, tasks=kept.selection)
 
 
 def _refuse_foreign(exercise: Exercise, directory: Path) -> None:
@@ -158,7 +175,7 @@ def _fill(exercise: Exercise, new: Path, directory: Path) -> None:
         "exercise": exercise.id,
         "version": exercise.version,
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    } | ({"tasks": exercise.selection} if exercise.selection else {})
     for name, text in (
         (README, _brief(exercise, directory)),
         (DISCUSSION, exercise_files.discussion(exercise)),
@@ -176,10 +193,11 @@ def _brief(exercise: Exercise, directory: Path) -> str:
     )
     try:
         template = environment.from_string(exercise_files.brief_template(exercise))
-        return template.render(exercise=exercise, workspace=directory)
+        brief = template.render(exercise=exercise, workspace=directory)
     except jinja2.TemplateError as error:
         line = f":{error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
         raise ContentError(f"exercises/{exercise.folder}/brief.md{line}: {error}.") from error
+    return selection.brief_of(exercise, brief)
 
 
 def _put_in_place(new: Path, directory: Path) -> None:

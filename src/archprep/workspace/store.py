@@ -139,15 +139,16 @@ class Store:
     def states(self, exercises: Iterable[str] = ()) -> dict[str, str]:
         """Return the state of `exercises`, and of all that were started, by id.
 
-        A state is `not started`, `in progress` or `best 73`.
+        A state is `not started`, `in progress`, `best 73`, or `best 44/52` for some of the tasks.
         """
         rows = self._db.read(
-            "SELECT exercise, max(score) FROM ("
-            " SELECT exercise, NULL AS score FROM workspaces UNION ALL"
-            " SELECT exercise, iif(partial OR NOT scored, NULL, score) FROM attempts)"
+            # SQLite takes max_score from the row that has the maximum.
+            "SELECT exercise, max(score), max_score FROM ("
+            " SELECT exercise, NULL AS score, NULL AS max_score FROM workspaces UNION ALL"
+            " SELECT exercise, iif(partial OR NOT scored, NULL, score), max_score FROM attempts)"
             " GROUP BY exercise"
         )
-        found = {e: "in progress" if score is None else f"best {score}" for e, score in rows}
+        found = {exercise: _state(score, most) for exercise, score, most in rows}
         return dict.fromkeys(exercises, "not started") | found
 
     def _attempts(self, exercise: str, rest: str) -> list[Attempt]:
@@ -179,6 +180,12 @@ class Store:
         """Return when the solution was first opened early (ISO 8601, UTC), if it was."""
         rows = self._db.read("SELECT at FROM give_ups WHERE exercise = ?", (exercise,))
         return str(rows[0][0]) if rows else None
+
+
+def _state(score: int | None, most: int) -> str:
+    if score is None:
+        return "in progress"
+    return f"best {score}" if most == 100 else f"best {score}/{most}"
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:

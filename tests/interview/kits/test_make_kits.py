@@ -92,6 +92,16 @@ def test_an_empty_item_in_questions_is_refused(content, ids) -> None:
         chosen_exercises(ids)
 
 
+def test_questions_may_name_their_tasks(content) -> None:
+    """A number after a comma is a task of the exercise before it."""
+    asked = [(e.id, e.selection) for e in chosen_exercises("q1:1,q3")]
+    assert asked == [("q1", (1,)), ("q3", ())]
+    assert [e.id for e in chosen_exercises("q1:1,2,q3:1-")] == ["q1", "q3"]
+    with pytest.raises(UsageError) as caught:
+        chosen_exercises("q1:2,q3")
+    assert caught.value.tip == "To fix: --questions q1:1,2"
+
+
 def test_questions_are_named_once_and_keep_their_order(content) -> None:
     """Any name of an exercise works, but each exercise may appear once."""
     assert [e.id for e in chosen_exercises(" q3, event_bus")] == ["q3", "q1"]

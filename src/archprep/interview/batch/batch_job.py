@@ -20,6 +20,7 @@ class BatchJob:
     level: str  # of isolation; a weaker one does not count
     submitted: Path  # the folder to freeze, or the results file that has the source
     alone: bool = False  # it timed out next to others
+    tasks: tuple[int, ...] = ()  # that were asked for; () for all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +33,4 @@ class JobOutcome:
 
 def score_or_problem(graded: Graded) -> str:
     """Return the score of an exercise, or why there is none."""
-    return str(graded.scorecard.score) if graded.scorecard else graded.problem or ""
+    return graded.scorecard.short_score if graded.scorecard else graded.problem or ""

@@ -98,7 +98,7 @@ class BatchWorker:
     def __init__(self, level: str, opened: ExitStack) -> None:
         self._level = level
         self._exercises: dict[str, Exercise] = {}
-        self._sandboxes: dict[str, SharedSandbox] = {}
+        self._sandboxes: dict[tuple[str, tuple[int, ...]], SharedSandbox] = {}
         opened.callback(self._close_all)
 
     def run(self, job: BatchJob) -> JobOutcome:
@@ -116,7 +116,7 @@ class BatchWorker:
             )
 
     def _freeze_and_grade(self, job: BatchJob, folder: Path) -> JobOutcome:
-        sandbox = self._sandbox(job.exercise)
+        sandbox = self._sandbox(job)
         directory = _directory(job, folder)
         with ExitStack() as frozen:
             try:
@@ -125,7 +125,8 @@ class BatchWorker:
                 if isinstance(e.__cause__, OSError):  # it cannot be copied: our disk is the cause
                     return _disk_full(job)
                 problem = _without_folder(e.message, directory)
-                return JobOutcome(Graded(job.exercise, problem=problem))
+                worth = _worth(self._exercise(job))
+                return JobOutcome(Graded(job.exercise, problem=problem, worth=worth))
             return self._grade(job, sandbox, submission)
 
     def _grade(self, job: BatchJob, sandbox: SharedSandbox, submission: Submission) -> JobOutcome:
@@ -136,31 +137,41 @@ class BatchWorker:
             return _fault(job, e.message, source)
         finally:
             if card is None or not _is_reusable_after(card):
-                self._close(job.exercise)
+                self._close((job.exercise, job.tasks))
         if card.isolation.level != job.level:
             why = f"A worker got isolation level {card.isolation.level} instead of {job.level}."
             return JobOutcome(Graded(job.exercise), (why, "Run `archprep doctor` to see why."))
         return JobOutcome(Graded(job.exercise, card, source=source))
 
-    def _sandbox(self, name: str) -> SharedSandbox:
-        if name not in self._sandboxes:
-            self._sandboxes[name] = SharedSandbox(self._exercise(name), self._level)
-        return self._sandboxes[name]
+    def _sandbox(self, job: BatchJob) -> SharedSandbox:
+        key = (job.exercise, job.tasks)
+        if key not in self._sandboxes:
+            self._sandboxes[key] = SharedSandbox(self._exercise(job), self._level)
+        return self._sandboxes[key]
 
-    def _close(self, name: str) -> None:
-        with self._sandboxes.pop(name):
+    def _close(self, key: tuple[str, tuple[int, ...]]) -> None:
+        with self._sandboxes.pop(key):
             pass
 
     def _close_all(self) -> None:
-        for name in [*self._sandboxes]:
-            self._close(name)
+        for key in [*self._sandboxes]:
+            self._close(key)
 
-    def _exercise(self, name: str) -> Exercise:
-        from archprep.content import catalog
+    def _exercise(self, job: BatchJob) -> Exercise:
+        from archprep.content import catalog, selection
 
-        if name not in self._exercises:
-            self._exercises[name] = catalog.get(name)
-        return self._exercises[name]
+        if job.exercise not in self._exercises:
+            self._exercises[job.exercise] = catalog.get(job.exercise)
+        return selection.stored(self._exercises[job.exercise], job.tasks)
+
+
+def _worth(exercise: Exercise) -> int:
+    """The points that could be earned for the tasks that were asked for."""
+    from archprep.content import criteria
+
+    if not exercise.selection:
+        return 100
+    return sum(criterion.points for criterion in criteria.declared(exercise))
 
 
 def _is_reusable_after(card: Scorecard) -> bool:

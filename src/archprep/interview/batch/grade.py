@@ -157,6 +157,7 @@ class _Grading:
                     self._batch.isolation.level,
                     one.directory,
                     alone=self._folder.is_postponed(received, one.exercise),
+                    tasks=one.tasks,
                 )
 
     def _save(self, job: BatchJob, outcome: JobOutcome) -> None:

@@ -126,7 +126,8 @@ class _Regrading:
 
     def _jobs(self, slug: str, wanted: str | None) -> Iterator[BatchJob]:
         received = self._folder.received(slug)
-        for exercise in [one.exercise for one in received.exercises]:
+        for one in received.exercises:
+            exercise = one.exercise
             kept = self._folder.graded(slug, exercise)
             if wanted in (None, exercise) and kept.source:
                 yield BatchJob(
@@ -137,6 +138,7 @@ class _Regrading:
                     grading_run.seed_of(self._batch, exercise),
                     self._batch.isolation.level,
                     self._folder.graded_file(slug, exercise),
+                    tasks=one.tasks,
                 )
 
     def _change(self, job: BatchJob, after: Graded) -> Change | None:
@@ -170,7 +172,8 @@ def comparable(graded: Graded) -> Any:
     if card is None:
         return graded.problem
     criteria = tuple(replace(c, duration_s=0.0) for c in card.criteria)
-    return (card.exercise_version, card.seed, card.submission.digest, card.tasks, criteria)
+    what = (card.exercise_version, card.selection, card.seed, card.submission.digest)
+    return (*what, card.tasks, criteria)
 
 
 def _verdicts(graded: Graded) -> set[tuple[str, str]]:

@@ -57,7 +57,8 @@ class ExerciseFiles:
             for path, data in self.files.items()
         )
         digest = submission.digest(tuple(files))
-        return KitExercise(self.exercise.id, self.exercise.folder, self.exercise.version, digest)
+        one = self.exercise
+        return KitExercise(one.id, one.folder, one.version, digest, one.selection)
 
     def made_at(self, time: str) -> dict[str, bytes]:
         """Return all files of the folder for a kit made at this time."""

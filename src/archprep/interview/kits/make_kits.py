@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from archprep import __version__
-from archprep.content import catalog
+from archprep.content import catalog, selection
 from archprep.core.errors import UsageError
 from archprep.core.files import write_atomically
 from archprep.core.model import GRADED_WITH, Exercise
@@ -24,6 +25,8 @@ from archprep.interview.kits.kit_files import ExerciseFiles, kit_files
 from archprep.interview.model import Kit
 from archprep.interview.text import shown
 from archprep.interview.zips.zip_writer import zipped
+
+_TASKS = re.compile(r"\d+(-\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +74,43 @@ def make_kits(
 
 
 def chosen_exercises(names: str) -> list[Exercise]:
-    """Return the exercises of a list such as "q1,q3,q6", in its order."""
-    wanted = [name.strip() for name in names.split(",")]
+    """Return the exercises of a list such as "q1:1-2,q3", in its order.
+
+    After a colon stand the tasks: "core", or numbers and ranges. "q1:1,3,q6" is q1 with tasks 1
+    and 3, and q6.
+    """
+    wanted = _items(names)
     if not all(wanted):
         raise UsageError(
             "--questions is empty, or has a comma too many.",
             tip="Separate the exercises with commas: --questions q1,q3",
         )
-    found = [catalog.get(name) for name in wanted]
+    found = [_chosen(name) for name in wanted]
     if twice := people.repeated(exercise.id for exercise in found):
         raise UsageError(
             f"--questions names {' and '.join(twice)} twice.", tip="Name each exercise once."
         )
     return found
+
+
+def _items(names: str) -> list[str]:
+    """Split at commas, but not within the numbers of tasks."""
+    found: list[str] = []
+    for item in map(str.strip, names.split(",")):
+        if found and ":" in found[-1] and _TASKS.fullmatch(item):
+            found[-1] += f",{item}"
+        else:
+            found.append(item)
+    return found
+
+
+def _chosen(name: str) -> Exercise:
+    identifier, colon, tasks = name.partition(":")
+    exercise = catalog.get(identifier.strip())
+    if not colon:
+        return exercise
+    asks = f"--questions {exercise.id}:"
+    return selection.chosen(exercise, tasks, lambda right: f"{asks}{right}")
 
 
 def _check_minutes(minutes: int) -> None:

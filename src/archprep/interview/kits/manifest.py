@@ -23,6 +23,7 @@ MAX_BYTES = 64 * 1024
 MAX_NAME = 100  # characters of a candidate's name
 MAX_MINUTES = 100_000  # ten weeks
 MAX_EXERCISES = 100
+MAX_TASKS = 20
 MAX_LIMIT = 10**12  # files or bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -94,6 +95,9 @@ def _sign(kit: Kit, key: bytes) -> str:
     import hmac
 
     fields = {k: v for k, v in asdict(kit).items() if v or k not in _SINCE_ADDED}
+    for exercise in fields["exercises"]:
+        if not exercise["tasks"]:
+            del exercise["tasks"]  # as in kits made before tasks could be selected
     canonical = json.dumps(fields, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, canonical.encode(), hashlib.sha256).hexdigest()
 
@@ -139,6 +143,8 @@ def _checked(kit: Kit) -> Kit:
         and _FOLDER.fullmatch(e.folder)
         and 0 < e.version <= 10**9
         and _SHA256.fullmatch(e.digest)
+        and all(0 < task <= MAX_TASKS for task in e.tasks)
+        and len(e.tasks) <= MAX_TASKS
         for e in kit.exercises
     )
     if not (0 < len(names) <= MAX_EXERCISES and are_plain and are_unique):

@@ -137,8 +137,7 @@ def candidate_row(result: Result, names: Sequence[str]) -> CandidateRow:
 def _score(card: Scorecard | None) -> str:
     if card is None:
         return ""
-    score = str(card.score) if card.max_score == 100 else f"{card.score}/{card.max_score}"
-    return score if card.scored else f"{score}?"
+    return card.short_score if card.scored else f"{card.short_score}?"
 
 
 def remarks(received: Received) -> tuple[str, ...]:

@@ -38,9 +38,12 @@ def received_in(path: Path) -> Received:
     names = data.get("exercises", ())
     data["exercises"] = [{"exercise": name, "directory": ""} for name in names]
     try:
-        return msgspec.convert(data, Received, dec_hook=_path)
+        received = msgspec.convert(data, Received, dec_hook=_path)
     except (msgspec.ValidationError, UnicodeError) as error:  # UnicodeError: a lone surrogate
         raise damaged(path, str(error)) from None
+    asked = {one.id: one.tasks for one in received.kit.exercises} if received.kit else {}
+    exercises = [replace(one, tasks=asked.get(one.exercise, ())) for one in received.exercises]
+    return replace(received, exercises=tuple(exercises))
 
 
 def _path(kind: type, value: object) -> object:
@@ -70,7 +73,9 @@ def graded_from(data: dict[str, Any], exercise: str) -> Graded:
         kept = data["graded"]
         card = kept["scorecard"]
         scorecard = None if card is None else report.from_json(card)
-        graded = Graded(str(kept["exercise"]), scorecard, kept["problem"], dict(kept["source"]))
+        worth = int(kept.get("worth", 100))
+        name, source = str(kept["exercise"]), dict(kept["source"])
+        graded = Graded(name, scorecard, kept["problem"], source, worth)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"the result of {exercise} is damaged ({error!r})") from None
     texts = all(isinstance(text, str) for text in (graded.problem or "", *graded.source.values()))

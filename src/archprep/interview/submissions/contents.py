@@ -135,7 +135,7 @@ class ContentsReader:
             entry.flags.append(f"{asked.id} is missing: there is no folder {asked.folder}")
         # A missing exercise counts too, since it was asked for. Freezing names the missing file.
         directory = place or self._empty_folder(asked.folder)
-        entry.exercises.append(SubmittedExercise(asked.id, directory))
+        entry.exercises.append(SubmittedExercise(asked.id, directory, asked.tasks))
 
     def _empty_folder(self, name: str) -> Path:
         folder = self.work / "missing" / name
