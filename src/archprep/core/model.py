@@ -15,6 +15,12 @@ GRADED_WITH = (
 FORMAT = 2  # of the scorecard's JSON; see docs/result-format.md
 
 
+def percent(score: int, max_score: int) -> int:
+    """Return a score as a percentage, rounded: 100 only for all points."""
+    rounded = round(100 * score / max_score) if max_score else 0
+    return rounded if score >= max_score else min(rounded, 99)
+
+
 class State(StrEnum):
     """What became of one criterion."""
 
@@ -250,12 +256,12 @@ class Scorecard:
 
     @property
     def percent(self) -> int:
-        """Points earned of 100 that could be, rounded down: 100 means all of them."""
-        return 100 * self.score // self.max_score if self.max_score else 0
+        """Points earned as a percentage of those that could be."""
+        return percent(self.score, self.max_score)
 
     @property
     def short_score(self) -> str:
-        """The points, such as "73"; of a part also what it is worth: "44/52, 84 %"."""
+        """The points, such as "73"; of a part also what it is worth: "44/52, 85 %"."""
         if self.max_score == 100:
             return str(self.score)
         return f"{self.score}/{self.max_score}, {self.percent} %"

@@ -94,6 +94,12 @@ class Graded:
     worth: int = 100  # points that could be earned
 
     @property
+    def possible(self) -> int:
+        """Points that could be earned."""
+        card = self.scorecard
+        return card.max_score if card and card.selection else self.worth
+
+    @property
     def why(self) -> str:
         """The problem as a sentence that follows "not graded"; empty without one."""
         return (self.problem or "").removeprefix(NOT_GRADED)
@@ -114,7 +120,7 @@ class Result:
     @property
     def max_score(self) -> int:
         """Points that could be earned: 100 for each exercise, less for some of its tasks."""
-        return sum(g.scorecard.max_score if g.scorecard else g.worth for g in self.graded)
+        return sum(graded.possible for graded in self.graded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        state_label=wording.state_label, plural=wording.plural, sanitize=sanitize
+        state_label=wording.state_label,
+        plural=wording.plural,
+        points=wording.points,
+        sanitize=sanitize,
+        share=wording.share,
     )
     return environment
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archprep.core.model import CriterionResult, Reason, Scorecard, State
+from archprep.core.model import CriterionResult, Reason, Scorecard, State, percent
 from archprep.core.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -66,8 +66,18 @@ def task_views(scorecard: Scorecard) -> Iterator[TaskView]:
 
 def score(scorecard: Scorecard) -> str:
     """Return the score as the terminal shows it; of a part with its percentage."""
-    whole = scorecard.max_score == 100
-    return f"Score {scorecard.score}/100" if whole else f"Score {scorecard.short_score}"
+    return f"Score {points(scorecard)}"
+
+
+def points(scorecard: Scorecard) -> str:
+    """Return the points earned of those that could be: 73/100, or 44/52, 85 %."""
+    score, most = scorecard.score, scorecard.max_score
+    return f"{score}/{most}{share(score, most)}"
+
+
+def share(score: int, max_score: int) -> str:
+    """Return what follows the points of a part: ", 85 %"; empty where points are percent."""
+    return "" if max_score == 100 else f", {percent(score, max_score)} %"
 
 
 def passed_summary(scorecard: Scorecard) -> str:

@@ -99,7 +99,7 @@ class BatchRoutes:
     def chart(self, exercise: str, name: str) -> Response:
         """A chart about one exercise."""
         draw = {"shares": charts.shares, "discrimination": charts.discrimination}
-        found = {e.exercise: e for e in self._reader.statistics().exercises}
+        found = {e.key: e for e in self._reader.statistics().exercises}
         if name not in draw or exercise not in found:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return _image(draw[name](found[exercise].criteria))

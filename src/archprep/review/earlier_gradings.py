@@ -31,7 +31,7 @@ def earlier_gradings(found: Sequence[tuple[int, Result]], now: Result) -> list[E
 def _earlier_grading(number: int, then: Result, now: Result) -> EarlierGrading:
     cards = [graded.scorecard for graded in then.graded]
     scores = [
-        (sanitize(graded.exercise, 40), f"{card.score}/{card.max_score}" if card else "not graded")
+        (sanitize(graded.exercise, 40), wording.points(card) if card else "not graded")
         for graded, card in zip(then.graded, cards, strict=True)
     ]
     when = next((wording.started_at(card) for card in cards if card), "")

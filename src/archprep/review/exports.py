@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from archprep.core.model import State
+from archprep.core.model import State, percent
 from archprep.core.sanitize import sanitize
 from archprep.interview.model import Batch
 from archprep.interview.reports.summary_csv import cell
@@ -66,6 +66,7 @@ def _candidate(final: FinalScorecard) -> dict[str, Any]:
             "comment": _comment(final.comment),
         },
         "final": final.final,
+        "percent": _percent(final.final, final.max),
         "exercises": [_exercise(exercise) for exercise in final.exercises],
         "outdated": [_outdated(mark) for mark in final.outdated],
     }
@@ -87,6 +88,7 @@ def _exercise(exercise: FinalExercise) -> dict[str, Any]:
             "comment": _comment(exercise.comment),
         },
         "final": exercise.final,
+        "percent": _percent(exercise.final, exercise.max),
         "criteria": [_criterion(criterion) for criterion in exercise.criteria],
     }
 
@@ -168,6 +170,7 @@ _LAST_COLUMNS = [
     "automatic",
     "final",
     "max",
+    "percent",
     "overrides",
     "comment",
     "outdated",
@@ -184,6 +187,7 @@ def _row(final: FinalScorecard, names: Sequence[str]) -> list[Cell]:
         *(_cell(text) for text in (final.name, final.slug, final.received_at)),
         *(value for name in names for value in _exercise_cells(exercises.get(name))),
         *(_number(final.automatic), _number(final.final), final.max if final.exercises else ""),
+        _number(_percent(final.final, final.max)),
         *(len(final.overrides), _comment_cell(final.comment), len(final.outdated)),
         *(_cell(" | ".join(texts)) for texts in (final.flags, _problems(final))),
     ]
@@ -218,6 +222,10 @@ def _has_no_verdict(criterion: FinalCriterion) -> bool:
 def _number(points: int | None) -> Cell:
     """Empty without a score, because 0 would be one."""
     return "" if points is None else points
+
+
+def _percent(points: int | None, most: int) -> int | None:
+    return None if points is None else percent(points, most)
 
 
 def _comment_cell(mark: Mark | None) -> str:

@@ -13,8 +13,6 @@ from archprep.core.model import CriterionResult
 from archprep.interview.model import Graded, Received, Result
 from archprep.review.marks import Mark, MarkKind, Target
 
-_MAX_SCORE = 100  # points of an exercise
-
 
 @dataclass(frozen=True, slots=True)
 class FinalCriterion:
@@ -152,7 +150,7 @@ def _exercise(received: Received, graded: Graded, marks: dict[Target, Mark]) -> 
     return FinalExercise(
         exercise=graded.exercise,
         title=card.title if card else "",
-        max=_MAX_SCORE,
+        max=graded.possible,
         automatic=sum(c.automatic for c in criteria) if card else None,
         final=sum(c.final for c in criteria) if card else None,
         problem=graded.problem or "",

@@ -45,7 +45,7 @@ def _flags(row: CandidateRow, _: FinalPoints) -> tuple[int, int]:
 def _exercise_points(exercise: str) -> SortKey:
     def key(row: CandidateRow, _: FinalPoints) -> int | None:
         cards = (g.scorecard for g in row.result.graded if g.exercise == exercise)
-        return next((-card.score for card in cards if card), None)
+        return next((-card.percent for card in cards if card), None)
 
     return key
 

@@ -25,6 +25,7 @@ def test_one_row_for_each_candidate() -> None:
     one = result("Ada", card(criterion("a", points=60)), card(criterion("a"), exercise="q3"))
     broken = Result(received("Bob", problem="Bob.zip is not a zip archive"), ())
     ada, bob = _rows(summary_csv.table([one, broken]))
+    assert (ada["percent"], bob["percent"]) == ("35", "")
     assert (ada["candidate"], ada["q1"], ada["q3"], ada["total"], ada["max"]) == (
         *("Ada", "60", "10", "70", "200"),
     )

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from archprep.core.model import CriterionResult, Scorecard, State
+from archprep.core.model import CriterionResult, Scorecard, State, percent
 from archprep.core.sanitize import sanitize
 from archprep.interview.model import Graded, Result
 from archprep.interview.reports import evidence
@@ -51,6 +51,7 @@ def _extra(result: Result, cards: Sequence[Scorecard]) -> dict[str, Any]:
     return {
         "candidate": sanitize(result.received.name, 200),
         "max_score": result.max_score,
+        "percent": percent(result.score, result.max_score),
         "seeds": {sanitize(card.exercise, 40): card.seed for card in cards},
         "isolation": sorted({sanitize(card.isolation.level, 40) for card in cards}),
         "archprep": sorted({sanitize(card.archprep_version, 40) for card in cards}),
@@ -61,7 +62,7 @@ def _tests(graded: Graded) -> Iterator[dict[str, Any]]:
     name, card = sanitize(graded.exercise, 40), graded.scorecard
     if card is None:
         why = " ".join(evidence.problems_of(graded))
-        yield _test(name, f"{name}: not graded", 0, 100, why) | {"status": "failed"}
+        yield _test(name, f"{name}: not graded", 0, graded.worth, why) | {"status": "failed"}
         return
     for number, result in enumerate(card.criteria, 1):
         title = f"{name}, task {result.task}: {sanitize(result.title, 300)}"

@@ -51,7 +51,8 @@ def _add_suite(root: Tree, graded: Graded) -> None:
 def _properties(card: Scorecard) -> dict[str, str]:
     return {
         "seed": str(card.seed),
-        "score": f"{card.score}/{card.max_score}",
+        "score": wording.points(card),
+        "selection": ",".join(map(str, card.selection)) or "all",
         "exercise_version": str(card.exercise_version),
         "archprep": card.archprep_version,
         "isolation": card.isolation.sentence,

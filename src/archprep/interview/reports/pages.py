@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from archprep.content.selection import in_words
 from archprep.core.sanitize import sanitize
-from archprep.interview.model import Batch, Received, Result
+from archprep.interview.model import Batch, KitExercise, Received, Result
 from archprep.interview.reports import evidence, exercise_section
 from archprep.interview.reports.statistics import MIN_CANDIDATES, Spread, Statistics, share
 from archprep.report import html, wording
@@ -48,7 +49,7 @@ def report(result: Result, batch: Batch) -> str:
 
 def index(results: Sequence[Result], batch: Batch, statistics: Statistics) -> str:
     """Return the page about the batch: its candidates, best first, and its statistics."""
-    names = [exercise.exercise for exercise in statistics.exercises]
+    names = list(dict.fromkeys(exercise.exercise for exercise in statistics.exercises))
     rows = sorted((candidate_row(one, names) for one in results), key=lambda row: row.order)
     return html.render(
         "interview/index.html.j2",
@@ -154,11 +155,16 @@ def kit_summary(received: Received) -> str:
     """Return what was handed out, in words; empty without a kit."""
     if (kit := received.kit) is None:
         return ""
-    names = ", ".join(f"{sanitize(e.id, 40)} version {e.version}" for e in kit.exercises)
+    names = ", ".join(_handed_out(e) for e in kit.exercises)
     made = f"made {readable_time(kit.made_at)} by archprep {sanitize(kit.archprep_version, 40)}"
     summary = f"{names}; {kit.minutes} minutes; {made}"
     is_doubtful = any("signature" in flag or "manifest" in flag for flag in received.flags)
     return f"{summary} (not verified: see the flags above)" if is_doubtful else summary
+
+
+def _handed_out(exercise: KitExercise) -> str:
+    tasks = f" {in_words(exercise.tasks)}," if exercise.tasks else ""
+    return f"{sanitize(exercise.id, 40)}{tasks} version {exercise.version}"
 
 
 def reported_values(received: Received) -> list[tuple[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archprep.content.selection import in_words
 from archprep.core.model import CriterionResult, Scorecard, State
 from archprep.core.sanitize import sanitize
 from archprep.interview.model import FORMAT, Result
@@ -62,13 +64,31 @@ class CriterionStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ExerciseStatistics:
-    """One exercise; `problems` counts the candidates without a scorecard for it."""
+    """One version and selection of an exercise: only their scores can be compared.
+
+    `problems` counts the candidates without a scorecard for it; those for whom not even the
+    selection is known are counted with the first.
+    """
 
     exercise: str
     title: str
     scores: Spread
     problems: int
     criteria: tuple[CriterionStatistics, ...]
+    version: int = 0  # 0 if there is no scorecard
+    selection: tuple[int, ...] = ()  # the tasks that were asked for; () for all
+    max_score: int = 100
+
+    @property
+    def heading(self) -> str:
+        """The exercise in words, such as "q1 Event bus, tasks 1, 2"."""
+        tasks = f", {in_words(self.selection)}" if self.selection else ""
+        return f"{self.exercise} {self.title}{tasks}"
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other statistics of a batch, such as "q1-v2-1-2"."""
+        return "-".join([self.exercise, f"v{self.version}", *map(str, self.selection)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +116,7 @@ def of(results: Sequence[Result]) -> Statistics:
         candidates=len(results),
         problems=len(results) - len(graded),
         totals=_spread([100 * (share(result) or 0.0) for result in graded]),
-        exercises=tuple(_exercise(name, results) for name in exercises(results)),
+        exercises=tuple(found for name in exercises(results) for found in _compared(name, results)),
     )
 
 
@@ -115,18 +135,39 @@ def share(result: Result) -> float | None:
 # ------------------------------------------------------------------ one exercise
 
 
-def _exercise(name: str, results: Sequence[Result]) -> ExerciseStatistics:
+def _compared(name: str, results: Sequence[Result]) -> Iterator[ExerciseStatistics]:
+    """Yield the statistics of each version and selection, the most frequent first."""
     outcomes = [(r, g) for r in results for g in r.graded if g.exercise == name]
     # Candidates are ranked by their share of all points, not of this exercise's.
     ranked = [(share(r) or 0.0, g.scorecard) for r, g in outcomes if g.scorecard]
+    kinds = Counter(_kind(card) for _, card in ranked)
+    problems = len(outcomes) - len(ranked)
+    if not kinds:
+        yield _exercise(name, [], problems)
+    for kind in sorted(kinds, key=lambda kind: (-kinds[kind], kind)):
+        same = [(total, card) for total, card in ranked if _kind(card) == kind]
+        yield _exercise(name, same, problems)
+        problems = 0
+
+
+def _kind(card: Scorecard) -> tuple[int, tuple[int, ...]]:
+    return card.exercise_version, card.selection
+
+
+def _exercise(
+    name: str, ranked: Sequence[tuple[float, Scorecard]], problems: int
+) -> ExerciseStatistics:
     cards = [card for _, card in ranked]
     ids = dict.fromkeys(c.id for card in cards for c in card.criteria)
     return ExerciseStatistics(
         exercise=sanitize(name, 40),
         title=sanitize(cards[0].title, 200) if cards else "",
         scores=_spread([float(card.score) for card in cards]),
-        problems=len(outcomes) - len(cards),
+        problems=problems,
         criteria=tuple(_criterion(criterion, ranked) for criterion in ids),
+        version=cards[0].exercise_version if cards else 0,
+        selection=cards[0].selection if cards else (),
+        max_score=cards[0].max_score if cards else 100,
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from archprep.core.model import percent
 from archprep.core.sanitize import sanitize
 from archprep.interview.model import Result
 from archprep.interview.reports.evidence import problems
 from archprep.interview.reports.statistics import exercises
 
 _FIRST = ["candidate", "folder", "received_at"]
-_LAST = ["total", "max", "flags", "problems", "superseded", "source", "sha256"]
+_LAST = ["total", "max", "percent", "flags", "problems", "superseded", "source", "sha256"]
 # What starts a formula. A spreadsheet may take ";" for the end of a cell.
 _FORMULA = re.compile(r"(^|;)(\s*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
@@ -49,5 +50,6 @@ def _cells(result: Result, names: Sequence[str]) -> list[str | int]:
         *(scores.get(name, "") for name in names),
         result.score if scores else "",
         result.max_score if result.graded else "",
+        percent(result.score, result.max_score) if scores else "",
         *(cell(text) for text in texts),
     ]

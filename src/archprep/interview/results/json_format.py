@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archprep.core.errors import UsageError
+from archprep.core.model import percent
 from archprep.interview.model import FORMAT, NOT_GRADED, Graded, Received, Result
 from archprep.interview.results.result_files import damaged, dumps, read_json
 
@@ -135,5 +136,6 @@ def scorecard_document(result: Result) -> dict[str, Any]:
         "problem": received.problem,
         "score": result.score,
         "max_score": result.max_score,
+        "percent": percent(result.score, result.max_score),
         "exercises": exercises,
     }
