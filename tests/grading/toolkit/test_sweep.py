@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -216,3 +217,30 @@ def test_an_answer_that_differs_from_run_to_run_is_shown_as_first_seen(grade):
         "return self.totals.get(name, 0)", "return id(object()) % 99999 + 100"
     )
     assert one(grade(flaky), "sweep-totals").state is State.FAILED
+
+
+CATCHING = PROBES.replace(
+    """            if step["do"] == "total":
+                moments.append([[number], f"total({step['name']}) is {totals.total(step['name'])}"])
+""",
+    """            if step["do"] == "total":
+                try:
+                    text = f"total({step['name']}) is {totals.total(step['name'])}"
+                except LookupError as error:
+                    errors.append(summarize(error))
+                else:
+                    moments.append([[number], text])
+""",
+).replace("Totals(), []\n", "Totals(), []\n        errors = []\n")
+CATCHING = CATCHING.replace('"undefined": undefined', '"undefined": undefined, "errors": errors')
+CATCHING = "from archprep.worker.scripted_errors import summarize\n" + CATCHING
+
+
+def test_an_exception_does_not_hide_behind_what_is_missing(grade: Grade) -> None:
+    """What the code raised is shown with its line, also where the probe takes it for a refusal."""
+    result = one(grade(wrong("crashes"), probes=CATCHING), "sweep-totals")
+    assert result.evidence.difference
+    assert "is missing." in result.evidence.difference
+    assert re.search(
+        r"The code raised KeyError: '[abc]' in total, line 11\.", result.evidence.difference
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from archprep.grading.toolkit.sweep_spec import Moment, Sweep, Trace
 
+MOST_ERRORS = 3  # shown with a difference
 AROUND = 4  # moments shown before and after the first difference
 
 
@@ -16,6 +19,7 @@ class Difference:
 
     expected: Counter[Moment]
     observed: Counter[Moment]
+    raised: tuple[str, ...] = ()  # by the candidate's code, and not by the reference
 
     @property
     def missing(self) -> Counter[Moment]:
@@ -49,11 +53,26 @@ class Difference:
 def difference(spec: Sweep, expected: Trace, observed: Trace) -> Difference | None:
     """Return how two traces of one program differ, or None."""
     a, b = spec.story(expected), spec.story(observed)
-    return None if a == b else Difference(a, b)
+    return None if a == b else Difference(a, b, tuple(_only(observed.errors, expected.errors)))
+
+
+def _only(errors: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+    """Yield the errors of types that the others have less often, in their order."""
+    surplus = Counter(map(_type, errors)) - Counter(map(_type, others))
+    yield from (error for error in errors if _type(error) in surplus)
+
+
+def _type(error: str) -> str:
+    return re.split(r"\W", error, maxsplit=1)[0]
 
 
 def in_words(spec: Sweep, found: Difference) -> str:
-    """Return the first difference as a sentence or two."""
+    """Return the first difference in sentences, and what the code raised: it may be the cause."""
+    raised = "; ".join(found.raised[:MOST_ERRORS])
+    return _first_in_words(spec, found) + (f" The code raised {raised}." if raised else "")
+
+
+def _first_in_words(spec: Sweep, found: Difference) -> str:
     (instant, text), other = found.first, found.replaced_by
     when = spec.when(instant)
     if other is None:

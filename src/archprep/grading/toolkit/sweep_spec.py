@@ -21,11 +21,13 @@ Moment = tuple[Instant, str]  # when something happened, and what
 class Trace(msgspec.Struct, frozen=True):
     """What one program led to, as its probe returned it.
 
-    `undefined` has the reasons why the rules do not decide what this program does.
+    `undefined` has the reasons why the rules do not decide what this program does. `errors` has
+    what the code raised and the probe caught, each as `scripted_errors.summarize` describes it.
     """
 
     moments: list[tuple[tuple[float, ...], str]]
     undefined: list[str] = []
+    errors: list[str] = []
 
 
 # msgspec examines a type when it first meets it; two threads must not do so at the same time.
