@@ -219,7 +219,7 @@ def redrawn_step(step, new):
 def told(step):
     if step["do"] != "hit":
         return (
-            "the server loses its data"
+            "the server restarts, all is lost"
             if step["do"] == "lose"
             else f"{step['times']} hits of others"
         )
