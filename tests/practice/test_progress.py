@@ -42,6 +42,18 @@ def test_after_a_solved_exercise_comes_a_new_one(run: Run, workspace: Path):
     assert json.loads(run("progress", "--json").stdout)["next"] == "archprep start q3"
 
 
+def test_some_of_the_tasks_are_solved_with_all_their_points(run: Run, desk: Path):
+    """Attempts at other tasks of the exercise do not count."""
+    run("start", "q1", "--tasks", "1")
+    (desk / "q01_adding" / "answer.py").write_text(RIGHT)
+    run("check", cwd=desk / "q01_adding")
+    found = json.loads(run("progress", "--json").stdout)
+    assert (found["rows"][0]["best"], found["rows"][0]["max"]) == (60, 60)
+    assert found["next"] == "archprep start q3"
+    assert "60/60, 100 %" in run("progress").stdout
+    assert "Score 60/60, 100 %" in run("report", "--best", cwd=desk / "q01_adding").stdout
+
+
 def test_long_pauses_count_for_half_an_hour():
     """The working time is the sum of the times between attempts, each at most half an hour."""
     days = ("01T10:00", "01T10:10", "02T10:00")

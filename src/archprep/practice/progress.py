@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from archprep import report
 from archprep.content import catalog
+from archprep.core.model import percent
+from archprep.practice.locate import locate_exercise
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +46,7 @@ class ExerciseProgress:
     minutes: int
     hints: int
     gave_up: bool
+    max: int  # points of the tasks that are worked on
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Progress:
 
 def collect(store: Store) -> Progress:
     """Compute the progress from the stored attempts."""
-    exercises = catalog.load_all()
+    exercises = [locate_exercise(exercise.id, store) for exercise in catalog.load_all()]
     rows = tuple(_row(exercise, store) for exercise in exercises)
     return Progress(rows, _weakest(exercises, store), _next(rows))
 
@@ -78,7 +81,7 @@ def show(progress: Progress, console: Console) -> None:
     for section in dict.fromkeys(row.section for row in progress.rows):
         rows = [row for row in progress.rows if row.section == section]
         done = sum(row.best or 0 for row in rows)
-        console.print(Text(f"{section:<54}{done:>5}/{100 * len(rows)}", "bold"))
+        console.print(Text(f"{section:<54}{done:>5}/{sum(row.max for row in rows)}", "bold"))
         for row in rows:
             console.print(Text(_line(row), "" if row.attempts else "dim"))
         console.print()
@@ -91,6 +94,8 @@ def show(progress: Progress, console: Console) -> None:
 
 def _line(row: ExerciseProgress) -> str:
     best = "  -" if row.best is None else f"{row.best:>3}"
+    if row.max != 100:
+        best += f"/{row.max}, {percent(row.best or 0, row.max)} %"
     tries = f"{row.attempts} attempts" if row.attempts != 1 else "1 attempt"
     facts = [tries, f"{row.minutes} min", *([f"{row.hints} hints"] if row.hints else [])]
     if row.gave_up:
@@ -100,7 +105,7 @@ def _line(row: ExerciseProgress) -> str:
 
 def _row(exercise: Exercise, store: Store) -> ExerciseProgress:
     attempts = store.attempts(exercise.id)
-    best = store.best_attempt(exercise.id)
+    best = store.best_attempt(exercise.id, exercise.selection)
     return ExerciseProgress(
         exercise.id,
         exercise.title,
@@ -110,6 +115,7 @@ def _row(exercise: Exercise, store: Store) -> ExerciseProgress:
         round(_seconds(a.started_at for a in attempts) / 60),
         sum(store.hints_taken(exercise.id).values()),
         store.gave_up(exercise.id) is not None,
+        best.max_score if best else 100,
     )
 
 
@@ -122,7 +128,10 @@ def _seconds(instants: Iterable[str]) -> float:
 
 def _weakest(exercises: Sequence[Exercise], store: Store) -> TaskProgress | None:
     found = [
-        w for e in exercises if (best := store.best_attempt(e.id)) for w in _unsolved_tasks(e, best)
+        w
+        for e in exercises
+        if (best := store.best_attempt(e.id, e.selection))
+        for w in _unsolved_tasks(e, best)
     ]
     return min(found, key=lambda w: w.earned / w.points, default=None)
 
@@ -135,7 +144,7 @@ def _unsolved_tasks(exercise: Exercise, best: Attempt) -> Iterable[TaskProgress]
 
 def _next(rows: Sequence[ExerciseProgress]) -> str | None:
     """Return the command that continues an unsolved exercise, else one that starts a new one."""
-    unsolved = [row for row in rows if row.attempts and row.best != 100]
+    unsolved = [row for row in rows if row.attempts and row.best != row.max]
     if unsolved:
         return f"archprep check {unsolved[0].id}"
     new = [row for row in rows if not row.attempts]

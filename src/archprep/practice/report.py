@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 def find_attempt(exercise_id: str | None, store: Store, *, best: bool) -> Attempt:
     """Return the last or the best attempt at an exercise; UsageError if there is none."""
     exercise = locate_exercise(exercise_id, store)
-    found = store.best_attempt(exercise.id) if best else store.last_attempt(exercise.id)
+    found = (
+        store.best_attempt(exercise.id, exercise.selection)
+        if best
+        else store.last_attempt(exercise.id)
+    )
     if found is None:
         kind = "complete attempt" if best else "attempt"
         raise UsageError(

@@ -35,7 +35,7 @@ def open_solution(exercise: Exercise, store: Store, *, give_up: bool) -> Solutio
 
     Giving up is recorded.
     """
-    best = store.best_attempt(exercise.id)
+    best = store.best_attempt(exercise.id, exercise.selection)
     solved = best is not None and best.score == best.max_score
     if not solved and not give_up and not store.gave_up(exercise.id):
         so_far = f"your best is {best.score}" if best else "you have no complete attempt yet"

@@ -7,7 +7,7 @@ Attempts are only ever added. Saving raises `StoreError` if it fails; reading ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -126,10 +126,12 @@ class Store:
         """Return the latest attempt, partial or not."""
         return next(iter(self._attempts(exercise, "ORDER BY id DESC LIMIT 1")), None)
 
-    def best_attempt(self, exercise: str) -> Attempt | None:
-        """Return the best attempt at the whole exercise; of equals, the latest."""
-        best = "AND NOT partial AND scored ORDER BY score DESC, id DESC LIMIT 1"
-        return next(iter(self._attempts(exercise, best)), None)
+    def best_attempt(self, exercise: str, selection: Sequence[int] = ()) -> Attempt | None:
+        """Return the best attempt at the selected tasks, () for all; of equals, the latest."""
+        tasks = "coalesce(json_extract(scorecard, '$.selection'), '[]')"  # format 1 has none
+        best = f"AND {tasks} = ? AND NOT partial AND scored ORDER BY score DESC, id DESC LIMIT 1"
+        chosen = f"[{','.join(map(str, selection))}]"
+        return next(iter(self._attempts(exercise, best, chosen)), None)
 
     def submission_files(self, digest: str) -> dict[str, bytes]:
         """Return the files of a graded submission by path; empty if it is unknown."""
@@ -151,9 +153,9 @@ class Store:
         found = {exercise: _state(score, most) for exercise, score, most in rows}
         return dict.fromkeys(exercises, "not started") | found
 
-    def _attempts(self, exercise: str, rest: str) -> list[Attempt]:
+    def _attempts(self, exercise: str, rest: str, *values: str) -> list[Attempt]:
         sql = f"SELECT {_COLUMNS} FROM attempts WHERE exercise = ? {rest}"  # noqa: S608
-        rows = self._db.read(sql, (exercise,))
+        rows = self._db.read(sql, (exercise, *values))
         return [_attempt(row) for row in rows]
 
     # -- hints and give-ups ------------------------------------------------------------------
