@@ -198,6 +198,7 @@ def sweep(request: pytest.FixtureRequest, candidate: Any, reference: Reference) 
         config.archprep_seed,  # type: ignore[attr-defined]
         task,
         config.archprep_sweep_factor,  # type: ignore[attr-defined]
+        config.archprep_failed_rules,  # type: ignore[attr-defined]
     )
 
 

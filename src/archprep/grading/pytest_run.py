@@ -82,6 +82,7 @@ class Run:
         self._declared: dict[str, Declared] = {}
         self._selected: list[str] = []
         self._results: dict[str, CriterionResult] = {}
+        self._failed_rules: set[str] = set()  # so far; sweeps come after the criteria of a task
         self._broken: list[str] = []
         self._unknown: UsageError | None = None
         self._hints = exercise_files.hints(exercise)
@@ -130,6 +131,7 @@ class Run:
         config.archprep_candidate = self._candidate  # type: ignore[attr-defined]
         config.archprep_reference = self._reference  # type: ignore[attr-defined]
         config.archprep_sweep_factor = self._sweep_factor  # type: ignore[attr-defined]
+        config.archprep_failed_rules = self._failed_rules  # type: ignore[attr-defined]
         config.archprep_started = self._started  # type: ignore[attr-defined]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -147,11 +149,17 @@ class Run:
             else:
                 self._declared[name] = declared
         self._check_declarations()
-        items.sort(key=lambda item: self._declared[_id(item)].task if not self._broken else 0)
+        if not self._broken:
+            items.sort(key=self._position)
         items[:] = [] if self._broken else [i for i in items if self._is_wanted(_id(i))]
         self._selected = [_id(i) for i in items]
         if not items and not self._broken:
             self._unknown = self._nothing_wanted()
+
+    def _position(self, item: pytest.Item) -> tuple[int, bool]:
+        """Order by task; a sweep comes last, when it is known which rules have failed."""
+        name = _id(item)
+        return self._declared[name].task, name.startswith("sweep")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the scenarios of the requested criteria, if they may run side by side."""
@@ -220,6 +228,7 @@ class Run:
         name, place = rules.split(named or result.rules[0])
         if problem := next(rules.unknown(self._rules, [named or name], result.task), None):
             return replace(result, state=State.GRADER_ERROR, reason=problem, observed=None)
+        self._failed_rules.add(named or result.rules[0])
         broken = BrokenRule(name, self._rules[name].text, place)
         return replace(result, broken=broken, hint=self._hints[name][0])
 

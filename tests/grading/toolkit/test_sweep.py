@@ -153,6 +153,21 @@ def test_a_criterion_plays_the_programs_kept_for_its_rules(grade, content, monke
     assert one(card, lost).evidence.difference.startswith("In step")
 
 
+def test_a_rule_that_has_failed_costs_nothing_again(grade, content):
+    """The sweep looks for what no criterion has found yet."""
+    graders = content / "graders" / "q01_event_bus"
+    kept = KEPT.partition('@criterion("Others"')[0].replace("60", "20").replace("2.1", "1.1")
+    kept = kept.replace("task=2", "task=1")
+    (graders / "test_answer.py").write_text(kept + GRADER.replace("60", "40"))
+    steps = [{"do": "add", "name": "a", "amount": -1}, {"do": "total", "name": "a"}]
+    keep(graders / "corpus", "one", Kept(1, "1.1", "negative amounts", {"steps": steps}))
+    card = grade(wrong("positive_only"))
+    assert {c.id for c in card.criteria if c.lost} == {"frozen"}
+    assert one(card, "frozen").broken.rule == "1.1"
+    alone = grade(wrong("positive_only"), wanted=Wanted(criterion="sweep-totals"))
+    assert states(alone) == [State.FAILED]
+
+
 def test_a_crash_is_shrunk_and_shown_with_the_candidates_line(grade):
     result = one(grade(wrong("crashes")), "sweep-totals")
     assert (result.state, result.reason) == (State.CANDIDATE_ERROR, "crash")

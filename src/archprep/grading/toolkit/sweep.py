@@ -7,8 +7,9 @@
     def test_sweep_routing(sweep):
         sweep(Orders(), programs=300)
 
-The first difference is shrunk before it is shown. A criterion answers for its own task: a
-difference that shrinks to a program of an earlier task costs that task's sweep, not this one.
+The difference that is shown is shrunk before. A criterion answers for its own task: a difference
+that breaks a rule of an earlier task costs that task's sweep, not this one, and a rule that has
+failed in another criterion of this run costs nothing again.
 
 A criterion about one rule plays the programs that the corpus keeps for it, as they are:
 
@@ -20,9 +21,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import NoReturn
 
 from archprep.core.errors import GraderFault
@@ -38,7 +38,7 @@ from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
 __all__ = ["Sweep", "SweepRun"]
 
 _NUMBERED = re.compile(r"\d+\.\d+(/.+)?")
-MOST_SHRUNK = 4  # differing programs whose cause is looked for
+MOST_SHRUNK = 3  # differing programs whose cause is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,13 @@ class Case:
     program: Program
     expected: Trace
     outcome: Trace | Crash
+
+    def rule(self, spec: Sweep) -> str | None:
+        """Return the rule that the candidate breaks here; None if it crashes, or breaks none."""
+        if isinstance(self.outcome, Crash):
+            return None
+        found = difference(spec, self.expected, self.outcome)
+        return spec.rule(self.program, found) if found is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class SweepRun:
     seed: int
     task: int
     factor: int = 1  # plays this many times the programs
+    failed_rules: Collection[str] = ()  # in other criteria of this run
 
     def __call__(self, spec: Sweep, *, programs: int) -> None:
         """Fail the criterion if the candidate differs in one of `programs` random programs.
@@ -116,15 +124,19 @@ class SweepRun:
         defined = len(expected) - expected.count(None)
         # With fewer that agree, too little shows how this task itself is solved.
         obscured = 2 * (len(decided) - len(cases)) < defined
-        for case in islice(_shrunk(sides, cases), 1 if obscured else MOST_SHRUNK):
-            if obscured or sides.spec.task_of(case.program) == self.task:
-                _fail(sides.spec, case)
+        cases.sort(key=lambda case: len(json.dumps(case.program)))
+        charged = cases if obscured else [c for c in cases if self._charges(sides.spec, c)]
+        for case in charged[: 1 if obscured else MOST_SHRUNK]:
+            small = case if _hangs(case) else _smaller(sides, case)
+            if obscured or self._charges(sides.spec, small):
+                _fail(sides.spec, small)
 
-
-def _shrunk(sides: Sides, cases: Sequence[Case]) -> Iterator[Case]:
-    """Yield the cases as small as they get, the smallest first."""
-    for case in sorted(cases, key=lambda case: len(json.dumps(case.program))):
-        yield case if _hangs(case) else _smaller(sides, case)
+    def _charges(self, spec: Sweep, case: Case) -> bool:
+        """Whether the difference is of this task, and has cost nothing yet."""
+        rule = case.rule(spec)
+        if rule is None or not _NUMBERED.fullmatch(rule):
+            return spec.task_of(case.program) == self.task
+        return int(rule.partition(".")[0]) == self.task and rule not in self.failed_rules
 
 
 def _hangs(case: Case) -> bool:

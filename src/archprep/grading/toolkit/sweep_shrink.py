@@ -15,7 +15,7 @@ from typing import Any
 from archprep.grading.toolkit.sweep_spec import Program, Sweep
 
 BATCH = 16  # programs played at once
-TRIES = 240  # programs played at most, whatever the clock says
+TRIES = 160  # programs played at most, whatever the clock says
 
 # Return the index of the first program that still differs, or None.
 StillDiffers = Callable[[Sequence[Program]], "int | None"]
