@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from archprep.core.model import CriterionResult, Frame, Reason, Scorecard, State
 from archprep.core.sanitize import sanitize
-from archprep.report.wording import is_unwritten, reason_of
+from archprep.report.wording import is_unwritten, plural, raised_at, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from archprep.core.model import Limits
 
@@ -34,7 +34,10 @@ _HEADLINES: dict[str, str] = {
     Reason.IMPORT: "The code cannot be imported",
 }
 _UNRELATED_TO_HINT = {Reason.MEMORY, Reason.OUTPUT, Reason.CRASH, Reason.PROTOCOL}
+REFERENCE = "The reference:\n"  # how a sweep's expectation begins
 _GRADER_ERROR = "Not scored: an error in archprep, not in this code"
+# The last line of a client's history: 3. POST /orders, Prefer: wait -> 500 {"title": …}
+_ANSWER = re.compile(r"(?:\d+\. )?([A-Z]+ /[^\s,?]*).* -> (\d{3})\b")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 
 
@@ -72,16 +75,38 @@ class Cause:
 
 
 def find_causes(scorecard: Scorecard, repeat: Repeat = None) -> list[Cause]:
-    """Return the causes of everything that did not pass, in the order of their first criterion.
+    """Return the causes of everything that did not pass, the one to remove first at the front.
 
-    `repeat` turns a criterion's id into the command that repeats it, or is the start of that
-    command (default: `archprep check qN`).
+    What stops several criteria comes before what stops one, and unwritten code comes last; equals
+    are in the order of their first criterion. `repeat` turns a criterion's id into the command
+    that repeats it, or is the start of that command (default: `archprep check qN`).
     """
     groups: dict[Hashable, list[CriterionResult]] = {}
     for result in scorecard.criteria:
         if result.state not in {State.PASSED, State.BLOCKED}:
             groups.setdefault(_key(result), []).append(result)
-    return [_cause(scorecard, tuple(group), repeat) for group in groups.values()]
+    found = [_cause(scorecard, tuple(group), repeat) for group in groups.values()]
+    return sorted(found, key=_rank)
+
+
+def _rank(cause: Cause) -> tuple[int, int]:
+    if reason_of(cause.first) == Reason.IMPORT:
+        return 0, 0
+    if is_unwritten(cause.first) or cause.first.state is State.GRADER_ERROR:
+        return 3, 0
+    return (1, -cause.points) if len(cause.results) > 1 else (2, 0)
+
+
+def fix_first(found: Sequence[Cause]) -> str:
+    """Return what to do about the first cause in one line; empty if there is none of ours."""
+    if not found or found[0].first.state is State.GRADER_ERROR:
+        return ""
+    cause, places = found[0], found[0].first.evidence.frames
+    if not is_unwritten(cause.first):
+        points = f"{cause.points} {plural(cause.points, 'point', 'points')}"
+        return f"Fix first: {raised_at(cause.first) or cause.headline} ({points})"
+    where = f": {_frame(places[-1]).function} in {_frame(places[-1]).file}" if places else ""
+    return f"Write next: task {cause.first.task}{where}"
 
 
 def _key(result: CriterionResult) -> Hashable:
@@ -90,7 +115,7 @@ def _key(result: CriterionResult) -> Hashable:
     if is_unwritten(result):
         return "not written"
     if result.state is State.FAILED:
-        return result.id
+        return _answer(result) or (result.expected, result.observed, evidence)
     if result.state is State.GRADER_ERROR:
         return (result.state, result.reason, evidence.message)
     if not evidence.frames:
@@ -102,13 +127,20 @@ def _key(result: CriterionResult) -> Hashable:
     return (result.reason, _exception(result), last.file, last.line, last.function)
 
 
+def _answer(result: CriterionResult) -> tuple[str, str | None] | None:
+    """Return the request and the status at which a criterion stopped, and what was observed."""
+    *_, last = (result.evidence.given or "").splitlines() or [""]
+    match = _ANSWER.match(last)
+    return (f"{match[1]} -> {match[2]}", result.observed) if match else None
+
+
 def _cause(scorecard: Scorecard, group: tuple[CriterionResult, ...], repeat: Repeat) -> Cause:
     first = group[0]
     if first.state is State.GRADER_ERROR:
         details = _grader_error_details(group)
         return Cause(_GRADER_ERROR, general=True, results=group, details=details)
     general = len(group) > 1 or is_unwritten(first) or reason_of(first) == Reason.IMPORT
-    headline = _kind(first) if general else sanitize(first.title, 300)
+    headline = _headline(group) if general else sanitize(first.title, 300)
     details = _details(scorecard.isolation.limits, group, general=general)
     again = Detail("Repeat", sanitize(_command(repeat, scorecard, first.id), 500), "command")
     return Cause(headline, general=general, results=group, details=(*details, again))
@@ -125,16 +157,30 @@ def _details(
         observed += f" (the first of {len(group)}; the others differ only in their values)"
     details = [
         *_costs(group),
-        Detail("Rule", "" if general else _rule(first)),
-        Detail("Expected", expected),
-        Detail("Observed", observed),
-        Detail("Input", _whole(evidence.given), "plain"),
+        Detail("Rule", _rule(first) if first.state is State.FAILED or not general else ""),
+        *_story(first, expected, observed),
         Detail("Differs", _whole(evidence.difference), "plain"),
         Detail("Code", frames=_frames(group)),
         Detail("Printed", _printed(evidence.output), "plain"),
         Detail("Look at", _look_at(group)),
     ]
     return tuple(detail for detail in details if detail.text.strip() or detail.frames)
+
+
+def _story(first: CriterionResult, expected: str, observed: str) -> list[Detail]:
+    """Return what was done, what should come of it, and what did."""
+    given = _whole(first.evidence.given)
+    if first.state is State.FAILED and expected.startswith(REFERENCE):
+        return [
+            Detail("Program", given, "plain"),
+            Detail("Reference", expected.removeprefix(REFERENCE), "plain"),
+            Detail("Your code", observed, "plain"),
+        ]
+    return [
+        Detail("Expected", expected),
+        Detail("Observed", observed),
+        Detail("Input", given, "plain"),
+    ]
 
 
 def _grader_error_details(group: tuple[CriterionResult, ...]) -> tuple[Detail, ...]:
@@ -160,7 +206,18 @@ def _rule(result: CriterionResult) -> str:
 def _costs(group: tuple[CriterionResult, ...]) -> list[Detail]:
     if len(group) == 1:
         return []
+    if is_unwritten(group[0]):
+        numbers = dict.fromkeys(result.task for result in group)
+        return [Detail("Costs", ", ".join(f"task {number}" for number in numbers))]
     return [Detail("Costs", ", ".join(sanitize(result.id, 100) for result in group))]
+
+
+def _headline(group: tuple[CriterionResult, ...]) -> str:
+    answer = _answer(group[0])
+    if group[0].state is not State.FAILED or is_unwritten(group[0]):
+        return _kind(group[0])
+    same = f"one answer: {sanitize(answer[0], 200)}" if answer else "the same difference"
+    return f"{len(group)} criteria stop at {same}"
 
 
 def _observed(result: CriterionResult, limits: Limits, *, general: bool) -> str:

@@ -102,6 +102,8 @@ def environment() -> Environment:
         points=wording.points,
         sanitize=sanitize,
         share=wording.share,
+        raised_at=wording.raised_at,
+        short_isolation=wording.isolation,
     )
     return environment
 

@@ -50,11 +50,13 @@ def print_scorecard(
     `public` is (passed, all) of the public examples. `repeat` as in `find_causes`.
     """
     printer = _Printer(scorecard, console, verbose=verbose)
+    found = causes.find_causes(scorecard, repeat)
     printer.header()
+    printer.first(found)
     printer.table()
-    for cause in causes.find_causes(scorecard, repeat):
+    for cause in found:
         printer.cause(cause)
-    printer.total(public)
+    printer.total(public, found)
 
 
 def print_brief(scorecard: Scorecard, console: Console, *, before: Scorecard | None = None) -> None:
@@ -92,10 +94,21 @@ class _Printer:
             tail="dim",
         )
 
+    def first(self, found: list[causes.Cause]) -> None:
+        """Say what to do next, in one line."""
+        if text := causes.fix_first(found):
+            self._wrapped(text, 0, "bold")
+
     def table(self) -> None:
+        begun = True
         for task in wording.task_views(self.scorecard):
-            self._line()
             title = f"Task {task.task.number}  {task.title}"
+            if begun or not task.not_begun:
+                self._line()
+            begun = not task.not_begun or self.verbose
+            if not begun:
+                self._row(f"{title}, {task.not_begun}", f"0/{task.task.points}", tail="dim")
+                continue
             self._row(title, f"{task.task.earned}/{task.task.points}", style="bold", tail="bold")
             for result in task.ran:
                 self._criterion(result)
@@ -130,7 +143,7 @@ class _Printer:
             style,
         )
 
-    def total(self, public: tuple[int, int] | None) -> None:
+    def total(self, public: tuple[int, int] | None, found: list[causes.Cause]) -> None:
         card = self.scorecard
         self._line()
         good = card.passed and card.scored
@@ -143,17 +156,23 @@ class _Printer:
             self._wrapped(f"Not counted: {passed} of {count} public examples passed.", 0)
         else:
             self._wrapped("The public examples, which `pytest` runs, do not count.", 0, "dim")
-        self._wrapped(sanitize(card.isolation.sentence, 1000), 0, self._warn("dim"))
+        self._wrapped(wording.isolation(card.isolation), 0, self._warn("dim"))
         if wording.is_weak(card.isolation):
             self._wrapped("Provisional: graded with weaker isolation.", 0, "yellow")
         self._line()
-        self._steps(list(_next_steps(card)))
+        self.first(found)
+        self._steps(list(_next_steps(card, found)))
 
     def _steps(self, steps: list[tuple[str, str]]) -> None:
         longest = max(len(command) for command, _ in steps)
         label = "Next"
         for command, why in steps:
-            self._labelled(label, self._text(command.ljust(longest), "bold").append(f"  {why}"))
+            if LABEL_WIDTH + 2 + longest + 2 + len(why) <= self.width:
+                step = self._text(command.ljust(longest), "bold").append(f"  {why}")
+                self._labelled(label, step)
+            else:
+                self._labelled(label, why)
+                self._line(self._text(f"    {command}", "bold"))
             label = ""
 
     def _criterion(self, result: CriterionResult) -> None:
@@ -161,7 +180,9 @@ class _Printer:
         time = f"  {result.duration_s:.2f} s" if self.verbose else ""
         earned = "?" if result.state is State.GRADER_ERROR else result.earned
         points = f"{earned}/{result.points}"
-        self._state(look, wording.state_label(result), sanitize(result.title, 300) + time, points)
+        raised = f" ({where})" if (where := wording.raised_at(result)) else ""
+        title = sanitize(result.title, 300) + raised + time
+        self._state(look, wording.state_label(result), title, points)
 
     def _blocked(self, task: wording.TaskView) -> None:
         if not task.blocked:
@@ -196,12 +217,12 @@ class _Printer:
             self._labelled(detail.label, detail.text)
 
     def _command(self, detail: causes.Detail) -> None:
-        """Print a command on one line if it fits, so that it can be copied."""
+        """Print a command on one line, however narrow the window: it will be copied."""
         if self._text(detail.text).cell_len <= self.width - LABEL_WIDTH - 2:
             self._labelled(detail.label, detail.text, "bold")
         else:
             self._line(self._text(f"  {detail.label}", "dim"))
-            self._wrapped(detail.text, 4, "bold")
+            self._line(self._text(f"    {detail.text}", "bold"))
 
     def _frames(self, detail: causes.Detail) -> Iterator[str]:
         frames = detail.frames if self.verbose else detail.frames[-_MAX_FRAMES:]
@@ -277,9 +298,9 @@ class _Printer:
         self.console.print(line, no_wrap=True, overflow="ignore", crop=False, highlight=False)
 
 
-def _next_steps(card: Scorecard) -> Iterator[tuple[str, str]]:
+def _next_steps(card: Scorecard, found: list[causes.Cause]) -> Iterator[tuple[str, str]]:
     name = card.exercise
-    lost = [r for r in card.criteria if r.state in {State.FAILED, State.CANDIDATE_ERROR}]
+    lost = [cause.first for cause in found if cause.first.state is not State.GRADER_ERROR]
     broken = bool(lost) and lost[0].reason == Reason.IMPORT
     if broken:
         yield f"archprep check {name}", "once the import works"

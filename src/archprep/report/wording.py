@@ -29,6 +29,7 @@ _REASON_LABELS: dict[str, str] = {
     Reason.PROTOCOL: "bad answer",
     Reason.IMPORT: "import",
 }
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
 _WHY_BLOCKED = "an earlier task that this one needs earned nothing"
 
 
@@ -41,6 +42,14 @@ class TaskView:
     ran: tuple[CriterionResult, ...]
     blocked: tuple[CriterionResult, ...]
     why_blocked: str
+
+    @property
+    def not_begun(self) -> str:
+        """How many criteria find nothing but the starter's stubs, if that is all of them."""
+        results = (*self.ran, *self.blocked)
+        if not results or not all(stops_at_a_stub(result) for result in results):
+            return ""
+        return f"not begun: {len(results)} {plural(len(results), 'criterion', 'criteria')}"
 
 
 def state_label(result: CriterionResult) -> str:
@@ -114,6 +123,27 @@ def reason_of(result: CriterionResult) -> str:
 
 def is_unwritten(result: CriterionResult) -> bool:
     """Whether the code that the criterion tests still raises NotImplementedError."""
-    if result.state not in {State.FAILED, State.CANDIDATE_ERROR}:
-        return False
+    return result.state in {State.FAILED, State.CANDIDATE_ERROR} and stops_at_a_stub(result)
+
+
+def stops_at_a_stub(result: CriterionResult) -> bool:
+    """Whether NotImplementedError ended it, blocked or not."""
     return (result.evidence.message or "").startswith("NotImplementedError")
+
+
+def raised_at(result: CriterionResult) -> str:
+    """Return the exception and the line that ended a criterion: KeyError, bus.py:41."""
+    if reason_of(result) != Reason.CRASH or is_unwritten(result) or not result.evidence.frames:
+        return ""
+    frame, match = result.evidence.frames[-1], _EXCEPTION.match(result.evidence.message or "")
+    place = f"{sanitize(frame.file, 200)}:{frame.line}"
+    return f"{sanitize(match[0], 100)}, {place}" if match else place
+
+
+def isolation(tested: Isolation) -> str:
+    """Return the isolation in one short line; the whole sentence where something is missing."""
+    if is_weak(tested):
+        return sanitize(tested.sentence, 1000)
+    tried = list(tested.selftest.values())
+    level = sanitize(tested.level, 40)
+    return f"Isolation level {level}, self-test {tried.count('blocked')}/{len(tried)}."
