@@ -59,6 +59,16 @@ def test_any_change_breaks_the_signature(change) -> None:
     assert not manifest.genuine(replace(KIT, **change), signature, KEY)
 
 
+@pytest.mark.parametrize("name", ["Ada\u200b", " Ada", "Ada\n", "A\u200dda"])
+def test_an_invisible_change_breaks_the_signature_too(name) -> None:
+    """Names are compared before they are cleaned, so none passes for the one that was signed."""
+    signed = json.loads(manifest.dumps(KIT, KEY))
+    signed["kit"]["candidate"] = name
+    kit, signature = manifest.loads(json.dumps(signed))
+    assert kit.candidate == KIT.candidate
+    assert not manifest.genuine(kit, signature, KEY)
+
+
 def test_a_kit_without_an_id_keeps_its_signature() -> None:
     """It was signed before kits had one; adding or removing an id breaks either signature."""
     signed = json.loads(manifest.dumps(KIT, KEY))

@@ -44,13 +44,16 @@ def loads(text: str) -> tuple[Kit, str]:
     """Return the kit and the signature it claims; UsageError if `text` is not a manifest.
 
     The text may come from anyone. All text in the kit is sanitized, all numbers and names are
-    within bounds. A signature that is not a string becomes "", which is never genuine.
+    within bounds. A signature that is not a string becomes "", which is never genuine; so does
+    that of a kit from which something was removed, since no kit is signed like that.
     """
     data = _parsed(text)
     _check_format(data["kit"].get("format"))
-    kit = _checked(_converted(data["kit"]))
-    signature = data.get("signature")
-    return kit, sanitize(signature, 100) if isinstance(signature, str) else ""
+    found = _converted(data["kit"])
+    kit, signature = _checked(found), data.get("signature")
+    if kit != found or not isinstance(signature, str):
+        return kit, ""
+    return kit, sanitize(signature, 100)
 
 
 def genuine(kit: Kit, signature: str, key: bytes) -> bool:
