@@ -35,6 +35,7 @@ class Attempt(NamedTuple):
     scorecard: str
 
 
+_SELECTION = "coalesce(json_extract(scorecard, '$.selection'), '[]')"  # format 1 has none
 _COLUMNS = ", ".join(Attempt._fields)
 
 
@@ -128,8 +129,9 @@ class Store:
 
     def best_attempt(self, exercise: str, selection: Sequence[int] = ()) -> Attempt | None:
         """Return the best attempt at the selected tasks, () for all; of equals, the latest."""
-        tasks = "coalesce(json_extract(scorecard, '$.selection'), '[]')"  # format 1 has none
-        best = f"AND {tasks} = ? AND NOT partial AND scored ORDER BY score DESC, id DESC LIMIT 1"
+        best = (
+            f"AND {_SELECTION} = ? AND NOT partial AND scored ORDER BY score DESC, id DESC LIMIT 1"
+        )
         chosen = f"[{','.join(map(str, selection))}]"
         return next(iter(self._attempts(exercise, best, chosen)), None)
 
@@ -144,10 +146,11 @@ class Store:
         A state is `not started`, `in progress`, `best 73`, or `best 44/52` for some of the tasks.
         """
         rows = self._db.read(
-            # SQLite takes max_score from the row that has the maximum.
-            "SELECT exercise, max(score), max_score FROM ("
-            " SELECT exercise, NULL AS score, NULL AS max_score FROM workspaces UNION ALL"
-            " SELECT exercise, iif(partial OR NOT scored, NULL, score), max_score FROM attempts)"
+            # SQLite takes `most` from the row that has the maximum.
+            "SELECT exercise, max(score), most FROM ("  # noqa: S608 - only our own text
+            " SELECT exercise, NULL AS score, NULL AS most FROM workspaces UNION ALL"
+            " SELECT exercise, iif(partial OR NOT scored, NULL, score),"
+            f" iif({_SELECTION} = '[]', 100, max_score) FROM attempts)"
             " GROUP BY exercise"
         )
         found = {exercise: _state(score, most) for exercise, score, most in rows}
