@@ -1,247 +1,258 @@
-"""Plays a scenario on the candidate's bus, in virtual time.
+"""Plays programs on the candidate's bus: lives of one bus after another, with one journal.
 
-Handlers, filters, middleware and the journal are puppets: each asks the judge (`world`) what to do
-now and tells it when that is over. Nothing here knows what is right.
+A trace is what the puppets (handlers, filters, journal) and the steps have seen, at
+which virtual instant. Nothing here knows what is right. A step that the brief does not decide in
+the present state of the bus is skipped; `undefined` matters in the trace of the reference alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import replace
+import gc
+import logging
+from collections import Counter
+from itertools import groupby
 
-from sweep_probes import play_programs  # noqa: F401 - a probe, too
+from puppet_probes import Journal, Puppets, mutate
 
-from archprep.worker.plain_data import plain
-from archprep.worker.scripted_errors import is_scripted, scripted_error, summarize
+from archprep.worker.scripted_errors import is_scripted
 from archprep.worker.virtual_loop import VirtualLoop
 
-PATIENCE = 600.0  # virtual seconds after the last step until a scenario counts as stuck
-FIELDS = ("id", "type", "payload", "key", "priority", "attempt", "occurred_at")
-LETTER = ("stage", "handler", "error_type", "error", "attempts", "at")
-REFUSALS = (ValueError, RuntimeError, IndexError, TimeoutError, asyncio.QueueFull)
+QUIET = 400.0  # virtual seconds after the last step of a life
+REFUSALS = (ValueError, RuntimeError, IndexError, LookupError, TimeoutError, asyncio.QueueFull)
+REFUSALS += (OSError, asyncio.CancelledError)
+UNSAID = ("TimeoutError", "CancelledError")  # their text is free
 
 
-def play_all(world, plays):
-    """Play some scenarios one after another, each on a bus and a loop of its own."""
-    return [play(world, number, **scenario) for number, scenario in enumerate(plays)]
+def play_programs(programs, traces):
+    logging.disable(logging.CRITICAL)
+    gc.disable()  # what is held weakly must not depend on the programs before
+    for program in programs:
+        traces.add(play(program))
 
 
-def play(world, number, settings, backoffs, subscriptions, middleware, journal, steps):
-    """Build a bus, take the steps at their instants, return what came of each."""
-    last = max(step["at"] for step in steps)
-    loop = VirtualLoop(PATIENCE + last, expected=is_no_crash)
-    stage = Stage(world, number, loop)
-    stage.build(settings, backoffs, subscriptions, middleware, journal)
-    stuck, crash = loop.play(stage.take(steps)), loop.crash()
-    if stuck and crash:
-        raise crash  # a scheduler that died says more than a bus that hangs
-    letters = [
-        {"event": plain_event(d.event)} | {f: plain(getattr(d, f)) for f in LETTER}
-        for d in stage.bus.dead_letters
-    ]
-    return {
-        "outcomes": stage.outcomes,
-        "letters": letters,
-        "dropped": stage.bus.dead_letters_dropped,
-        "stuck": stuck,
-        "broke": summarize(crash),
-    }
+def play(program):
+    world = {"moments": [], "undefined": []}
+    calls, journal = Counter(), "journal" in program and Journal(program)
+    for life, steps in enumerate(program["lives"]):
+        Stage(program, life, calls, journal, world).run(steps)
+    return world
 
 
-class Stage:
-    """The bus and its puppets."""
+class Loop(VirtualLoop):
+    """Notices two timers that fire in one instant: their order is not said."""
 
-    def __init__(self, world, number, loop):
-        self.world, self.number, self.loop = world, number, loop
-        self.outcomes = []
-        self.subscribed = {}
-        self.spawned = []
+    def __init__(self):
+        self.timers, self.tie = {}, False
+        self.before = lambda: None  # called when time has gone on, before anything happens
+        super().__init__(expected=is_scripted)
 
-    def build(self, settings, backoffs, subscriptions, middleware, journal):
+    def call_at(self, when, callback, *args, context=None):
+        handle = super().call_at(when, self.fire, when, callback, args, context=context)
+        self.timers.setdefault(when, []).append(handle)
+        return handle
+
+    def fire(self, when, callback, args):
+        self.before()
+        live = [handle for handle in self.timers[when] if not handle.cancelled()]
+        self.tie |= len(live) > 1
+        self.timers[when] = live[1:]
+        callback(*args)
+
+
+class Stage(Puppets):
+    """One life of a bus."""
+
+    def __init__(self, program, life, calls, journal, world):
         from eventbus import Bus
 
-        if backoffs:
-            settings = {**settings, "backoff": lambda n: backoffs[n]}
+        super().__init__(program, life, calls, Loop(), world)
+        self.journal, self.started = journal, False
+        self.replays = self.idling = self.idles = 0
+        self.subscribed, self.stopping, self.publishing = {}, False, Counter()
+        self.inherited = set(journal.entries) if journal else set()
+        settings, pauses = dict(program["settings"]), program["backoff"]
+        settings["backoff"] = lambda n: pauses[min(n, len(pauses)) - 1]
         if journal:
-            settings = {**settings, "journal": Journal(self)}
+            journal.stage = self
+            settings["journal"] = journal
         self.bus = Bus(**settings)
-        for name in middleware:
-            self.bus.use(self._middleware(name))
-        for subscription in subscriptions:
-            self.do_subscribe(**subscription)
+        if "dead_letter_limit" in settings:
+            self.letters = self.dropped = 0
+            self.loop.before = self.count_letters
 
-    async def take(self, steps):
-        for number, step in enumerate(steps):
-            if step["at"] > self.loop.time():
-                await asyncio.sleep(step["at"] - self.loop.time())
-            taken = self._take(number, step)
-            if step["spawn"]:
-                self.spawned.append(self.loop.create_task(taken))
-            else:
-                await taken
-        for task in self.spawned:
-            await task
+    def run(self, steps):
+        stuck = self.loop.play(self.take(steps))
+        broke = self.loop.crash()
+        if isinstance(broke, NotImplementedError) or (broke and stuck):
+            raise broke
+        if stuck:
+            self.note(f"the bus hangs: it {stuck}")
+        if self.loop.tie:
+            self.undefined("two timers of one instant")
+        self.loop.close()
 
-    async def _take(self, number, step):
-        outcome, text = "ok", ""
-        try:
-            doing = getattr(self, "do_" + step["do"])(**step["with"])
-            if doing is not None:
-                await doing
-        except NotImplementedError:
-            raise
-        except (*REFUSALS, asyncio.CancelledError) as e:
-            outcome, text = type(e).__name__, str(e)
-        except Exception as e:
-            if not is_scripted(e):
-                raise
-            outcome, text = type(e).__name__, str(e)
-        self.outcomes.append([number, self.loop.time(), outcome, text])
+    def count_letters(self):
+        """Notice that a full list has dropped one of several letters of one instant."""
+        dropped = self.bus.dead_letters_dropped
+        letters = len(self.bus.dead_letters) + dropped
+        if dropped > self.dropped and letters > self.letters + 1:
+            self.undefined("which letter of one instant a full list drops")
+        self.letters, self.dropped = letters, dropped
+
+    def look(self):
+        """Note the dead letters, oldest first; those of one instant in any order."""
+        order = groupby(self.bus.dead_letters, key=lambda letter: letter.at)
+        texts = [text for _, equals in order for text in sorted(map(self.letter, equals))]
+        for number, text in enumerate(texts):
+            self.note(f"dead letter {number} is {text}")
+        if self.bus.dead_letters_dropped:
+            self.note(f"dead_letters_dropped is {self.bus.dead_letters_dropped}")
+
+    def letter(self, letter):
+        free = letter.error_type in UNSAID or letter.stage == "routing"
+        error = letter.error_type if free else f"{letter.error_type}({letter.error})"
+        event, attempt = letter.event, letter.event.attempt
+        odd = self.seen(event) + (f" with attempt={attempt}" if attempt != 1 else "")
+        where = f"stage {letter.stage}, handler {letter.handler}"
+        return f"{event.id}{odd}, {where}, {error}, attempts {letter.attempts}, at {letter.at:g}"
 
     # -- steps
 
-    def do_subscribe(self, pattern, name, priority=0, filtered=False):
-        accepts = self._filter(name) if filtered else None
-        self.subscribed[name] = self.bus.subscribe(
-            pattern, self._handler(name), name=name, priority=priority, accepts=accepts
+    async def take(self, steps):
+        tasks = []
+        for step in steps:
+            if step["at"] > self.loop.time():
+                await asyncio.sleep(step["at"] - self.loop.time())
+            if step["do"] == "crash":
+                self.over = True
+                return
+            if why := self.outside(step):
+                if step["do"] == "start":  # two right answers may be in different states by then
+                    self.undefined(why)
+                continue
+            tasks.append((step, self.loop.create_task(self.step(step))))
+            for _ in range(0 if self.started else 7):  # nothing runs yet: steps have an order
+                await asyncio.sleep(0)
+            if step["do"] == "stop" and step.get("within"):
+                await asyncio.wait([tasks[-1][1]])  # what a cancelled stop() leaves is not said
+                now = [self.life, self.loop.time()]
+                self.world["moments"][:] = [
+                    m for m in self.world["moments"] if m[0] != now or m[1].startswith("stop")
+                ]
+                self.over = True
+                return
+        await asyncio.sleep(QUIET)
+        for step, task in tasks:
+            if not task.done():
+                self.note(f"{tell(step)} still waits", timed=False)
+        self.look()
+
+    def outside(self, step):
+        """Say why the brief does not decide what this step does now, if it does not."""
+        do, event = step["do"], step.get("event")
+        running = self.started and not self.stopping
+        if do == "cancel":
+            undecided = step["sub"] not in self.subscribed
+        elif do == "replay":
+            undecided = not running
+        elif do == "stop":
+            writing = self.journal and self.journal.appending
+            undecided = not running or self.replays or self.idling or writing
+        elif do == "idle":
+            undecided = not running
+        elif do == "start":
+            undecided = running or self.stopping
+        elif do == "publish":
+            undecided = self.publishing[event] or (self.journal and self.open_letter(event))
+            undecided = undecided or (event in self.inherited and self.started)
+        else:
+            undecided = False
+        return f"{do} in a state that the brief does not decide" if undecided else ""
+
+    def open_letter(self, event_id):
+        """Whether an event has a dead letter, one in replay, or one that may have been dropped."""
+        letters = {letter.event.id for letter in self.bus.dead_letters}
+        return event_id in letters or self.replays or self.bus.dead_letters_dropped
+
+    async def step(self, step):
+        label = tell(step)
+        try:
+            doing = getattr(self, "do_" + step["do"])(step)
+            if doing is not None:
+                async with asyncio.timeout(step.get("within")):
+                    await doing
+        except NotImplementedError:
+            raise
+        except REFUSALS as e:
+            kind = next(kind for kind in REFUSALS if isinstance(e, kind))
+            self.note(f"{label} raises {kind.__name__}")
+        else:
+            self.note(f"{label} returns")
+
+    def do_subscribe(self, step):
+        sub = self.program["subs"][step["sub"]]
+        accepts = self.accepts(sub["name"]) if sub.get("filter") else None
+        options = {"name": sub["name"], "priority": sub.get("priority", 0), "accepts": accepts}
+        self.subscribed[step["sub"]] = self.bus.subscribe(
+            sub["pattern"], self.handler(sub), **options
         )
 
-    def do_cancel(self, name):
-        self.subscribed[name].cancel()
+    def do_cancel(self, step):
+        self.subscribed[step["sub"]].cancel()
 
-    async def do_publish(self, event, block=True, spoil=False):
-        from eventbus import Event
-
-        event = Event(**deepcopy(event))
-        await self.bus.publish(event, block=block)
-        if spoil:
-            mutate(event.payload)
-
-    def do_nothing(self):
-        pass
-
-    async def do_start(self):
+    async def do_start(self, _):
+        self.started = True
         await self.bus.start()
 
-    async def do_idle(self):
+    async def do_idle(self, _):
+        self.idles += 1
+        self.idling += 1
         await self.bus.idle()
+        self.idling -= 1
 
-    async def do_replay(self, index):
-        await self.bus.replay(index)
+    async def do_stop(self, step):
+        self.stopping = True
+        await self.bus.stop(**{k: step[k] for k in ("drain", "timeout") if k in step})
 
-    async def do_stop(self, within=None, **options):
-        async with asyncio.timeout(within):
-            await self.bus.stop(**options)
+    async def do_look(self, _):
+        self.look()
 
-    # -- puppets
-
-    def _handler(self, name):
-        async def handler(event):
-            await self.perform("handler", name, event)
-
-        return handler
-
-    def _filter(self, name):
-        def accepts(event):
-            _, script = self.begin("filter", name, event)
-            for verb, *args in script:
-                if verb == "raise":
-                    raise scripted_error(*args)
-                return args[0]
-            return True
-
-        return accepts
-
-    def _middleware(self, name):
-        async def middleware(event, next):
-            await self.perform("middleware", name, event, next)
-
-        return middleware
-
-    def begin(self, kind, name, event):
-        about = event if isinstance(event, dict) else plain_event(event)
-        return self.world.begin(self.number, kind, name, about, self.loop.time())
-
-    async def perform(self, kind, name, event, next=None):
-        number, script = self.begin(kind, name, event)
-        outcome = "done"
+    async def do_publish(self, step):
+        event, began, idles = self.event(step["event"]), self.loop.time(), self.idles - self.idling
+        self.publishing[event.id] += 1
+        if step.get("spoil"):
+            self.loop.call_soon(self.loop.call_soon, mutate, event.payload)
         try:
-            return await act(script, event, next)
-        except BaseException as e:
-            outcome = type(e).__name__
-            raise
+            await self.bus.publish(event, block=step.get("block", True))
         finally:
-            self.world.end(self.number, number, self.loop.time(), outcome)
+            self.publishing[event.id] -= 1
+            if began < self.loop.time() and idles < self.idles:
+                self.undefined("idle() while a publisher waits for room")
+            if step.get("spoil"):
+                mutate(event.payload)
+
+    async def do_replay(self, step):
+        letters, index = self.bus.dead_letters, step["index"]
+        if index < len(letters):
+            if len({letter.at for letter in letters}) < len(letters):
+                self.undefined("replay among letters of one instant")
+            if not self.may_replay(letters[index]):
+                return
+        self.replays += 1
+        try:
+            await self.bus.replay(index)
+        finally:
+            self.replays -= 1
+
+    def may_replay(self, letter):
+        """Whether one handler alone has had its name."""
+        subs = [k for k in self.subscribed if self.program["subs"][k]["name"] == letter.handler]
+        return len(subs) < 2
 
 
-class Journal:
-    """Hands everything to the judge, who remembers it."""
-
-    def __init__(self, stage):
-        self._stage = stage
-
-    async def append(self, event):
-        await self._stage.perform("journal", "append", event)
-
-    async def settle(self, event_id, handler):
-        await self._stage.perform("journal", "settle " + str(handler), {"id": event_id})
-
-    async def close(self, event_id):
-        await self._stage.perform("journal", "close", {"id": event_id})
-
-    async def pending(self):
-        from eventbus import Event
-
-        left = self._stage.world.pending(self._stage.number)
-        return [(Event(**event), frozenset(settled)) for event, settled in left]
-
-
-async def act(script, event, next):
-    for verb, *args in script:
-        if verb == "sleep":
-            await asyncio.sleep(args[0])
-        elif verb == "stubborn":
-            await stubborn(*args)
-        elif verb == "raise":
-            raise scripted_error(*args)
-        elif verb == "cancelled":
-            raise asyncio.CancelledError
-        elif verb == "mutate":
-            mutate(event.payload)
-        elif verb == "change":
-            event = replace(event, payload=args[0])
-        elif verb == "next":
-            await next(event)
-
-
-async def stubborn(seconds, more):
-    """Take a cancellation for an interruption and go on."""
-    try:
-        await asyncio.sleep(seconds)
-    except asyncio.CancelledError:
-        await asyncio.sleep(more)
-
-
-def mutate(value):
-    """Change everything that lets itself be changed, all the way down."""
-    inner = list(value.values()) if isinstance(value, Mapping) else list(value)
-    for item in inner:
-        if isinstance(item, Mapping | list | tuple):
-            mutate(item)
-    try:
-        if isinstance(value, Mapping):
-            value["spoilt"] = True
-        else:
-            value.append("spoilt")
-    except Exception:  # noqa: BLE001, S110
-        pass  # frozen: just as good
-
-
-def is_no_crash(error):
-    return is_scripted(error) or isinstance(error, TimeoutError)
-
-
-def plain_event(event):
-    return {field: plain(getattr(event, field)) for field in FIELDS}
+def tell(step):
+    args = [str(step[k]) for k in ("event", "sub", "index") if k in step]
+    args += [f"{k}={step[k]}" for k in ("block", "drain", "timeout") if k in step]
+    within = f" within {step['within']:g} s" if "within" in step else ""
+    return f"{step['do']}({', '.join(args)}){within}"

@@ -1,4 +1,4 @@
-"""What a bus of the sweep meets: handlers, filters and middleware that follow scripts, a journal.
+"""What a bus meets: handlers and filters that follow scripts, a journal.
 
 A script has a list of acts for each call; the last one serves all further calls.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 
@@ -25,8 +23,7 @@ class Puppets:
 
     def __init__(self, program, life, calls, loop, world):
         self.program, self.life, self.calls, self.loop = program, life, calls, loop
-        self.world, self.over, self.stopping = world, False, False
-        self.publishing = Counter()
+        self.world, self.over = world, False
 
     def note(self, text, *, timed=True):
         if not self.over:
@@ -70,8 +67,7 @@ class Puppets:
 
     def accepts(self, name):
         def accepts(event):
-            # It may be asked at any time before the first attempt.
-            self.note(f"filter of {name} is asked about {event.id}{self.seen(event)}", timed=False)
+            self.note(f"filter of {name} is asked about {event.id}{self.seen(event)}")
             answer = self.script("filters", name, event.id, True)
             if answer == "raise":
                 raise scripted_error("Picky", "no idea")
@@ -79,48 +75,23 @@ class Puppets:
 
         return accepts
 
-    def middleware(self, name):
-        async def middleware(event, next):
-            self.note(f"middleware {name} gets {event.id}{self.seen(event)}")
-            script = self.script("wraps", name, event.id, [["next", {}]])
-            await self.act(script, event, next, name)
-
-        return middleware
-
-    async def act(self, script, event, next=None, name=""):
+    async def act(self, script, event):
         for verb, *args in script:
-            await getattr(self, "act_" + verb)(event, next, name, *args)
+            await getattr(self, "act_" + verb)(event, *args)
 
-    async def act_sleep(self, _event, _next, _name, seconds):
+    async def act_sleep(self, _event, seconds):
         await asyncio.sleep(seconds)
 
-    async def act_raise(self, _event, _next, _name, kind, text):
+    async def act_raise(self, _event, kind, text):
         raise scripted_error(kind, text)
 
-    async def act_cancelled(self, _event, _next, _name):
+    async def act_cancelled(self, _event):
         raise asyncio.CancelledError("by itself")
 
-    async def act_mutate(self, event, _next, _name):
+    async def act_mutate(self, event):
         mutate(event.payload)
 
-    async def act_next(self, event, next, name, changes):
-        await next(replace(event, **deepcopy(changes)) if changes else event)
-        self.note(f"next() returns to {name} on {event.id}")
-
-    async def act_swallow(self, event, next, _name):
-        with suppress(BaseException):
-            await next(event)
-
-    async def act_publish(self, _event, _next, _name, event_id):
-        if self.stopping or self.outside({"do": "publish", "event": event_id}):
-            self.undefined("publish() in a middleware in a state that the brief does not decide")
-            return
-        try:
-            await self.bus.publish(self.event(event_id), block=False)
-        except asyncio.QueueFull:
-            self.note(f"publish({event_id}, block=False) in a middleware raises QueueFull")
-
-    async def act_stubborn(self, event, _next, _name, seconds, more, end):
+    async def act_stubborn(self, event, seconds, more, end):
         """Be cancelled and go on for a while; then return or raise."""
         try:
             await asyncio.sleep(seconds)

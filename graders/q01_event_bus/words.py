@@ -1,88 +1,74 @@
-"""What happened, and how it is told: the sentences of a failed criterion."""
+"""Programs of the sweep, as a candidate reads them."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from operator import eq
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
+
+ACTS = {
+    "sleep": "takes {0:.6g} s",
+    "raise": "raises {0}({1!r})",
+    "cancelled": "raises CancelledError by itself",
+    "mutate": "changes the payload it got",
+    "stubborn": "takes {0:.6g} s; cancelled, it goes on for {1:.6g} s, then it {2}s",
+}
+WHOSE = {"handlers": "", "filters": "the filter of "}
 
 
-class Moment(NamedTuple):
-    """Something at an instant; `about` is the id of its event."""
-
-    at: float
-    text: str
-    about: str
+def tell(program: dict[str, Any]) -> list[str]:
+    """One line for each setting, step and script."""
+    return [*_bus(program), *_lives(program), *_scripts(program)]
 
 
-def start(at: float, name: str, event_id: str, attempt: int = 1) -> Moment:
-    return Moment(at, f"{name} starts attempt {attempt} on {event_id}", event_id)
+def _bus(program: dict[str, Any]) -> Iterator[str]:
+    pauses = ", then ".join(f"{seconds:.6g}" for seconds in program["backoff"])
+    settings = [f"{name}={value:.6g}" for name, value in program["settings"].items()]
+    yield f"Bus({', '.join(settings)}), backoff {pauses} s"
+    if "journal" in program:
+        says = [f"{name} takes {takes:.6g} s" for name, takes in program["journal"].items()]
+        says += [f"the first append of {event} raises OSError" for event in program["refuse"]]
+        yield f"with a journal{': ' if says else ''}{', '.join(says)}"
 
 
-def done(at: float, what: str, outcome: str = "ok", about: str = "") -> Moment:
-    return Moment(at, f"{what} returns" if outcome == "ok" else f"{what} raises {outcome}", about)
+def _lives(program: dict[str, Any]) -> Iterator[str]:
+    for number, steps in enumerate(program["lives"], 1):
+        if number > 1:
+            yield f"life {number}: a new Bus with the same journal"
+        yield from (f"at {step['at']:.6g} s: {_step(program, step)}" for step in steps)
 
 
-def written(at: float, name: str, event_id: str) -> Moment:
-    """A call of the journal; `name` is append, close or "settle audit"."""
-    verb, _, handler = name.partition(" ")
-    return Moment(at, f"journal.{verb}({event_id}{', ' + handler if handler else ''})", event_id)
+def _scripts(program: dict[str, Any]) -> Iterator[str]:
+    for table, whose in WHOSE.items():
+        for key, calls in program[table].items():
+            name, event = key.split()
+            yield f"{whose}{name} on {event}: {'; the next call '.join(map(_call, calls))}"
 
 
-def tell_difference(first: Moment, extra: Counter[Moment], missing: Counter[Moment]) -> str:
-    """Where two stories part, in words; `first` is the earliest moment that is in one only."""
-    if first not in missing:
-        due = [m.at for m in sorted(missing) if m.text == first.text]
-        if due:
-            return f"{first.text} at {first.at:g} s, too early: it is due at {due[0]:g} s."
-        return f"At {first.at:g} s: {first.text}, and that must not happen."
-    late = [m.at for m in sorted(extra) if m.text == first.text]
-    instead = [m.text for m in sorted(extra) if m.at == first.at]
-    told = f"{first.text} at {late[0]:g} s, not at {first.at:g} s" if late else ""
-    told = told or f"Missing at {first.at:g} s: {first.text}"
-    return f"{told}; instead: {instead[0]}." if instead else f"{told}."
+def _call(call: Any) -> str:
+    if call == "raise":
+        return "raises Picky"
+    if not isinstance(call, list):
+        return f"answers {call!r}"
+    return ", ".join(ACTS[verb].format(*args) for verb, *args in call)
 
 
-def tell_script(script: Sequence[Sequence[Any]]) -> str:
-    if not script:
-        return "returns at once"
-    return ", ".join(_tell(*part) for part in script)
+def _step(program: dict[str, Any], step: dict[str, Any]) -> str:
+    if step["do"] == "subscribe":
+        return f"subscribe {_sub(**program['subs'][step['sub']])}"
+    if step["do"] == "cancel":
+        return f"cancel the subscription {program['subs'][step['sub']]['name']} ({step['sub']})"
+    args = [_event(step["event"], program["events"][step["event"]])] if "event" in step else []
+    args += [f"{k}={step[k]}" for k in ("index", "block", "drain", "timeout") if k in step]
+    spoil = ", then change its payload" if step.get("spoil") else ""
+    within = f" inside asyncio.timeout({step['within']:.6g})" if "within" in step else ""
+    return f"{step['do']}({', '.join(args)}){spoil}{within}"
 
 
-def _tell(verb: str, *args: Any) -> str:
-    return {
-        "sleep": "takes {0:g} s",
-        "stubborn": "takes {0:g} s; if cancelled, it goes on for {1:g} s",
-        "raise": "raises {0}({1!r})",
-        "cancelled": "raises CancelledError by itself",
-        "mutate": "changes the payload",
-        "answer": "answers {0}",
-        "change": "passes on a copy with payload {0}",
-        "next": "awaits next(event)",
-    }[verb].format(*args)
+def _sub(name: str, pattern: str, takes: float, *, priority: int = 0, filter: bool = False) -> str:
+    more = f", priority {priority}" * bool(priority) + ", with a filter" * filter
+    return f"{pattern!r} for {name} (takes {takes:.6g} s{more})"
 
 
-def tell_letters(
-    fields: Sequence[str], lost: Sequence[Sequence[Any]], odd: Sequence[Sequence[Any]]
-) -> str:
-    """Where two lists of dead letters part: one that lacks, one too many, or one with a fault."""
-    if not lost:
-        return f"Not due: {_tell_letter(fields, odd[0])}."
-    missing = f"Missing: {_tell_letter(fields, lost[0])}."
-    if not odd:
-        return missing
-    other = max(odd, key=lambda letter: sum(map(eq, letter, lost[0])))
-    faults = [
-        f"{name} is {there!r}, not {due!r}"
-        for name, there, due in zip(fields, other, lost[0], strict=True)
-        if there != due
-    ]
-    if "id" in fields and other[0] == lost[0][0]:
-        return f"In the dead letter of {other[0]}, {'; '.join(faults)}."
-    return f"{missing} Instead: {_tell_letter(fields, other)}."
-
-
-def _tell_letter(fields: Sequence[str], values: Sequence[Any]) -> str:
-    parts = [f"{name} {value!r}" for name, value in zip(fields, values, strict=True)]
-    return ", ".join(parts)
+def _event(event_id: str, event: dict[str, Any]) -> str:
+    odd = [f"{k} {event[k]!r}" for k in ("key", "priority") if event.get(k) not in (None, 0)]
+    return " ".join([event_id, event["type"], *odd])

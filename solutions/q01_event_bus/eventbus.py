@@ -1,6 +1,6 @@
-"""An event bus on asyncio: middleware, retries, dead letters, priorities, keys, a journal.
+"""An event bus on asyncio: retries, dead letters, keys, priorities, a journal.
 
-`_Schedule` decides which event is next, `_Memory` which handler has done its work already,
+`_Schedule` decides which event is next, `_Successes` which handler has done its work already,
 `Bus` runs one task per event in processing. All state changes happen between two awaits on one
 event loop, so there is a lock in a single place: the door of `publish`.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,8 +18,7 @@ from functools import partial
 from itertools import count, groupby
 from typing import Any, Literal, Protocol
 
-Stage = Literal["routing", "middleware", "filter", "handler"]
-_log = logging.getLogger(__name__)
+Stage = Literal["routing", "filter", "handler"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One piece of work that was given up."""
+    """One piece of work that the bus has given up."""
 
     event: Event
     stage: Stage
@@ -50,19 +48,17 @@ class DeadLetter:
 
 
 Handler = Callable[[Event], Awaitable[None]]
-Next = Callable[[Event], Awaitable[None]]
-Middleware = Callable[[Event, Next], Awaitable[None]]
 Filter = Callable[[Event], bool]
 
 
 class Journal(Protocol):
-    """Durable memory: what was accepted and which handlers have succeeded."""
+    """Durable storage: what was accepted and which handlers have succeeded."""
 
     async def append(self, event: Event) -> None:
-        """Remember an event."""
+        """Store an event."""
 
     async def settle(self, event_id: str, handler: str) -> None:
-        """Remember that this handler has succeeded for this event."""
+        """Store that this handler has succeeded for this event."""
 
     async def close(self, event_id: str) -> None:
         """Nothing is left to do for this event."""
@@ -95,23 +91,20 @@ class Subscription:
         """Never start the handler again, and do not wait for its next attempt."""
         self.cancelled.set()
 
-    def matches(self, event_type: str) -> bool:
-        """Whether the pattern covers this type."""
-        if self.pattern == "*":
-            return True
+    def matches(self, event: Event) -> bool:
+        """Whether the pattern covers the type of an event."""
         if self.pattern.endswith(".*"):
-            return event_type.startswith(self.pattern[:-1])
-        return event_type == self.pattern
+            return event.type.startswith(self.pattern[:-1])
+        return self.pattern in ("*", event.type)
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """An accepted event; `failed` counts its dead letters that no replay has mended."""
+    """An accepted event; `left` counts what keeps it open: its processing and its dead letters."""
 
     event: Event
-    succeeded: set[str] = field(default_factory=set)
-    failed: int = 0
-    number: int = 0  # its place in the order of publishing
+    settled: frozenset[str] = frozenset()
+    left: int = 1
 
 
 class _Schedule:
@@ -119,7 +112,7 @@ class _Schedule:
 
     def __init__(self) -> None:
         self._ready: list[tuple[int, int, _Job]] = []
-        self._lanes: dict[str, deque[_Job]] = {}  # the first of a lane is ready or in processing
+        self._lines: dict[str, deque[tuple[int, int, _Job]]] = {}  # the first is out of the line
         self._arrival = count()
         self._queued = 0
 
@@ -128,13 +121,14 @@ class _Schedule:
 
     def add(self, job: _Job) -> None:
         self._queued += 1
-        job.number = next(self._arrival)
-        if job.event.key is not None:
-            lane = self._lanes.setdefault(job.event.key, deque())
-            lane.append(job)
-            if lane[0] is not job:
-                return
-        self._push(job)
+        entry = (-job.event.priority, next(self._arrival), job)
+        if job.event.key is None:
+            heapq.heappush(self._ready, entry)
+        elif job.event.key in self._lines:
+            self._lines[job.event.key].append(entry)
+        else:
+            self._lines[job.event.key] = deque()
+            heapq.heappush(self._ready, entry)
 
     def pop(self) -> _Job | None:
         if not self._ready:
@@ -143,40 +137,30 @@ class _Schedule:
         return heapq.heappop(self._ready)[-1]
 
     def release(self, job: _Job) -> None:
-        """Let the next event of the same key come."""
+        """Let the next event of the same key go."""
         if job.event.key is None:
             return
-        lane = self._lanes[job.event.key]
-        lane.popleft()
-        if lane:
-            self._push(lane[0])
+        if line := self._lines[job.event.key]:
+            heapq.heappush(self._ready, line.popleft())
         else:
-            del self._lanes[job.event.key]
-
-    def _push(self, job: _Job) -> None:
-        heapq.heappush(self._ready, (-job.event.priority, job.number, job))
+            del self._lines[job.event.key]
 
 
-class _Memory:
+class _Successes:
     """Which handler succeeded for which event id within the last `ttl` seconds."""
 
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
-        self._at: dict[tuple[str, str], float] = {}  # oldest first
+        self._until: dict[tuple[str, str], float] = {}  # the oldest first
 
     def add(self, event_id: str, handler: str) -> None:
-        self._forget()
-        self._at.pop((event_id, handler), None)
-        self._at[event_id, handler] = _now()
+        self._until.pop((event_id, handler), None)
+        self._until[event_id, handler] = _now() + self._ttl
 
-    def knows(self, event_id: str, handler: str) -> bool:
-        self._forget()
-        return (event_id, handler) in self._at
-
-    def _forget(self) -> None:
-        horizon = _now() - self._ttl
-        while self._at and next(iter(self._at.values())) < horizon:
-            del self._at[next(iter(self._at))]
+    def __contains__(self, success: tuple[str, str]) -> bool:
+        while self._until and next(iter(self._until.values())) < _now():
+            del self._until[next(iter(self._until))]
+        return success in self._until
 
 
 class Bus:
@@ -202,9 +186,8 @@ class Bus:
         self._dead_letter_limit = dead_letter_limit
         self._journal = journal
         self._subscriptions: list[Subscription] = []
-        self._middleware: list[Middleware] = []
         self._schedule = _Schedule()
-        self._memory = _Memory(dedup_ttl)
+        self._successes = _Successes(dedup_ttl)
         self._live: dict[str, _Job] = {}  # queued or in processing, by event id
         self._processing: set[asyncio.Task[None]] = set()
         self._overdue: set[asyncio.Task[None]] = set()  # a loop holds its tasks weakly
@@ -235,20 +218,17 @@ class Bus:
         self._subscriptions = [*self._active(), subscription]
         return subscription
 
-    def use(self, middleware: Middleware) -> None:
-        """Add a middleware inside those added before."""
-        self._middleware.append(middleware)
-
     async def publish(self, event: Event, *, block: bool = True) -> None:
         """Accept an event: into the journal first, then into the queue."""
         event = _private(event)  # what the publisher changes from now on stays outside
-        if self._turned_away(event, block=block):
+        self._refuse_when_stopping()
+        if event.id in self._live:
             return
+        if self._full() and not block:
+            raise asyncio.QueueFull
         async with self._door:  # one publisher at a time: first come, first served
-            if block:
-                await self._until(lambda: self._stopping or not self._full())
-            if self._turned_away(event, block=block):
-                return
+            await self._until(lambda: self._stopping or not self._full())
+            self._refuse_when_stopping()
             if self._journal:
                 await self._journal.append(event)
             self._enqueue(_Job(event))
@@ -257,15 +237,10 @@ class Bus:
     async def start(self) -> None:
         """Begin: first what the journal holds from an earlier life, then what came since."""
         left = await self._journal.pending() if self._journal else []
-        early = list(self._live.values())  # the journal lists these as well
-        known = set(self._live)
+        jobs = {event.id: _Job(_private(event), settled) for event, settled in left}
+        jobs = {**jobs, **{k: job for k, job in self._live.items() if k not in jobs}}
         self._schedule = _Schedule()
-        for event, settled in left:
-            if event.id in known:
-                self._live[event.id].succeeded |= settled
-            else:
-                self._enqueue(_Job(_private(event), set(settled)))
-        for job in early:
+        for job in jobs.values():
             self._enqueue(job)
         self._running = True
         self._dispatch()
@@ -279,11 +254,9 @@ class Bus:
         self._stopping = True
         self._changed()
         try:
-            if drain and self._running:
-                async with asyncio.timeout(timeout):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout if drain else 0):
                     await self.idle()
-        except TimeoutError:
-            pass
         finally:  # also when stop() itself is cancelled
             self._running = False
             for task in self._processing:
@@ -295,23 +268,15 @@ class Bus:
         letter, job = self._buried[index]
         again = self._work_of(letter, job)
         del self._buried[index]
-        try:
-            await again()
-        except asyncio.CancelledError:
-            job.failed -= 1
-            self._keep(letter, job)
-            raise
-        job.failed -= 1  # only now: another replay must not close the event meanwhile
-        if self._live.get(job.event.id) is not job:  # else _process() closes it
-            await self._close(job)
+        await again
+        await self._finish(job)
 
-    def _work_of(self, letter: DeadLetter, job: _Job) -> Callable[[], Awaitable[None]]:
+    def _work_of(self, letter: DeadLetter, job: _Job) -> Awaitable[None]:
         if letter.handler is None:
-            return partial(self._through_middleware, job)
+            return self._route(job)
         for subscription in self._active():
             if subscription.name == letter.handler:
-                ask = letter.stage == "filter"
-                return partial(self._deliver, job, letter.event, subscription, ask=ask)
+                return self._deliver(job, subscription, ask=letter.stage == "filter")
         raise LookupError(f"handler {letter.handler!r} is no longer subscribed")
 
     # -- from the queue to a task
@@ -322,15 +287,9 @@ class Bus:
     def _full(self) -> bool:
         return len(self._schedule) >= self._queue_size
 
-    def _turned_away(self, event: Event, *, block: bool) -> bool:
-        """Whether the event is in the bus already; raises when it cannot come in."""
+    def _refuse_when_stopping(self) -> None:
         if self._stopping:
             raise RuntimeError("the bus is stopping and accepts no more events")
-        if event.id in self._live:
-            return True
-        if self._full() and not block:
-            raise asyncio.QueueFull
-        return False
 
     def _enqueue(self, job: _Job) -> None:
         self._live[job.event.id] = job
@@ -364,61 +323,50 @@ class Bus:
     # -- one event
 
     async def _process(self, job: _Job) -> None:
-        await self._through_middleware(job)
-        if not _cancelled_from_outside():  # a middleware may have swallowed that
-            await self._close(job)
+        await self._route(job)
+        await self._finish(job)
 
-    async def _through_middleware(self, job: _Job) -> None:
-        step: Next = partial(self._handle, job)
-        for middleware in reversed(self._middleware):
-            step = partial(_call, middleware, step)
-        try:
-            await step(_private(job.event))
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _cancelled_from_outside():
-                raise
-            self._bury(job, job.event, "middleware", error)
+    async def _finish(self, job: _Job) -> None:
+        """Processing or a replay has ended; the last one closes the event."""
+        job.left -= 1
+        if self._journal and not job.left:
+            await self._journal.close(job.event.id)
 
-    async def _handle(self, job: _Job, event: Event) -> None:
-        matching = [s for s in self._active() if s.matches(event.type)]
+    async def _route(self, job: _Job) -> None:
+        matching = [s for s in self._active() if s.matches(job.event)]
         if not matching:
-            error = NoSubscriber(f"no handler for events of type {event.type!r}")
-            self._bury(job, job.event, "routing", error, attempts=0)
+            error = NoSubscriber(f"no handler for events of type {job.event.type!r}")
+            self._bury(job, "routing", None, error, 0)
         matching.sort(key=_urgency)
         for _, equals in groupby(matching, key=_urgency):
             async with asyncio.TaskGroup() as group:
                 for subscription in equals:
-                    group.create_task(self._deliver(job, event, subscription))
+                    group.create_task(self._deliver(job, subscription))
 
-    async def _deliver(
-        self, job: _Job, event: Event, subscription: Subscription, *, ask: bool = True
-    ) -> None:
+    async def _deliver(self, job: _Job, subscription: Subscription, *, ask: bool = True) -> None:
         name, accepts = subscription.name, subscription.accepts
-        if name in job.succeeded or self._memory.knows(job.event.id, name):
-            return
-        if not subscription.active:
+        done = name in job.settled or (job.event.id, name) in self._successes
+        if done or not subscription.active:
             return
         try:
-            wanted = not ask or accepts is None or accepts(_private(event))
+            wanted = not (ask and accepts) or accepts(_private(job.event))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a dead letter
-            self._bury(job, event, "filter", error, name)
+            self._bury(job, "filter", name, error, 1)
         else:
             if wanted:
-                await self._attempts(job, event, subscription)
+                await self._attempts(job, subscription)
 
-    async def _attempts(self, job: _Job, event: Event, subscription: Subscription) -> None:
-        name = subscription.name
+    async def _attempts(self, job: _Job, subscription: Subscription) -> None:
         for attempt in range(1, self._max_attempts + 1):
+            error = await self._attempt(subscription.handler, _private(job.event, attempt))
+            if error is None:
+                await self._settle(job, subscription.name)
+                return
+            if attempt < self._max_attempts:
+                await _pause(self._backoff(attempt), subscription)
             if not subscription.active:
                 return
-            error = await self._attempt(subscription.handler, _private(event, attempt))
-            if error is None:
-                await self._settle(job, name)
-                return
-            if attempt == self._max_attempts:
-                self._bury(job, event, "handler", error, name, attempt)
-            else:
-                await _pause(self._backoff(attempt), subscription)
+        self._bury(job, "handler", subscription.name, error, self._max_attempts)
 
     async def _attempt(self, handler: Handler, event: Event) -> BaseException | None:
         """Run a handler once and return what went wrong, at the latest when its time is up."""
@@ -432,38 +380,21 @@ class Bus:
             self._overdue.add(task)
             task.add_done_callback(self._overdue.discard)
             return TimeoutError(f"not finished after {self._handler_timeout} s")
-        try:
-            task.result()
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
-            return error
-        return None
+        return asyncio.CancelledError() if task.cancelled() else task.exception()
 
     # -- the outcome
 
     async def _settle(self, job: _Job, handler: str) -> None:
-        job.succeeded.add(handler)
-        self._memory.add(job.event.id, handler)
+        self._successes.add(job.event.id, handler)
         if self._journal:
-            await _attend(self._journal.settle(job.event.id, handler))
-
-    async def _close(self, job: _Job) -> None:
-        if self._journal and not job.failed:
-            await _attend(self._journal.close(job.event.id))
+            await self._journal.settle(job.event.id, handler)
 
     def _bury(
-        self,
-        job: _Job,
-        event: Event,
-        stage: Stage,
-        error: BaseException,
-        handler: str | None = None,
-        attempts: int = 1,
+        self, job: _Job, stage: Stage, handler: str | None, error: BaseException, attempts: int
     ) -> None:
-        kind = type(error).__name__
-        self._keep(DeadLetter(event, stage, handler, kind, str(error), attempts, _now()), job)
-
-    def _keep(self, letter: DeadLetter, job: _Job) -> None:
-        job.failed += 1
+        job.left += 1
+        kind, text = type(error).__name__, str(error)
+        letter = DeadLetter(job.event, stage, handler, kind, text, attempts, _now())
         self._buried.append((letter, job))
         if len(self._buried) > self._dead_letter_limit:
             self._buried.popleft()
@@ -490,23 +421,5 @@ async def _pause(seconds: float, subscription: Subscription) -> None:
             await subscription.cancelled.wait()
 
 
-async def _call(middleware: Middleware, rest: Next, event: Event) -> None:
-    await middleware(event, rest)
-
-
 async def _awaited(handler: Handler, event: Event) -> None:
     await handler(event)
-
-
-async def _attend(receipt: Awaitable[None]) -> None:
-    """Write a receipt. Losing one is safe: after a crash that handler runs once more."""
-    try:
-        await receipt
-    except Exception:  # noqa: BLE001 - a journal may fail as it likes
-        _log.exception("the journal did not take a receipt")
-
-
-def _cancelled_from_outside() -> bool:
-    """Tell stop() cancelling this task from code that raises CancelledError by itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""Public examples: a first orientation. The hidden graders check every rule of README.md.
+"""Public examples. The hidden graders check every rule of README.md.
 
 Run them with `pytest`. Time is virtual: `run()` jumps to the next timer instead of waiting, so
 ten minutes of back-off take no time, and every instant is exact.

@@ -1,0 +1,207 @@
+"""What the sweep knows about q1: programs that make sense, and the rules they touch."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from archprep.grading.toolkit.sweep import Sweep
+from archprep.grading.toolkit.sweep_spec import renamed, scaled
+
+from .draw import HANDLERS, Draft
+from .words import tell
+
+END = 1e9  # the instant of what has none
+SHAPE = {"settings", "backoff", "subs", "events", "handlers", "filters", "refuse", "lives"}
+STEPS = {"subscribe": {"sub"}, "cancel": {"sub"}, "publish": {"event"}, "replay": {"index"}}
+ACTS = {"sleep": 1, "raise": 2, "cancelled": 0, "mutate": 0, "stubborn": 3}
+
+# What decides a moment of this text in a program that, shrunk, still needs these features. The
+# first line that fits counts.
+RULES: list[tuple[str, str, str]] = [
+    (r"^replay.*raises (Index|Lookup)", "", "3.7"),
+    (r"^subscribe", "", "1.2"),
+    (r"spoilt", "", "1.10"),
+    (r"^journal\.append|raises OSError", "", "4.1"),
+    (r"", "refusing", "4.1"),
+    (r"^journal\.settle", "", "4.2"),
+    (r"^publish", "stop", "4.6"),
+    (r"^stop", "within", "4.9"),
+    (r"dead letter|journal|starts", "stop", "4.8"),
+    (r"", "stop", "4.7"),
+    (r"", "restart", "4.5"),
+    (r"^journal\.close", "failure", "4.4"),
+    (r"^journal\.close", "", "4.3"),
+    (r"", "slow_settle", "4.2"),
+    (r"", "slow_close", "4.3"),
+    (r"^publish", "duplicate", "3.1"),
+    (r"^idle", "replay", "3.6"),
+    (r"", "replay key", "3.6"),
+    (r"", "replay concurrency", "3.6"),
+    (r"^dead_letters_dropped", "", "1.9"),
+    (r"", "dead_letter_limit", "1.9"),
+    (r"dead letter", "replay", "3.5"),
+    (r"", "replay", "3.4"),
+    (r"", "duplicate dedup_ttl", "3.2"),
+    (r"", "duplicate failure", "3.3"),
+    (r"", "duplicate", "3.2"),
+    (r"^publish", "queue_size", "2.5"),
+    (r"^publish", "", "2.1"),
+    (r"", "queue_size", "2.5"),
+    (r"", "key", "2.3"),
+    (r"", "urgent", "2.4"),
+    (r"", "concurrency", "2.2"),
+    (r"", "cancel", "1.3"),
+    (r"stage routing", "", "1.8"),
+    (r"^filter|stage filter", "", "1.5"),
+    (r"", "spoil", "1.10"),
+    (r"starts attempt [2-9]", "", "1.7"),
+    (r"", "CancelledError", "1.6"),
+    (r"", "slow", "1.6"),
+    (r"starts attempt 1", "failure priority", "1.4"),
+    (r"dead letter", "retry", "1.7"),
+    (r"dead letter", "", "1.8"),
+    (r"^idle|hangs|waits", "", "2.6"),
+    (r"", "filter", "1.5"),
+    (r"", "priority", "1.4"),
+    (r"", "failure", "1.4"),
+    (r"starts|is asked", "", "1.1"),
+]
+
+
+class BusSweep(Sweep):
+    plainer = {  # noqa: RUF012 - as the base class declares it
+        "pattern": ["*"],
+        "type": ["order.paid"],
+        "concurrency": [8],
+        "max_attempts": [1],
+        "handler_timeout": [5.0],
+        "end": ["return"],
+    }
+
+    def draw(self, rng: random.Random, task: int) -> dict[str, Any]:
+        return Draft(rng, task).program()
+
+    def redraw(self, rng: random.Random, program: dict[str, Any]) -> dict[str, Any]:
+        """Other names for all things, and all of time a little slower."""
+        things = [*program["subs"], *program["events"]]
+        names = dict(zip(HANDLERS, rng.sample(HANDLERS, len(HANDLERS)), strict=True))
+        names |= {thing: f"{thing}{rng.choice('bcdfgh')}" for thing in things}
+        return scaled(renamed(program, names), rng.randint(1024, 1536) / 1024)
+
+    # -- what makes sense
+
+    def valid(self, program: dict[str, Any]) -> bool:
+        subs, events = program["subs"].values(), program["events"].values()
+        tables = [program["handlers"], program["filters"]]
+        calls = [call for calls in program["handlers"].values() for call in calls]
+        acts = [act for call in calls for act in call]
+        return (
+            program.keys() >= SHAPE
+            and bool(program["backoff"] and program["lives"])
+            and all(number > 0 for number in [*program["settings"].values(), *program["backoff"]])
+            and all({"name", "pattern", "takes"} <= sub.keys() and sub["takes"] > 0 for sub in subs)
+            and all({"type", "payload"} <= event.keys() for event in events)
+            and all(calls for table in tables for calls in table.values())
+            and all(len(act) == 1 + ACTS[act[0]] for act in acts)
+            and all(act[1] > 0 for act in acts if act[0] in ("sleep", "stubborn"))
+            and all({"sleep", "stubborn"} & {act[0] for act in call} for call in calls)
+            and all(self._life(program, steps) for steps in program["lives"])
+        )
+
+    def _life(self, program: dict[str, Any], steps: list[dict[str, Any]]) -> bool:
+        """Steps are in order, and share an instant only while nothing runs yet."""
+        running = False
+        for step, after in pairwise([*steps, {"at": END}]):
+            known = step.get("sub", "") in {"", *program["subs"]}
+            known &= step.get("event", "") in {"", *program["events"]}
+            running |= step["do"] == "start"
+            if not known or not STEPS.get(step["do"], set()) <= step.keys():
+                return False
+            if after["at"] < step["at"] or (running and after["at"] == step["at"]):
+                return False
+        return True
+
+    def shrinks(self, program: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Take a step, and all that follow, earlier."""
+        for number, steps in enumerate(program["lives"]):
+            for i, step in enumerate(steps):
+                before = steps[i - 1]["at"] if i else 0.0
+                for at in (before, float(int(before) + 1), float(round(step["at"]))):
+                    later = [s | {"at": s["at"] + at - step["at"]} for s in steps[i:]]
+                    lives = [*program["lives"]]
+                    lives[number] = [*steps[:i], *later]
+                    yield program | {"lives": lives}
+
+    def needs(self, program: dict[str, Any]) -> dict[int, list[str]]:
+        steps = [step for life in program["lives"] for step in life]
+        does, settings = {step["do"] for step in steps}, program["settings"]
+        published = [step["event"] for step in steps if step["do"] == "publish"]
+        events = [program["events"][event] for event in published]
+        subs = [program["subs"][s["sub"]] for s in steps if s["do"] == "subscribe"]
+        played = {f"{sub['name']} {event}" for sub in subs for event in published}
+        calls = [call for key in played for call in program["handlers"].get(key, ())]
+        acts = [act for call in calls for act in call]
+        verbs = {act[0] for act in acts}
+        limit = settings.get("handler_timeout", 5.0)
+        slow = any(act[0] in ("sleep", "stubborn") and act[1] > limit for act in acts)
+        answers = [a for key in played for a in program["filters"].get(key, ())]
+        failure = slow or {"raise", "cancelled"} & verbs or "raise" in answers
+        journal = program.get("journal", {})
+        used: dict[int, dict[str, Any]] = {
+            1: {
+                "pattern": any(sub["pattern"] != "*" for sub in subs),
+                "cancel": "cancel" in does,
+                "filter": any(sub.get("filter") for sub in subs),
+                "priority": any(sub.get("priority") for sub in subs),
+                "failure": failure,
+                "CancelledError": "cancelled" in verbs,
+                "slow": slow,
+                "retry": failure and settings.get("max_attempts", 3) > 1,
+                "spoil": "mutate" in verbs or any("spoil" in step for step in steps),
+                "dead_letter_limit": "dead_letter_limit" in settings,
+            },
+            2: {
+                "key": any(event.get("key") is not None for event in events),
+                "urgent": any(event.get("priority") for event in events),
+                "queue_size": "queue_size" in settings,
+                "concurrency": settings.get("concurrency", 8) < 8,
+                "idle": "idle" in does,
+            },
+            3: {
+                "duplicate": len({*published}) < len(published),
+                "dedup_ttl": "dedup_ttl" in settings,
+                "replay": "replay" in does,
+            },
+            4: {
+                "journal": "journal" in program,
+                "refusing": "journal" in program and program["refuse"],
+                "slow_settle": "settle" in journal,
+                "slow_close": "close" in journal,
+                "restart": len(program["lives"]) > 1,
+                "stop": "stop" in does,
+                "within": any(s["do"] == "stop" and "within" in s for s in steps),
+            },
+        }
+        return {task: [f for f, is_used in features.items() if is_used] for task, features in used.items()}
+
+    # -- the rules
+
+    def rule(self, program: dict[str, Any], difference: Any) -> str | None:
+        """Return the rule under which the first difference falls."""
+        used = {feature for features in self.needs(program).values() for feature in features}
+        for pattern, needed, rule in RULES:
+            if {*needed.split()} <= used and re.search(pattern, difference.first[1]):
+                return rule
+        return None
+
+    def when(self, instant: tuple[float, ...]) -> str:
+        life, at = instant
+        when = "In the end" if at == END else f"At {at:.6g} s"
+        return f"{when} of life {life + 1:g}" if life else when
+
+    def tell(self, program: dict[str, Any]) -> list[str]:
+        return tell(program)
