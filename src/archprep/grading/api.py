@@ -191,12 +191,13 @@ def sweep(request: pytest.FixtureRequest, candidate: Any, reference: Reference) 
     """Return the sweep of this criterion's task: compares both on random programs."""
     from archprep.grading.toolkit.sweep import SweepRun
 
-    config, task = request.config, request.function.criterion.task
+    config, declared = request.config, request.function.criterion
     return SweepRun(
         candidate,
         reference,
         config.archprep_seed,  # type: ignore[attr-defined]
-        task,
+        declared.task,
+        declared.rules,
         config.archprep_sweep_factor,  # type: ignore[attr-defined]
         config.archprep_failed_rules,  # type: ignore[attr-defined]
     )

@@ -13,18 +13,20 @@ failed in another criterion of this run costs nothing again.
 
 A criterion about one rule plays the programs that the corpus keeps for it, as they are:
 
+    @criterion("A failed order is retried on time", task=1, points=4, rules=["1.7"])
     def test_retries(sweep):
-        sweep.kept(Orders(), "1.7")
+        sweep.kept(Orders())
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from archprep.content.rules import split
 from archprep.core.errors import GraderFault
 from archprep.grading.api import Tally, Unmet
 from archprep.grading.reference import Reference
@@ -65,6 +67,7 @@ class SweepRun:
     reference: Reference
     seed: int
     task: int
+    rules: tuple[str, ...]  # of the criterion
     factor: int = 1  # plays this many times the programs
     failed_rules: Collection[str] = ()  # in other criteria of this run
 
@@ -83,30 +86,31 @@ class SweepRun:
     def kept(self, spec: Sweep, *rules: str) -> None:
         """Fail the criterion if the candidate differs in a program kept for one of these rules.
 
-        A place does not count: "2.4" stands for "2.4/refresh", too.
+        By default the criterion's own. "2.4" stands for its places, such as "2.4/refresh", too.
+        The rule that broke is the one for which the program is kept.
         """
-        programs = self._kept(spec, lambda one: one.rule.partition("/")[0] in rules)
+        wanted = set(rules or self.rules)
+        kept = [o for o in self._corpus() if {o[1].rule, split(o[1].rule)[0]} & wanted]
+        programs = [self._draw.redrawn(spec, *one) for one in kept]
         sides = Sides(spec, self.reference, self.candidate)
         expected, outcomes = sides.play(programs)
         Tally.made += len(programs) - expected.count(None)
-        for program, due, outcome in zip(programs, expected, outcomes, strict=True):
+        for (_, one), program, due, outcome in zip(kept, programs, expected, outcomes, strict=True):
             if due is not None and outcome is not None and sides.differ(due, outcome):
-                _fail(spec, Case(program, due, outcome))
+                _fail(spec, Case(program, due, outcome), one.rule)
 
     def _programs(self, spec: Sweep, count: int) -> list[Program]:
-        mine = self._kept(spec, lambda _: True)
-        draw = Draw(self.seed, self.reference.exercise.version)
-        return mine + draw.programs(spec, self.task, count)
+        mine = [self._draw.redrawn(spec, *one) for one in self._corpus()]
+        return mine + self._draw.programs(spec, self.task, count)
 
-    def _kept(self, spec: Sweep, wanted: Callable[[Kept], bool]) -> list[Program]:
-        exercise = self.reference.exercise
-        draw = Draw(self.seed, exercise.version)
-        found = corpus(exercise.grader_dir / "corpus")
-        return [
-            draw.redrawn(spec, name, one)
-            for name, one in found
-            if one.task == self.task and wanted(one)
-        ]
+    def _corpus(self) -> list[tuple[str, Kept]]:
+        """Return the programs kept for this task, with their names."""
+        found = corpus(self.reference.exercise.grader_dir / "corpus")
+        return [one for one in found if one[1].task == self.task]
+
+    @property
+    def _draw(self) -> Draw:
+        return Draw(self.seed, self.reference.exercise.version)
 
     def _judge(
         self,
@@ -151,7 +155,7 @@ def _smaller(sides: Sides, case: Case) -> Case:
     return Case(program, expected, outcome)
 
 
-def _fail(spec: Sweep, case: Case) -> NoReturn:
+def _fail(spec: Sweep, case: Case, rule: str | None = None) -> NoReturn:
     given = "\n".join(spec.tell(case.program))
     if isinstance(case.outcome, Crash):
         error = case.outcome.error
@@ -159,7 +163,7 @@ def _fail(spec: Sweep, case: Case) -> NoReturn:
         raise error
     found = difference(spec, case.expected, case.outcome)
     assert found is not None
-    rule = spec.rule(case.program, found)
+    rule = rule or spec.rule(case.program, found)
     if rule is None:
         raise GraderFault("the reference and the candidate differ in what no rule forbids")
     expected, observed = excerpts(spec, found)
