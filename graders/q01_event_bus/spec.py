@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 from archprep.grading.toolkit.sweep import Sweep
-from archprep.grading.toolkit.sweep_spec import renamed, scaled
+from archprep.grading.toolkit.sweep_spec import Moment, Trace, renamed, scaled
 
 from .draw import HANDLERS, Draft
 from .words import tell
@@ -72,7 +73,19 @@ RULES: list[tuple[str, str, str]] = [
 ]
 
 
+# What a moment says that only these rules decide.
+DETAILS = [
+    ({"1.7"}, re.compile(r" attempt \d+(?= on )")),
+    ({"1.8"}, re.compile(r" with attempt=\d+|, attempts \d+, at [\d.]+")),
+    ({"1.10"}, re.compile(r" with payload=.*?(?=, stage|$)")),
+    ({"1.3", "1.5", "3.2", "3.4"}, re.compile(r"^filter of .*")),
+]
+TIMELESS = {"1.1", "1.2", "1.8", "1.9", "1.10"}
+
+
 class BusSweep(Sweep):
+    """Compares buses in all that the rules decide, or only in what concerns the rule `about`."""
+
     plainer = {  # noqa: RUF012 - as the base class declares it
         "pattern": ["*"],
         "type": ["order.paid"],
@@ -81,6 +94,10 @@ class BusSweep(Sweep):
         "handler_timeout": [5.0],
         "end": ["return"],
     }
+
+    def __init__(self, about: str = "") -> None:
+        self._aside = [pattern for rules, pattern in DETAILS if about and about not in rules]
+        self._timeless = about in TIMELESS
 
     def draw(self, rng: random.Random, task: int) -> dict[str, Any]:
         return Draft(rng, task).program()
@@ -186,7 +203,10 @@ class BusSweep(Sweep):
                 "within": any(s["do"] == "stop" and "within" in s for s in steps),
             },
         }
-        return {task: [f for f, is_used in features.items() if is_used] for task, features in used.items()}
+        return {
+            task: [f for f, is_used in features.items() if is_used]
+            for task, features in used.items()
+        }
 
     # -- the rules
 
@@ -197,6 +217,18 @@ class BusSweep(Sweep):
             if {*needed.split()} <= used and re.search(pattern, difference.first[1]):
                 return rule
         return None
+
+    def story(self, trace: Trace) -> Counter[Moment]:
+        return Counter(
+            ((life, END if self._timeless else at), text)
+            for (life, at), told in trace.moments
+            if (text := self._plain(told))
+        )
+
+    def _plain(self, text: str) -> str:
+        for pattern in self._aside:
+            text = pattern.sub("", text)
+        return text
 
     def when(self, instant: tuple[float, ...]) -> str:
         life, at = instant
