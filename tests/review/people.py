@@ -34,7 +34,7 @@ PEOPLE = [
     Person(
         "bruno-keller",
         "Bruno Keller",
-        {"q1": ("near_fnmatch", "q1_08_dead_letters_unbounded"),
+        {"q1": ("near_fnmatch", "near_limit_for_handlers_only"),
          "q3": ("near_redis_check_then_add", "near_forwarded_for_believed")},
         {"q1": "swsw", "q3": "ws-s"},
     ),
@@ -50,7 +50,7 @@ PEOPLE = [
     Person(
         "dana-novakova",
         "Dana Nováková",
-        {"q1": ("q1_16_no_retry", "near_shallow_copy", "q1_12_no_dedup", "own_prints"),
+        {"q1": ("near_backoff_from_zero", "near_shallow_copy", "q1_12_no_dedup", "own_prints"),
          "q3": ("q3_11_redis_denied_counts", "q3_16_refusal_is_plain_json")},
         {"q1": "ww--w", "q3": "-ww"},
     ),
@@ -67,7 +67,7 @@ PEOPLE = [
     Person(
         "fatima-zahra-el-idrissi",
         "Fatima-Zahra El Idrissi",
-        {"q1": ("q1_03_middleware_in_publish", "q1_13_keys_ignored"),
+        {"q1": ("near_publisher_keeps_hold", "q1_13_keys_ignored"),
          "q3": ("q3_02_authorization_is_identity", "near_decision_on_self"),
          "q12": ("q12_04_iss_unchecked", "near_422", "near_verify_on_the_loop")},
         {"q1": "wsws", "q3": "wwsw", "q12": "wws"},
@@ -76,7 +76,7 @@ PEOPLE = [
         "giulia-rossi",
         "Giulia Rossi",
         {"q1": ("q1_17_unbounded_concurrency", "q1_11_shared_payload",
-                "near_one_attempt_more", "q1_03_middleware_in_publish"),
+                "near_one_attempt_more", "near_publisher_keeps_hold"),
          "q3": ("q3_09_redis_state_per_process", "near_bucket_burst_ignored",
                 "q3_14_store_error_raises")},
         {"q1": "-w-w", "q3": "w"},
@@ -91,8 +91,8 @@ PEOPLE = [
     Person(
         "ivan-petrov",
         "Ivan Petrov",
-        {"q1": ("q1_14_publish_waits_for_handlers", "q1_16_no_retry", "near_fnmatch",
-                "q1_15_no_wildcard_unrouted_vanish"),
+        {"q1": ("q1_14_publish_waits", "near_attempt_number_missing", "near_fnmatch",
+                "near_unrouted_vanish"),
          "q3": ("own_turns_for_ever", "near_no_time_limit")},
         {"q1": "w-w", "q3": "-w"},
     ),
@@ -106,7 +106,7 @@ PEOPLE = [
     Person(
         "kavya-raman",
         "Kavya Raman",
-        {"q1": ("q1_05_filter_error_blocks_all",),
+        {"q1": ("near_filter_error_declines",),
          "q3": ("near_memory_joined_key", "q3_10_fields_on_success_only")},
         {"q1": "wss-s", "q3": "s-s"},
     ),
@@ -119,13 +119,13 @@ PEOPLE = [
     Person(
         "mei-tanaka",
         "Mei Tanaka",
-        {"q1": ("q1_02_event_priority_ignored", "near_stop_still_accepts")},
+        {"q1": ("near_newest_first", "near_stop_still_accepts")},
         {"q1": "s-s"},
     ),
     Person(
         "noah-weiss",
         "Noah Weiss",
-        {"q1": ("near_middleware_inside_out",),
+        {"q1": ("near_equals_one_by_one",),
          "q3": ("near_own_fields_kept", "near_tiers_ignored")},
         {"q1": "swsw", "q3": "sw"},
         ("handed in after it was received (reported by the candidate)",),
@@ -153,7 +153,7 @@ OWN = {
     "own_prints": (
         "eventbus.py",
         _GOOD,
-        "            print('DEBUG', name, attempt, event.id, repr(error))\n" + _GOOD,
+        "            print('DEBUG', subscription.name, attempt, job.event.id, repr(error))\n" + _GOOD,
     ),
     "own_unknown_name": (
         "eventbus.py",
