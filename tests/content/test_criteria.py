@@ -40,5 +40,6 @@ def test_every_exercise_declares_100_points(monkeypatch):
     for exercise in catalog.load_all():
         found = criteria.declared(exercise)
         assert sum(c.points for c in found) == 100
-        assert {c.hint for c in found} <= exercise_files.hints(exercise).keys()
+        sections = {section for c in found for section in [c.hint, *c.rules] if section}
+        assert {s.partition("/")[0] for s in sections} <= exercise_files.hints(exercise).keys()
         assert Path(exercise.grader_dir).is_dir()
