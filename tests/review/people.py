@@ -153,7 +153,7 @@ OWN = {
     "own_prints": (
         "eventbus.py",
         _GOOD,
-        "            print('DEBUG', subscription.name, attempt, job.event.id, repr(error))\n" + _GOOD,
+        "            print('DEBUG', attempt, job.event.id, repr(error))\n" + _GOOD,
     ),
     "own_unknown_name": (
         "eventbus.py",
