@@ -202,6 +202,12 @@ def test_a_sweep_shows_both_stories() -> None:
     assert "  Reference  At 1: a\n  Your code  At 1: b\n" in shown
 
 
+def test_a_sweep_says_what_it_does_not_charge() -> None:
+    """Differences by a rule that has failed already cost nothing, and are not hidden."""
+    swept = replace(passed(PRIORITY), observed="differs only where 1.1 broke")
+    assert "(differs only where 1.1 broke)" in " ".join(terminal(scorecard(swept)).split())
+
+
 def test_blocked_criteria_are_one_line_per_task() -> None:
     """Criteria that depend on another task do not look like more failures."""
     waits = [

@@ -114,6 +114,7 @@ SECONDS: dict[tuple[str, str], float] = {}  # that a scenario took
 class _Tally(threading.local):
     made = 0
     programs = 0  # random programs that a sweep has played
+    left_out: str | None = None  # differences that a sweep found and does not charge, in words
 
 
 # Counts the comparisons of the running criterion: one that compares nothing proves nothing.

@@ -216,6 +216,8 @@ class Run:
         compared = Tally.made > 0
         result = verdicts.of(blank, error, compared=compared, prints=self._prints_of(item))
         result = self._with_broken_rule(result, getattr(error, "rule", None))
+        if result.state is State.PASSED and Tally.left_out:
+            result = replace(result, observed=Tally.left_out)
         self._results[name] = result
         if self._progress is not None:
             said = f"{result.state.value.replace('_', ' ')}: {name}"
@@ -237,6 +239,7 @@ class Run:
         from archprep.grading.api import Tally
 
         Tally.programs = 0
+        Tally.left_out = None
         Tally.made = 0  # what a scenario compared does not prove this criterion
         self._candidate.playing = item.name
 

@@ -181,6 +181,8 @@ class _Printer:
         earned = "?" if result.state is State.GRADER_ERROR else result.earned
         points = f"{earned}/{result.points}"
         raised = f" ({where})" if (where := wording.raised_at(result)) else ""
+        if result.state is State.PASSED and result.observed:  # by a sweep: what it does not charge
+            raised = f" ({sanitize(result.observed, 300)})"
         title = sanitize(result.title, 300) + raised + time
         self._state(look, wording.state_label(result), title, points)
 

@@ -164,6 +164,8 @@ def test_a_rule_that_has_failed_costs_nothing_again(grade, content):
     card = grade(wrong("positive_only"))
     assert {c.id for c in card.criteria if c.lost} == {"frozen"}
     assert one(card, "frozen").broken.rule == "1.1"
+    said = "differs only where 1.1 broke, which costs nothing again"
+    assert one(card, "sweep-totals").observed == said
     alone = grade(wrong("positive_only"), wanted=Wanted(criterion="sweep-totals"))
     assert states(alone) == [State.FAILED]
 

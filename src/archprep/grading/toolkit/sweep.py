@@ -134,6 +134,10 @@ class SweepRun:
             small = case if _hangs(case) else _smaller(sides, case)
             if obscured or self._charges(sides.spec, small):
                 _fail(sides.spec, small)
+        again = {rule for c in cases if (rule := c.rule(sides.spec)) in self.failed_rules}
+        if again:
+            names = ", ".join(sorted(map(str, again)))
+            Tally.left_out = f"differs only where {names} broke, which costs nothing again"
 
     def _charges(self, spec: Sweep, case: Case) -> bool:
         """Whether the difference is of this task, and has cost nothing yet."""
