@@ -15,7 +15,7 @@ from itertools import groupby
 
 from puppet_probes import Journal, Puppets, mutate
 
-from archprep.worker.scripted_errors import is_scripted
+from archprep.worker.scripted_errors import is_scripted, summarize
 from archprep.worker.virtual_loop import VirtualLoop
 
 QUIET = 400.0  # virtual seconds after the last step of a life
@@ -32,7 +32,7 @@ def play_programs(programs, traces):
 
 
 def play(program):
-    world = {"moments": [], "undefined": []}
+    world = {"moments": [], "undefined": [], "errors": []}
     calls, journal = Counter(), "journal" in program and Journal(program)
     for life, steps in enumerate(program["lives"]):
         Stage(program, life, calls, journal, world).run(steps)
@@ -86,6 +86,8 @@ class Stage(Puppets):
         broke = self.loop.crash()
         if isinstance(broke, NotImplementedError) or (broke and stuck):
             raise broke
+        if broke:
+            self.world["errors"].append(summarize(broke))
         if stuck:
             self.note(f"the bus hangs: it {stuck}")
         if self.loop.tie:
@@ -187,6 +189,7 @@ class Stage(Puppets):
         except REFUSALS as e:
             kind = next(kind for kind in REFUSALS if isinstance(e, kind))
             self.note(f"{label} raises {kind.__name__}")
+            self.world["errors"].append(summarize(e))
         else:
             self.note(f"{label} returns")
 
