@@ -73,7 +73,7 @@ def test_without_begin_the_name_of_the_file_says_who_sent_it(inbox, tmp_path) ->
     assert (mallory.source, mallory.superseded) == ("mallory.zip", ())
 
 
-@pytest.mark.parametrize("begun", [ago(40), None])
+@pytest.mark.parametrize("begun", [ago(40), None], ids=["begun", "not begun"])
 def test_a_replayed_manifest_displaces_nothing(inbox, tmp_path, begun) -> None:
     """It is genuine, but its sender began at another time: both are graded and flagged."""
     alice = kit(tmp_path, "Alice")
