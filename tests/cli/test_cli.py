@@ -80,6 +80,24 @@ def test_a_part_can_be_checked(run: Run, workspace: Path) -> None:
     assert "in progress" in run("list").stdout
 
 
+def test_another_folder_is_no_attempt_of_ones_own(
+    run: Run, workspace: Path, tmp_path: Path
+) -> None:
+    """Its score does not count, and hints that follow say for which folder they are."""
+    other = tmp_path / "theirs"
+    other.mkdir()
+    (other / "answer.py").write_text(RIGHT.replace("+", "*"))
+    assert run("check", cwd=workspace).returncode == 1
+    assert run("check", "q1", "--dir", str(other)).returncode == 1
+    assert f"q1 adds, for {other}" in run("hint", "q1").stdout
+    (other / "answer.py").write_text(RIGHT)
+    assert run("check", "q1", "--dir", str(other)).returncode == 0
+    assert "best 0" in run("list").stdout
+    assert "1 attempt" in run("progress").stdout
+    assert run("check", cwd=workspace).returncode == 1
+    assert ", for " not in run("hint", "q1").stdout
+
+
 def test_some_of_the_tasks_are_an_exercise_of_their_own(run: Run, desk: Path) -> None:
     """The workspace keeps the selection; scores are points of it, and percent."""
     done = run("start", "q1", "--tasks", "1")

@@ -55,11 +55,19 @@ def check(
             progress=progress,
         )
         try:
-            store.remember_workspace(located.exercise.id, located.directory)
-            store.add_attempt(card, report.dumps(card))
+            own = _is_own(located, store)
+            if own:
+                store.remember_workspace(located.exercise.id, located.directory)
+            store.add_attempt(card, report.dumps(card), None if own else located.directory)
         except StoreError as error:
             return Graded(card, error)
     return Graded(card)
+
+
+def _is_own(located: LocatedWorkspace, store: Store) -> bool:
+    """Whether this is one's workspace: no other one has been started, or it is gone."""
+    known = store.workspace_of(located.exercise.id)
+    return known is None or not known.is_dir() or known.samefile(located.directory)
 
 
 @contextmanager

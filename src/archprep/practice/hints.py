@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,13 @@ from archprep import report
 from archprep.content import criteria, exercise_files
 from archprep.core.errors import UsageError
 from archprep.core.model import State
+from archprep.core.sanitize import sanitize
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from archprep.content.criteria import Criterion
-    from archprep.core.model import Exercise
+    from archprep.core.model import Exercise, Scorecard
     from archprep.workspace.store import Store
 
 
@@ -33,6 +34,7 @@ class Hints:
     texts: tuple[str, ...]
     left: int
     taken: int
+    folder: str | None = None  # whose last grading they follow, if it is not the workspace
 
 
 def take_hint(exercise: Exercise, criterion_id: str | None, store: Store) -> Hints:
@@ -44,7 +46,8 @@ def take_hint(exercise: Exercise, criterion_id: str | None, store: Store) -> Hin
     if taken + 1 < len(texts):
         taken = store.take_hint(exercise.id, criterion.id)
     shown = min(taken + 1, len(texts))
-    return Hints(criterion.id, criterion.title, tuple(texts[:shown]), len(texts) - shown, taken)
+    left, folder = len(texts) - shown, store.last_folder(exercise.id)
+    return Hints(criterion.id, criterion.title, tuple(texts[:shown]), left, taken, folder)
 
 
 def show(exercise: Exercise, hints: Hints, console: Console) -> None:
@@ -52,7 +55,8 @@ def show(exercise: Exercise, hints: Hints, console: Console) -> None:
     from rich.text import Text
 
     console.print(Text(hints.title, "bold"))
-    console.print(Text(f"{exercise.id} {hints.criterion}", "dim"))
+    where = f", for {sanitize(hints.folder, 300)}" if hints.folder else ""
+    console.print(Text(f"{exercise.id} {hints.criterion}{where}", "dim"), soft_wrap=True)
     for number, text in enumerate(hints.texts, 1):
         style = "" if number == len(hints.texts) else "dim"
         console.print(Text(_indented(f"  {number}. ", text, console.width), style), soft_wrap=True)
@@ -79,16 +83,14 @@ def _choose(exercise: Exercise, criterion_id: str | None, store: Store) -> Crite
 
 def _broken_rule(exercise: Exercise, criterion_id: str, store: Store) -> str | None:
     """Return the rule that the criterion found broken when it was last graded."""
-    cards = [report.loads(attempt.scorecard) for attempt in store.attempts(exercise.id)]
-    latest = {result.id: result.broken for card in cards for result in card.criteria}
+    latest = {r.id: r.broken for card in _cards(exercise, store) for r in card.criteria}
     broken = latest.get(criterion_id)
     return broken.rule if broken is not None else None
 
 
 def _first_failing(exercise: Exercise, known: Collection[str], store: Store) -> str:
     """Return the first criterion that did not pass when it was last graded."""
-    cards = [report.loads(attempt.scorecard) for attempt in store.attempts(exercise.id)]
-    latest = {result.id: result.state for card in cards for result in card.criteria}
+    latest = {r.id: r.state for card in _cards(exercise, store) for r in card.criteria}
     for criterion_id in known:
         if latest.get(criterion_id) is not State.PASSED:
             return criterion_id
@@ -96,6 +98,12 @@ def _first_failing(exercise: Exercise, known: Collection[str], store: Store) -> 
         f"Nothing failed in your last attempts at {exercise.id}.",
         tip=f"Grade it again: archprep check {exercise.id}",
     )
+
+
+def _cards(exercise: Exercise, store: Store) -> Iterator[Scorecard]:
+    """Yield the scorecards of the folder that was graded last, oldest first."""
+    for attempt in store.attempts(exercise.id, store.last_folder(exercise.id)):
+        yield report.loads(attempt.scorecard)
 
 
 def _indented(head: str, text: str, width: int) -> str:

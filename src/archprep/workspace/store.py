@@ -6,6 +6,7 @@ Attempts are only ever added. Saving raises `StoreError` if it fails; reading ne
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ class Attempt(NamedTuple):
 
 
 _SELECTION = "coalesce(json_extract(scorecard, '$.selection'), '[]')"  # format 1 has none
+_FOLDER = "json_extract(scorecard, '$.folder')"  # that was graded, if it is not the workspace
 _COLUMNS = ", ".join(Attempt._fields)
 
 
@@ -102,8 +104,13 @@ class Store:
 
     # -- attempts ----------------------------------------------------------------------------
 
-    def add_attempt(self, card: Scorecard, scorecard_json: str) -> int:
-        """Save an attempt with the bytes of its staged submission; return its number."""
+    def add_attempt(self, card: Scorecard, scorecard_json: str, folder: Path | None = None) -> int:
+        """Save an attempt with the bytes of its staged submission; return its number.
+
+        `folder` is what was graded, if it is not one's own workspace: no attempt of one's own.
+        """
+        if folder is not None:
+            scorecard_json = json.dumps(json.loads(scorecard_json) | {"folder": str(folder)})
         row = (
             *(card.exercise, card.started_at, card.score, card.max_score, card.partial),
             *(card.scored, card.submission.digest, card.seed, scorecard_json),
@@ -119,18 +126,25 @@ class Store:
 
         return self._db.transaction(insert)
 
-    def attempts(self, exercise: str) -> list[Attempt]:
-        """Return all attempts at `exercise`, oldest first."""
-        return self._attempts(exercise, "ORDER BY id")
+    def attempts(self, exercise: str, folder: str | None = None) -> list[Attempt]:
+        """Return the attempts at `exercise` in one's workspace, or in `folder`, oldest first."""
+        return self._attempts(exercise, f"AND {_FOLDER} IS ? ORDER BY id", folder)
+
+    def last_folder(self, exercise: str) -> str | None:
+        """Return the folder that was graded last; None if it was one's own workspace."""
+        latest = f"SELECT {_FOLDER} FROM attempts WHERE exercise = ? ORDER BY id DESC LIMIT 1"  # noqa: S608 - only our own text
+        rows = self._db.read(latest, (exercise,))
+        return rows[0][0] if rows else None
 
     def last_attempt(self, exercise: str) -> Attempt | None:
-        """Return the latest attempt, partial or not."""
+        """Return the latest attempt, partial or not, in whatever folder."""
         return next(iter(self._attempts(exercise, "ORDER BY id DESC LIMIT 1")), None)
 
     def best_attempt(self, exercise: str, selection: Sequence[int] = ()) -> Attempt | None:
         """Return the best attempt at the selected tasks, () for all; of equals, the latest."""
         best = (
-            f"AND {_SELECTION} = ? AND NOT partial AND scored ORDER BY score DESC, id DESC LIMIT 1"
+            f"AND {_SELECTION} = ? AND NOT partial AND scored AND {_FOLDER} IS NULL"
+            " ORDER BY score DESC, id DESC LIMIT 1"
         )
         chosen = f"[{','.join(map(str, selection))}]"
         return next(iter(self._attempts(exercise, best, chosen)), None)
@@ -149,14 +163,14 @@ class Store:
             # SQLite takes `most` from the row that has the maximum.
             "SELECT exercise, max(score), most FROM ("  # noqa: S608 - only our own text
             " SELECT exercise, NULL AS score, NULL AS most FROM workspaces UNION ALL"
-            " SELECT exercise, iif(partial OR NOT scored, NULL, score),"
+            f" SELECT exercise, iif(partial OR NOT scored OR {_FOLDER} NOTNULL, NULL, score),"
             f" iif({_SELECTION} = '[]', 100, max_score) FROM attempts)"
             " GROUP BY exercise"
         )
         found = {exercise: _state(score, most) for exercise, score, most in rows}
         return dict.fromkeys(exercises, "not started") | found
 
-    def _attempts(self, exercise: str, rest: str, *values: str) -> list[Attempt]:
+    def _attempts(self, exercise: str, rest: str, *values: str | None) -> list[Attempt]:
         sql = f"SELECT {_COLUMNS} FROM attempts WHERE exercise = ? {rest}"  # noqa: S608
         rows = self._db.read(sql, (exercise, *values))
         return [_attempt(row) for row in rows]
