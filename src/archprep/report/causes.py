@@ -157,7 +157,7 @@ def _details(
         observed += f" (the first of {len(group)}; the others differ only in their values)"
     details = [
         *_costs(group),
-        Detail("Rule", _rule(first) if first.state is State.FAILED or not general else ""),
+        Detail("Rule", _rule(first) if _is_about_a_rule(first, general=general) else ""),
         *_story(first, expected, observed),
         Detail("Differs", _whole(evidence.difference), "plain"),
         Detail("Code", frames=_frames(group)),
@@ -167,9 +167,15 @@ def _details(
     return tuple(detail for detail in details if detail.text.strip() or detail.frames)
 
 
+def _is_about_a_rule(first: CriterionResult, *, general: bool) -> bool:
+    """Whether code that runs broke it, and not something that stops many criteria."""
+    return not is_unwritten(first) and (first.state is State.FAILED or not general)
+
+
 def _story(first: CriterionResult, expected: str, observed: str) -> list[Detail]:
     """Return what was done, what should come of it, and what did."""
-    given = _whole(first.evidence.given)
+    # What is not written yet needs no example.
+    given = "" if is_unwritten(first) else _whole(first.evidence.given)
     if first.state is State.FAILED and expected.startswith(REFERENCE):
         return [
             Detail("Program", given, "plain"),
