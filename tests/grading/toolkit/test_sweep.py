@@ -153,6 +153,17 @@ def test_a_criterion_plays_the_programs_kept_for_its_rules(grade, content, name,
     assert one(card, lost).broken.rule == {"frozen": "2.1", "others": "1.1"}[lost]
 
 
+def test_of_several_rules_the_one_that_broke_is_named(grade, content):
+    """A program kept for one rule of a criterion may show that another one broke."""
+    graders = content / "graders" / "q01_event_bus"
+    (graders / "test_answer.py").write_text(KEPT.replace('["2.1"]', '["1.1", "2.1"]'))
+    added = [{"do": "add", "name": "b", "amount": 5}, {"do": "total", "name": "b"}]
+    steps = [{"do": "freeze", "name": "a"}, *added]
+    keep(graders / "corpus", "one", Kept(2, "1.1", "freezes too much", {"steps": steps}))
+    keep(graders / "corpus", "two", Kept(1, "1.1", "adds nothing", {"steps": added}))
+    assert one(grade(wrong("freezes_all")), "frozen").broken.rule == "2.1"
+
+
 def test_a_rule_that_has_failed_costs_nothing_again(grade, content):
     """The sweep looks for what no criterion has found yet."""
     graders = content / "graders" / "q01_event_bus"

@@ -87,7 +87,8 @@ class SweepRun:
         """Fail the criterion if the candidate differs in a program kept for one of these rules.
 
         By default the criterion's own. "2.4" stands for its places, such as "2.4/refresh", too.
-        The rule that broke is the one for which the program is kept.
+        The rule that broke is the one that `spec` names, if it is one of the criterion's; otherwise
+        the one for which the program is kept.
         """
         wanted = set(rules or self.rules)
         kept = [o for o in self._corpus() if {o[1].rule, split(o[1].rule)[0]} & wanted]
@@ -97,7 +98,13 @@ class SweepRun:
         Tally.made += len(programs) - expected.count(None)
         for (_, one), program, due, outcome in zip(kept, programs, expected, outcomes, strict=True):
             if due is not None and outcome is not None and sides.differ(due, outcome):
-                _fail(spec, Case(program, due, outcome), one.rule)
+                case = Case(program, due, outcome)
+                broken = case.rule(spec)
+                _fail(spec, case, broken if broken in self.rules else self._placed(one.rule))
+
+    def _placed(self, rule: str) -> str:
+        """Return the criterion's own name of a rule, which may say the place."""
+        return next((own for own in self.rules if split(own)[0] == rule), rule)
 
     def _programs(self, spec: Sweep, count: int) -> list[Program]:
         mine = [self._draw.redrawn(spec, *one) for one in self._corpus()]
