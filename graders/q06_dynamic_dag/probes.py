@@ -10,11 +10,10 @@ import os
 import sys
 from datetime import UTC
 from pathlib import Path
-from types import ModuleType
 
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
-from archprep.worker import airflow, airflow_structure, exceptions, scenario
+from archprep.worker import airflow, airflow_structure, exceptions, own_modules, scenario
 from archprep.worker.stubs import FakeError
 
 DAG_ID = "multi_tenant_pipeline"
@@ -90,14 +89,13 @@ def _instant(at):
     return at.astimezone(UTC).isoformat()
 
 
-def _platform_api():
-    api = ModuleType("platform_api")
+def _offer_platform():
+    api = own_modules.stand_in("platform_api")
     functions = (fetch, stage, read, begin_partition, write, release, staged, alert)
     for thing in (Transient, Permanent, *functions):
         thing.__module__ = "platform_api"
         setattr(api, thing.__name__, thing)
     api.Row = dict
-    return api
 
 
 # -- what is asked for while a file is parsed
@@ -117,7 +115,7 @@ def _notice(event, _):
 
 
 sys.addaudithook(_notice)
-sys.modules["platform_api"] = _platform_api()
+_offer_platform()
 for _name, _kind in (("get_variable", "Variable"), ("get_conn_value", "connection")):
     _read = getattr(EnvironmentVariablesBackend, _name)
     setattr(EnvironmentVariablesBackend, _name, _noticed(_read, _kind))

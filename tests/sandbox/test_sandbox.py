@@ -799,6 +799,18 @@ def test_the_candidates_files_import_each_other_first(tmp_path, name):
             assert play(box, "probe") == [[7] * 4, True]
 
 
+def test_a_stand_in_replaces_the_candidates_file(tmp_path):
+    """What a probe provides in place of a file of the starter is what the candidate imports."""
+    (tmp_path / "given.py").write_text("VALUE = 'theirs'\n")
+    (tmp_path / "answer.py").write_text("import given\nfrom given import VALUE\n")
+    tmp_path.chmod(0o755)
+    probes = "from archprep.worker import own_modules\n"
+    probes += "own_modules.stand_in('given').VALUE = 'ours'\n"
+    probes += "def probe():\n    import answer\n    return answer.VALUE, answer.given.VALUE\n"
+    with boxed("D", Submission(tmp_path, "", ()), probes, entry=("answer",)) as box:
+        assert play(box, "probe") == ["ours", "ours"]
+
+
 def test_an_import_that_hangs_is_an_import_error(tmp_path):
     (tmp_path / "answer.py").write_text("import time\ntime.sleep(60)\n")
     tmp_path.chmod(0o755)

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 PACKAGE = "submitted_files"  # under which the candidate's modules with such names are kept
 
+_stand_ins: set[str] = set()
+
+
+def stand_in(name: str) -> ModuleType:
+    """Return a new module that everybody gets in place of the candidate's file of this name."""
+    _stand_ins.add(name)
+    sys.modules[name] = ModuleType(name)
+    return sys.modules[name]
+
 
 def prefer_own(folders: list[str]) -> None:
     """Let code in these folders import the modules there before any other of the same name."""
@@ -57,7 +66,9 @@ def _modules(folder: str) -> list[str]:
 
 
 def _exists_elsewhere(name: str) -> bool:
-    """Whether this name would find another module: the folders are not on the path yet."""
+    """Whether this name would find a library's module: the folders are not on the path yet."""
+    if name in _stand_ins:
+        return False
     return name in sys.modules or PathFinder.find_spec(name) is not None
 
 
