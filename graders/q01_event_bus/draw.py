@@ -29,7 +29,7 @@ class Draft:
     """One program while it is drawn."""
 
     def __init__(self, rng: random.Random, task: int) -> None:
-        self.rng = rng
+        self.rng, self.task = rng, task
         own = [f for f in FEATURES[task] if rng.random() < 0.45] or [rng.choice(FEATURES[task])]
         lower = [f for n in range(1, task) for f in FEATURES[n] if rng.random() < 0.2]
         self.on = {*own, *lower}
@@ -37,7 +37,8 @@ class Draft:
         if self.has("queue", 0.8):
             self.on.add("narrow")  # a queue fills up when the places are taken
         self.at = 0.0
-        self.timeout, ttl = self.seconds(4, 6), self.seconds(8, 20)
+        self.timeout = self.seconds(4, 6)
+        ttl = self.seconds(8, 20) + 1 / 4096  # so that no success is exactly as old
         self.attempts = rng.choice([1, 1, 2, 2, 3])
         self.edge = (ttl, ttl + 5)  # about when a success that is now or soon is forgotten
         self.settings = {"handler_timeout": self.timeout, "max_attempts": self.attempts}
@@ -202,7 +203,7 @@ class Draft:
         if self.has("cancel"):
             rest += [("cancel", key) for key in self.subs if rng.random() < 0.5]
             rest += [("cancel", "s0")] * (rng.random() < 0.3)
-        rest += [("idle", "")] * (rng.random() < 0.4)
+        rest += [("idle", "")] * (self.task > 1 and rng.random() < 0.4)
         rng.shuffle(rest)
         if self.has("cancel") and "u0" in self.subs and rng.random() < 0.6:  # whose name is it?
             again = [("cancel", "s0"), ("subscribe", "u0"), ("cancel", "s0")]

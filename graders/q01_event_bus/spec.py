@@ -65,11 +65,13 @@ RULES: list[tuple[str, str, str]] = [
     (r"starts attempt 1", "failure priority", "1.4"),
     (r"dead letter", "retry", "1.7"),
     (r"dead letter", "", "1.8"),
-    (r"^idle|hangs|waits", "", "2.6"),
+    (r"^idle", "", "2.6"),
+    (r"hangs|waits", "idle", "2.6"),
     (r"", "filter", "1.5"),
     (r"", "priority", "1.4"),
     (r"", "failure", "1.4"),
     (r"starts|is asked", "", "1.1"),
+    (r"", "", "1.4"),
 ]
 
 

@@ -187,8 +187,19 @@ def reference(request: pytest.FixtureRequest) -> Reference:
     return request.config.archprep_reference  # type: ignore[attr-defined, no-any-return]
 
 
+@pytest.fixture(scope="session")
+def kept_programs() -> dict[str, Any]:
+    """Return what has come of the kept programs of sweeps so far, by program."""
+    return {}
+
+
 @pytest.fixture
-def sweep(request: pytest.FixtureRequest, candidate: Any, reference: Reference) -> SweepRun:
+def sweep(
+    request: pytest.FixtureRequest,
+    candidate: Any,
+    reference: Reference,
+    kept_programs: dict[str, Any],
+) -> SweepRun:
     """Return the sweep of this criterion's task: compares both on random programs."""
     from archprep.grading.toolkit.sweep import SweepRun
 
@@ -201,6 +212,7 @@ def sweep(request: pytest.FixtureRequest, candidate: Any, reference: Reference) 
         declared.rules,
         config.archprep_sweep_factor,  # type: ignore[attr-defined]
         config.archprep_failed_rules,  # type: ignore[attr-defined]
+        kept_programs,
     )
 
 

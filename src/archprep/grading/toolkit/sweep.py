@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from archprep.content.rules import split
@@ -70,6 +70,7 @@ class SweepRun:
     rules: tuple[str, ...]  # of the criterion
     factor: int = 1  # plays this many times the programs
     failed_rules: Collection[str] = ()  # in other criteria of this run
+    played: dict[str, tuple[Expected, Outcome]] = field(default_factory=dict)  # kept programs
 
     def __call__(self, spec: Sweep, *, programs: int) -> None:
         """Fail the criterion if the candidate differs in one of `programs` random programs.
@@ -91,20 +92,39 @@ class SweepRun:
         the one for which the program is kept.
         """
         wanted = set(rules or self.rules)
-        kept = [o for o in self._corpus() if {o[1].rule, split(o[1].rule)[0]} & wanted]
-        programs = [self._draw.redrawn(spec, *one) for one in kept]
+        draw = self._draw
+        everything = [(one.rule, draw.redrawn(spec, name, one)) for name, one in self._corpus()]
+        kept = [(r, p) for r, p in everything if {r, split(r)[0]} & wanted]
         sides = Sides(spec, self.reference, self.candidate)
-        expected, outcomes = sides.play(programs)
-        Tally.made += len(programs) - expected.count(None)
-        for (_, one), program, due, outcome in zip(kept, programs, expected, outcomes, strict=True):
-            if due is not None and outcome is not None and sides.differ(due, outcome):
+        played = self._played_once(sides, [p for _, p in kept], [p for _, p in everything])
+        for (rule, program), (due, outcome) in zip(kept, played, strict=True):
+            if due is None or outcome is None:
+                continue
+            Tally.made += 1
+            if sides.differ(due, outcome):
                 case = Case(program, due, outcome)
                 broken = case.rule(spec)
-                _fail(spec, case, broken if broken in self.rules else self._placed(one.rule))
+                _fail(spec, case, broken if broken in self.rules else self._placed(rule))
 
     def _placed(self, rule: str) -> str:
         """Return the criterion's own name of a rule, which may say the place."""
         return next((own for own in self.rules if split(own)[0] == rule), rule)
+
+    def _played_once(
+        self, sides: Sides, programs: Sequence[Program], everything: Sequence[Program]
+    ) -> list[tuple[Expected, Outcome]]:
+        """Return what came of some kept programs; who asks first has all of the task played."""
+
+        def key(program: Program) -> str:
+            return f"{sides.spec.probe} {json.dumps(program)}"
+
+        for batch in (everything, programs):  # after a hang, the rest of a batch is not played
+            new = [program for program in batch if key(program) not in self.played]
+            if any(program in new for program in programs):
+                for program, due, outcome in zip(new, *sides.play(new), strict=True):
+                    if outcome is not None:
+                        self.played[key(program)] = due, outcome
+        return [self.played.get(key(program), (None, None)) for program in programs]
 
     def _programs(self, spec: Sweep, count: int) -> list[Program]:
         mine = [self._draw.redrawn(spec, *one) for one in self._corpus()]
@@ -140,7 +160,7 @@ class SweepRun:
         for case in charged[: 1 if obscured else MOST_SHRUNK]:
             small = case if _hangs(case) else _smaller(sides, case)
             if obscured or self._charges(sides.spec, small):
-                _fail(sides.spec, small)
+                _fail(sides.spec, small, self._instead(sides.spec, small))
         again = {rule for c in cases if (rule := c.rule(sides.spec)) in self.failed_rules}
         if again:
             names = ", ".join(sorted(map(str, again)))
@@ -152,6 +172,12 @@ class SweepRun:
         if rule is None or not _NUMBERED.fullmatch(rule):
             return spec.task_of(case.program) == self.task
         return int(rule.partition(".")[0]) == self.task and rule not in self.failed_rules
+
+    def _instead(self, spec: Sweep, case: Case) -> str | None:
+        """Return the criterion's first rule if the one that broke belongs to a later task."""
+        rule = case.rule(spec)
+        later = rule and _NUMBERED.fullmatch(rule) and int(rule.partition(".")[0]) > self.task
+        return self.rules[0] if later else None
 
 
 def _hangs(case: Case) -> bool:
