@@ -69,7 +69,8 @@ class LimiterSweep(Sweep):
 
     def redraw(self, rng, program):
         letters, factor = string.ascii_lowercase, rng.choice([1, 2, 4])
-        other = str.maketrans(letters, "".join(rng.sample(letters, len(letters))))
+        mixed = "".join(rng.sample(letters, len(letters)))
+        other = str.maketrans(letters + letters.upper(), mixed + mixed.upper())
         words = {*program["policies"], *(step.get("ident", "") for step in program["steps"])}
         new = {word: word.translate(other) for word in words}
         policies = {
