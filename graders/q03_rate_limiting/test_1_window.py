@@ -141,4 +141,4 @@ def test_sweep_memory(sweep):
 )
 def test_sweep_redis(sweep, shared):
     shared.require_stored("1.8")
-    sweep(LimiterSweep("redis"), programs=50)
+    sweep(LimiterSweep("redis"), programs=30)

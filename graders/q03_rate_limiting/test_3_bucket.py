@@ -46,4 +46,4 @@ def test_bucket_keys(sweep, bucket):
 )
 def test_sweep_bucket(sweep, bucket):
     bucket.require_stored("3.5")
-    sweep(LimiterSweep("bucket"), programs=50)
+    sweep(LimiterSweep("bucket"), programs=30)
