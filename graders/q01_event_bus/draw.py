@@ -22,6 +22,11 @@ TYPES = "order order.paid order.paid.late orders.paid user.paid user order. *.pa
 PATTERNS = "order.paid order.* order.paid.* * *.paid order* user.* user order.*.late".split()
 HANDLERS = "mail stock audit ledger".split()
 ERRORS = "CardDeclined SmtpDown StockGone".split()
+SETTINGS = [
+    ("narrow", "concurrency", [1, 1, 2]),
+    ("queue", "queue_size", [1, 2, 3]),
+    ("limit", "dead_letter_limit", [1, 1, 2]),
+]
 ANSWERS = [True, False, None, 0, "", 1, "yes", "raise", "raise"]
 
 
@@ -34,18 +39,16 @@ class Draft:
         lower = [f for n in range(1, task) for f in FEATURES[n] if rng.random() < 0.2]
         self.on = {*own, *lower}
         self.on |= {NEEDS[f] for f in self.on if f in NEEDS}
-        if self.has("queue", 0.8):
-            self.on.add("narrow")  # a queue fills up when the places are taken
+        self.on |= {"narrow"} if self.has("queue", 0.8) else set()  # or a queue seldom fills up
+        self.on -= {"filters"} if self.has("limit") else set()  # two may raise in one instant
         self.at = 0.0
         self.timeout = self.seconds(4, 6)
         ttl = self.seconds(8, 20) + 1 / 4096  # so that no success is exactly as old
         self.attempts = rng.choice([1, 1, 2, 2, 3])
         self.edge = (ttl, ttl + 5)  # about when a success that is now or soon is forgotten
         self.settings = {"handler_timeout": self.timeout, "max_attempts": self.attempts}
-        self.settings |= {"concurrency": rng.choice([1, 1, 2])} if self.has("narrow") else {}
-        self.settings |= {"queue_size": rng.choice([1, 2, 3])} if self.has("queue") else {}
-        self.settings |= {"dead_letter_limit": rng.choice([1, 1, 2])} if self.has("limit") else {}
         self.settings |= {"dedup_ttl": ttl} if self.has("forget") else {}
+        self.settings |= {name: rng.choice(of) for on, name, of in SETTINGS if self.has(on)}
         self.subs = {f"s{n}": self.sub(HANDLERS[n]) for n in range(rng.choice([1, 1, 2, 2, 3]))}
         self.events = {f"e{n}": self.event(n) for n in range(1, rng.choice([2, 2, 3, 4, 5, 6]))}
         self.late = self.later_subs()
@@ -203,7 +206,9 @@ class Draft:
         if self.has("cancel"):
             rest += [("cancel", key) for key in self.subs if rng.random() < 0.5]
             rest += [("cancel", "s0")] * (rng.random() < 0.3)
-        rest += [("idle", "")] * (self.task > 1 and rng.random() < 0.4)
+        # While a publisher waits for room, or stop() has begun: who knows what idle() should do.
+        idle = self.task > 1 and not {"queue", "stop"} & self.on and rng.random() < 0.4
+        rest += [("idle", "")] * idle
         rng.shuffle(rest)
         if self.has("cancel") and "u0" in self.subs and rng.random() < 0.6:  # whose name is it?
             again = [("cancel", "s0"), ("subscribe", "u0"), ("cancel", "s0")]
@@ -228,7 +233,7 @@ class Draft:
             wait = (20, 40) if self.has("forget", 0.3) else self.rng.choice([(0.1, 1), (4, 20)])
             if self.has("limit", 0.3) or self.has("duplicates", 0.3):
                 self.publish(self.rng.choice([*self.events]), 0.1, 5)
-            if self.rng.random() < 0.2:
+            if not {"queue", "stop"} & self.on and self.rng.random() < 0.2:
                 self.step(self.later(0.1, 1), "idle")
         self.step(self.later(1, 30), "look")
 

@@ -44,7 +44,6 @@ class Loop(VirtualLoop):
 
     def __init__(self):
         self.timers, self.tie = {}, False
-        self.before = lambda: None  # called when time has gone on, before anything happens
         super().__init__(expected=is_scripted)
 
     def call_at(self, when, callback, *args, context=None):
@@ -53,7 +52,6 @@ class Loop(VirtualLoop):
         return handle
 
     def fire(self, when, callback, args):
-        self.before()
         live = [handle for handle in self.timers[when] if not handle.cancelled()]
         self.tie |= len(live) > 1
         self.timers[when] = live[1:]
@@ -68,7 +66,7 @@ class Stage(Puppets):
 
         super().__init__(program, life, calls, Loop(), world)
         self.journal, self.started = journal, False
-        self.replays = self.idling = self.idles = 0
+        self.replays = 0
         self.subscribed, self.stopping, self.publishing = {}, False, Counter()
         self.inherited = set(journal.entries) if journal else set()
         settings, pauses = dict(program["settings"]), program["backoff"]
@@ -77,9 +75,6 @@ class Stage(Puppets):
             journal.stage = self
             settings["journal"] = journal
         self.bus = Bus(**settings)
-        if "dead_letter_limit" in settings:
-            self.letters = self.dropped = 0
-            self.loop.before = self.count_letters
 
     def run(self, steps):
         stuck = self.loop.play(self.take(steps))
@@ -93,14 +88,6 @@ class Stage(Puppets):
         if self.loop.tie:
             self.undefined("two timers of one instant")
         self.loop.close()
-
-    def count_letters(self):
-        """Notice that a full list has dropped one of several letters of one instant."""
-        dropped = self.bus.dead_letters_dropped
-        letters = len(self.bus.dead_letters) + dropped
-        if dropped > self.dropped and letters > self.letters + 1:
-            self.undefined("which letter of one instant a full list drops")
-        self.letters, self.dropped = letters, dropped
 
     def look(self):
         """Note the dead letters, oldest first; those of one instant in any order."""
@@ -152,30 +139,26 @@ class Stage(Puppets):
 
     def outside(self, step):
         """Say why the brief does not decide what this step does now, if it does not."""
-        do, event = step["do"], step.get("event")
-        running = self.started and not self.stopping
-        if do == "cancel":
-            undecided = step["sub"] not in self.subscribed
-        elif do == "replay":
-            undecided = not running
-        elif do == "stop":
-            writing = self.journal and self.journal.appending
-            undecided = not running or self.replays or self.idling or writing
-        elif do == "idle":
-            undecided = not running
-        elif do == "start":
-            undecided = running or self.stopping
-        elif do == "publish":
-            undecided = self.publishing[event] or (self.journal and self.open_letter(event))
-            undecided = undecided or (event in self.inherited and self.started)
-        else:
-            undecided = False
+        do, event, running = step["do"], step.get("event"), self.started and not self.stopping
+        undecided = {
+            "cancel": lambda: step["sub"] not in self.subscribed,
+            "replay": lambda: not running,
+            "stop": lambda: (
+                not running or self.replays or (self.journal and self.journal.appending)
+            ),
+            "idle": lambda: not running,
+            "start": lambda: self.started,
+            "publish": lambda: self.publishing[event] or self.known_to_the_journal(event),
+        }.get(do, bool)()
         return f"{do} in a state that the brief does not decide" if undecided else ""
 
-    def open_letter(self, event_id):
-        """Whether an event has a dead letter, one in replay, or one that may have been dropped."""
+    def known_to_the_journal(self, event_id):
+        """Whether pending() has returned it, or a dead letter of it may keep it open."""
+        if not self.journal:
+            return False
         letters = {letter.event.id for letter in self.bus.dead_letters}
-        return event_id in letters or self.replays or self.bus.dead_letters_dropped
+        lost = self.replays or self.bus.dead_letters_dropped
+        return event_id in letters or lost or (event_id in self.inherited and self.started)
 
     async def step(self, step):
         label = tell(step)
@@ -209,10 +192,7 @@ class Stage(Puppets):
         await self.bus.start()
 
     async def do_idle(self, _):
-        self.idles += 1
-        self.idling += 1
         await self.bus.idle()
-        self.idling -= 1
 
     async def do_stop(self, step):
         self.stopping = True
@@ -222,7 +202,7 @@ class Stage(Puppets):
         self.look()
 
     async def do_publish(self, step):
-        event, began, idles = self.event(step["event"]), self.loop.time(), self.idles - self.idling
+        event = self.event(step["event"])
         self.publishing[event.id] += 1
         if step.get("spoil"):
             self.loop.call_soon(self.loop.call_soon, mutate, event.payload)
@@ -230,8 +210,6 @@ class Stage(Puppets):
             await self.bus.publish(event, block=step.get("block", True))
         finally:
             self.publishing[event.id] -= 1
-            if began < self.loop.time() and idles < self.idles:
-                self.undefined("idle() while a publisher waits for room")
             if step.get("spoil"):
                 mutate(event.payload)
 

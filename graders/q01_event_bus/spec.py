@@ -16,7 +16,7 @@ from .draw import HANDLERS, Draft
 from .words import tell
 
 END = 1e9  # the instant of what has none
-SHAPE = {"settings", "backoff", "subs", "events", "handlers", "filters", "refuse", "lives"}
+TASKS = (1, 2, 3, 4)
 STEPS = {"subscribe": {"sub"}, "cancel": {"sub"}, "publish": {"event"}, "replay": {"index"}}
 ACTS = {"sleep": 1, "raise": 2, "cancelled": 0, "mutate": 0, "stubborn": 3}
 
@@ -115,34 +115,32 @@ class BusSweep(Sweep):
 
     def valid(self, program: dict[str, Any]) -> bool:
         subs, events = program["subs"].values(), program["events"].values()
-        tables = [program["handlers"], program["filters"]]
         calls = [call for calls in program["handlers"].values() for call in calls]
-        acts = [act for call in calls for act in call]
+        waits = [act for call in calls for act in call if act[0] in ("sleep", "stubborn")]
+        numbers = [*program["settings"].values(), *program["backoff"]]
+        numbers += [sub["takes"] for sub in subs] + [act[1] for act in waits]
         return (
-            program.keys() >= SHAPE
-            and bool(program["backoff"] and program["lives"])
-            and all(number > 0 for number in [*program["settings"].values(), *program["backoff"]])
-            and all({"name", "pattern", "takes"} <= sub.keys() and sub["takes"] > 0 for sub in subs)
+            {"refuse", "filters"} <= program.keys()
+            and all({"name", "pattern"} <= sub.keys() for sub in subs)
             and all({"type", "payload"} <= event.keys() for event in events)
-            and all(calls for table in tables for calls in table.values())
-            and all(len(act) == 1 + ACTS[act[0]] for act in acts)
-            and all(act[1] > 0 for act in acts if act[0] in ("sleep", "stubborn"))
-            and all({"sleep", "stubborn"} & {act[0] for act in call} for call in calls)
+            and all([program["backoff"], program["lives"], *program["handlers"].values()])
+            and all(program["filters"].values())
+            and all(number > 0 for number in numbers)
+            and all(len(act) == 1 + ACTS[act[0]] for call in calls for act in call)
+            and all(any(act in waits for act in call) for call in calls)
             and all(self._life(program, steps) for steps in program["lives"])
         )
 
     def _life(self, program: dict[str, Any], steps: list[dict[str, Any]]) -> bool:
         """Steps are in order, and share an instant only while nothing runs yet."""
-        running = False
-        for step, after in pairwise([*steps, {"at": END}]):
-            known = step.get("sub", "") in {"", *program["subs"]}
-            known &= step.get("event", "") in {"", *program["events"]}
-            running |= step["do"] == "start"
-            if not known or not STEPS.get(step["do"], set()) <= step.keys():
-                return False
-            if after["at"] < step["at"] or (running and after["at"] == step["at"]):
-                return False
-        return True
+        start = next((step["at"] for step in steps if step["do"] == "start"), END)
+        return all(
+            STEPS.get(step["do"], set()) <= step.keys()
+            and step.get("sub", "") in {"", *program["subs"]}
+            and step.get("event", "") in {"", *program["events"]}
+            and (step["at"] < after["at"] or step["at"] == after["at"] < start)
+            for step, after in pairwise([*steps, {"at": END}])
+        )
 
     def shrinks(self, program: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Take a step, and all that follow, earlier."""
@@ -170,45 +168,34 @@ class BusSweep(Sweep):
         answers = [a for key in played for a in program["filters"].get(key, ())]
         failure = slow or {"raise", "cancelled"} & verbs or "raise" in answers
         journal = program.get("journal", {})
-        used: dict[int, dict[str, Any]] = {
-            1: {
-                "pattern": any(sub["pattern"] != "*" for sub in subs),
-                "cancel": "cancel" in does,
-                "filter": any(sub.get("filter") for sub in subs),
-                "priority": any(sub.get("priority") for sub in subs),
-                "failure": failure,
-                "CancelledError": "cancelled" in verbs,
-                "slow": slow,
-                "retry": failure and settings.get("max_attempts", 3) > 1,
-                "spoil": "mutate" in verbs or any("spoil" in step for step in steps),
-                "dead_letter_limit": "dead_letter_limit" in settings,
-            },
-            2: {
-                "key": any(event.get("key") is not None for event in events),
-                "urgent": any(event.get("priority") for event in events),
-                "queue_size": "queue_size" in settings,
-                "concurrency": settings.get("concurrency", 8) < 8,
-                "idle": "idle" in does,
-            },
-            3: {
-                "duplicate": len({*published}) < len(published),
-                "dedup_ttl": "dedup_ttl" in settings,
-                "replay": "replay" in does,
-            },
-            4: {
-                "journal": "journal" in program,
-                "refusing": "journal" in program and program["refuse"],
-                "slow_settle": "settle" in journal,
-                "slow_close": "close" in journal,
-                "restart": len(program["lives"]) > 1,
-                "stop": "stop" in does,
-                "within": any(s["do"] == "stop" and "within" in s for s in steps),
-            },
-        }
-        return {
-            task: [f for f, is_used in features.items() if is_used]
-            for task, features in used.items()
-        }
+        used = [
+            (1, "pattern", any(sub["pattern"] != "*" for sub in subs)),
+            (1, "cancel", "cancel" in does),
+            (1, "filter", any(sub.get("filter") for sub in subs)),
+            (1, "priority", any(sub.get("priority") for sub in subs)),
+            (1, "failure", failure),
+            (1, "CancelledError", "cancelled" in verbs),
+            (1, "slow", slow),
+            (1, "retry", failure and settings.get("max_attempts", 3) > 1),
+            (1, "spoil", "mutate" in verbs or any("spoil" in step for step in steps)),
+            (1, "dead_letter_limit", "dead_letter_limit" in settings),
+            (2, "key", any(event.get("key") is not None for event in events)),
+            (2, "urgent", any(event.get("priority") for event in events)),
+            (2, "queue_size", "queue_size" in settings),
+            (2, "concurrency", settings.get("concurrency", 8) < 8),
+            (2, "idle", "idle" in does),
+            (3, "duplicate", len({*published}) < len(published)),
+            (3, "dedup_ttl", "dedup_ttl" in settings),
+            (3, "replay", "replay" in does),
+            (4, "journal", "journal" in program),
+            (4, "refusing", "journal" in program and program["refuse"]),
+            (4, "slow_settle", "settle" in journal),
+            (4, "slow_close", "close" in journal),
+            (4, "restart", len(program["lives"]) > 1),
+            (4, "stop", "stop" in does),
+            (4, "within", any(s["do"] == "stop" and "within" in s for s in steps)),
+        ]
+        return {task: [f for at, f, is_used in used if is_used and at == task] for task in TASKS}
 
     # -- the rules
 
