@@ -39,8 +39,8 @@ class Draft:
         lower = [f for n in range(1, task) for f in FEATURES[n] if rng.random() < 0.2]
         self.on = {*own, *lower}
         self.on |= {NEEDS[f] for f in self.on if f in NEEDS}
-        self.on |= {"narrow"} if self.has("queue", 0.8) else set()  # or a queue seldom fills up
-        self.on -= {"filters"} if self.has("limit") else set()  # two may raise in one instant
+        if any(self.has(f, 0.8) for f in ("queue", "keys", "urgent")):
+            self.on.add("narrow")  # or events seldom wait
         self.at = 0.0
         self.timeout = self.seconds(4, 6)
         ttl = self.seconds(8, 20) + 1 / 4096  # so that no success is exactly as old
@@ -50,7 +50,8 @@ class Draft:
         self.settings |= {"dedup_ttl": ttl} if self.has("forget") else {}
         self.settings |= {name: rng.choice(of) for on, name, of in SETTINGS if self.has(on)}
         self.subs = {f"s{n}": self.sub(HANDLERS[n]) for n in range(rng.choice([1, 1, 2, 2, 3]))}
-        self.events = {f"e{n}": self.event(n) for n in range(1, rng.choice([2, 2, 3, 4, 5, 6]))}
+        most = rng.choice([5, 6, 8] if task == 2 else [2, 2, 3, 4, 5, 6])
+        self.events = {f"e{n}": self.event(n) for n in range(1, most)}
         self.late = self.later_subs()
         self.fresh: list[str] = []  # events that only the second life publishes
 
@@ -179,7 +180,7 @@ class Draft:
         for event in todo[:early]:
             self.publish(event, 0.0625, 0.25)
         self.step(self.later(0.0625, 0.25), "start")
-        hurry = (0.0625, 0.7) if rng.random() < 0.6 else (0.0625, 5)
+        hurry = (0.0625, rng.choice([0.3, 0.7, 0.7, 5]))
         for do, what in self.mixed(todo[early:]):
             if do == "publish":
                 self.publish(what, *hurry)
@@ -254,8 +255,8 @@ class Draft:
         options: dict[str, Any] = {"spoil": True} if self.has("spoil", 0.5) else {}
         if self.has("queue", 0.35):
             options["block"] = False
-        elif self.has("queue", 0.15):
-            options["within"] = self.seconds(0.5, 4)
+        elif self.has("queue", 0.3):
+            options["within"] = self.seconds(0.25, 2)
         self.step(self.later(low, high), "publish", event=event, **options)
 
     def step(self, at: float, do: str, **options: Any) -> None:

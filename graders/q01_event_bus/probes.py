@@ -44,6 +44,7 @@ class Loop(VirtualLoop):
 
     def __init__(self):
         self.timers, self.tie = {}, False
+        self.before = lambda: None  # called when time has gone on, before anything happens
         super().__init__(expected=is_scripted)
 
     def call_at(self, when, callback, *args, context=None):
@@ -52,6 +53,7 @@ class Loop(VirtualLoop):
         return handle
 
     def fire(self, when, callback, args):
+        self.before()
         live = [handle for handle in self.timers[when] if not handle.cancelled()]
         self.tie |= len(live) > 1
         self.timers[when] = live[1:]
@@ -74,7 +76,9 @@ class Stage(Puppets):
         if journal:
             journal.stage = self
             settings["journal"] = journal
-        self.bus = Bus(**settings)
+        self.bus, self.letters, self.dropped = Bus(**settings), 0, 0
+        if "dead_letter_limit" in settings:
+            self.loop.before = self.count_letters
 
     def run(self, steps):
         stuck = self.loop.play(self.take(steps))
@@ -88,6 +92,14 @@ class Stage(Puppets):
         if self.loop.tie:
             self.undefined("two timers of one instant")
         self.loop.close()
+
+    def count_letters(self):
+        """Notice that a full list has dropped one of several letters of one instant."""
+        dropped, before = self.bus.dead_letters_dropped, self.letters
+        self.letters = len(self.bus.dead_letters) + dropped
+        if dropped > self.dropped and self.letters > before + 1:
+            self.undefined("which letter of one instant a full list drops")
+        self.dropped = dropped
 
     def look(self):
         """Note the dead letters, oldest first; those of one instant in any order."""
