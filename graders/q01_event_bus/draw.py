@@ -29,6 +29,8 @@ SETTINGS = [
 ]
 ANSWERS = [True, False, None, 0, "", 1, "yes", "raise", "raise"]
 
+INSTANT = {"patterns", "filters", "cancel", "duplicates"}  # may leave an event without a handler
+
 
 class Draft:
     """One program while it is drawn."""
@@ -39,6 +41,11 @@ class Draft:
         lower = [f for n in range(1, task) for f in FEATURES[n] if rng.random() < 0.2]
         self.on = {*own, *lower}
         self.on |= {NEEDS[f] for f in self.on if f in NEEDS}
+        # An event that no handler works on ends in the instant in which others wait for room.
+        if self.has("queue") and task > 2 and self.on & INSTANT:
+            self.on.discard("queue")
+        elif self.has("queue"):
+            self.on -= INSTANT
         if any(self.has(f, 0.8) for f in ("queue", "keys", "urgent")):
             self.on.add("narrow")  # or events seldom wait
         self.at = 0.0

@@ -201,6 +201,8 @@ class Stage(Puppets):
 
     async def do_start(self, _):
         self.started = True
+        if self.journal:  # pending() returns what was published before, too
+            self.inherited = {*self.inherited, *self.journal.entries}
         await self.bus.start()
 
     async def do_idle(self, _):

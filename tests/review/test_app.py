@@ -31,7 +31,7 @@ from archprep.review.marks import MarkKind, Target  # noqa: E402
 from archprep.review.results_reader import ResultsReader  # noqa: E402
 
 ORDINARY, HOSTILE = ROLES["ordinary"], ROLES["hostile"]
-FAILED = "routes-by-pattern"  # a criterion of q1 that the ordinary candidate has lost
+FAILED = "patterns"  # a criterion of q1 that the ordinary candidate has lost
 ADDRESS = "http://127.0.0.1:8765"
 
 
@@ -151,7 +151,7 @@ def test_a_candidates_page_has_evidence_and_source(browser):
     """It has inputs, observations, excerpts, rubric, seed, isolation and self-test."""
     page = browser.page(f"/candidates/{ROLES['crash']}")
     for said in (
-        "Expected",
+        "Code",
         "Observed",
         "Isolation level A",
         "seed 471123",
@@ -348,14 +348,14 @@ def test_a_saved_mark_is_shown_with_reviewer_and_time(browser, root):
 def test_an_override_is_shown_with_the_automatic_points(browser):
     """On the candidate's page, the print view and the list."""
     before = browser.reader.result(ORDINARY).score
-    browser.mark(points="4", text="It asks for less than the brief does.")
+    browser.mark(points="3", text="It asks for less than the brief does.")
     page = browser.page(f"/candidates/{ORDINARY}")
-    assert "4 instead of 0 points, by Tess" in page
+    assert "3 instead of 0 points, by Tess" in page
     assert "It asks for less than the brief does." in page
-    assert f"{before} {before + 4} /200" in page
-    assert f"{before} {before + 4} /200" in browser.page("/")
+    assert f"{before} {before + 3} /200" in page
+    assert f"{before} {before + 3} /200" in browser.page("/")
     card = browser.reader.result(ORDINARY).graded[0].scorecard
-    assert f" {card.score} {card.score + 4} " in browser.page("/")  # the column of the exercise
+    assert f" {card.score} {card.score + 3} " in browser.page("/")  # the column of the exercise
     assert "1 mark " in browser.page("/")
     assert "overrides" in browser.page(f"/candidates/{ORDINARY}/print")
 
@@ -363,14 +363,14 @@ def test_an_override_is_shown_with_the_automatic_points(browser):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"points": "4", "text": "  "}, "needs a reason"),
+        ({"points": "3", "text": "  "}, "needs a reason"),
         ({"points": "", "text": "why"}, "Enter the points"),
-        ({"points": "5", "text": "why"}, "from 0 to 4"),
-        ({"points": "-1", "text": "why"}, "from 0 to 4"),
-        ({"points": "2.5", "text": "why"}, "from 0 to 4"),
-        ({"points": "\u0664", "text": "why"}, "from 0 to 4"),
-        ({"points": "9" * 30, "text": "why"}, "from 0 to 4"),
-        ({"points": "4", "text": "x" * 20_001}, "20,000"),
+        ({"points": "4", "text": "why"}, "from 0 to 3"),
+        ({"points": "-1", "text": "why"}, "from 0 to 3"),
+        ({"points": "2.5", "text": "why"}, "from 0 to 3"),
+        ({"points": "\u0664", "text": "why"}, "from 0 to 3"),
+        ({"points": "9" * 30, "text": "why"}, "from 0 to 3"),
+        ({"points": "3", "text": "x" * 20_001}, "20,000"),
     ],
 )
 def test_an_invalid_mark_is_shown_again(browser, changes, says):
@@ -417,7 +417,7 @@ def test_a_script_gets_the_new_version(browser):
 def test_an_override_can_be_removed(browser):
     """The automatic points count again."""
     before = browser.reader.result(ORDINARY).score
-    browser.mark(points="4", text="why")
+    browser.mark(points="3", text="why")
     browser.mark(version=1, remove="1")
     assert f"{before} /200" in browser.page(f"/candidates/{ORDINARY}")
     assert not browser.marks.current()
@@ -545,13 +545,13 @@ def test_a_mark_for_an_unseen_submission_is_refused(browser, root, kind):
     """It was graded after the page was opened. The typed mark is shown again and can be saved."""
     opened = browser.reader.result(ORDINARY).received.digest
     hand_in_again(root)
-    answer = browser.mark(kind, points="4", text="From the page before.", digest=opened)
+    answer = browser.mark(kind, points="3", text="From the page before.", digest=opened)
     assert answer.status_code == 422
     assert "changed after you opened the page" in seen(answer.text)
     assert "From the page before." in answer.text
     assert not browser.marks.current()
     (digest,) = re.findall(r'name="digest" value="(\w*)"', answer.text)
-    assert browser.mark(kind, points="4", text="Still.", digest=digest).status_code == 303
+    assert browser.mark(kind, points="3", text="Still.", digest=digest).status_code == 303
 
 
 def test_a_comment_is_saved_for_any_submission(browser):
@@ -568,7 +568,7 @@ def test_a_mark_can_be_saved_with_the_longest_filter(browser):
 
 def test_marks_of_an_earlier_submission_do_not_count(browser, root):
     """The page says that there are outdated marks."""
-    browser.mark(points="4", text="why")
+    browser.mark(points="3", text="why")
     hand_in_again(root)
     page = browser.page(f"/candidates/{ORDINARY}")
     assert "1 mark is outdated" in page
@@ -607,7 +607,7 @@ def test_each_browser_has_its_own_reviewer_name(browser):
 
 def test_a_read_only_review_has_no_forms(browser, monkeypatch):
     """Reading works, and each page shows the reason."""
-    browser.mark(points="4", text="because of the brief")
+    browser.mark(points="3", text="because of the brief")
     monkeypatch.setattr(
         MarkStore, "read_only_reason", property(lambda _: "the folder is read-only.")
     )
@@ -678,22 +678,22 @@ def test_damaged_files_do_not_break_pages(browser, root, file, place, value):
 
 def test_the_csv_separates_automatic_and_final_points(browser):
     """It is a download."""
-    browser.mark(points="4", text="why")
+    browser.mark(points="3", text="why")
     answer = browser.get("/export/marks.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="marks.csv"'
     rows = {row["candidate"]: row for row in csv.DictReader(io.StringIO(answer.text))}
     row = rows["Bruno Keller"]
-    assert int(row["final"]) == int(row["automatic"]) + 4
+    assert int(row["final"]) == int(row["automatic"]) + 3
     assert len(rows) == 20
 
 
 def test_the_exports_agree(browser):
     """JSON for all candidates contains the same as JSON for one."""
-    browser.mark(points="4", text="why")
+    browser.mark(points="3", text="why")
     document = json.loads(browser.get("/export/marks.json").text)
     one = json.loads(browser.get(f"/candidates/{ORDINARY}/final.json").text)
     assert len(document["candidates"]) == 20
-    assert one["final"] == one["automatic"] + 4
+    assert one["final"] == one["automatic"] + 3
     assert {**one, "format": 1, "batch": one["batch"]}.items() >= next(
         found for found in document["candidates"] if found["folder"] == ORDINARY
     ).items()

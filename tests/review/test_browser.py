@@ -175,8 +175,8 @@ class Trip:
 
 
 TRIPS = {
-    True: Trip(ORDINARY, "Bruno Keller", "routes-by-pattern", 3),
-    False: Trip(ROLES["earlier"], "Noah Weiss", "middleware-chain", 2),
+    True: Trip(ORDINARY, "Bruno Keller", "patterns", 3),
+    False: Trip(ROLES["earlier"], "Noah Weiss", "cancel", 2),
 }
 QUESTION = "Event sourcing or event-driven?"
 
