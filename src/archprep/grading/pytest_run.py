@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from archprep.content import criteria, exercise_files, rules
 from archprep.core.errors import ContentError, UsageError
-from archprep.core.model import BrokenRule, CriterionResult, Exercise, State
+from archprep.core.model import BrokenRule, CriterionResult, Exercise, Reason, State
 from archprep.core.sanitize import sanitize
 from archprep.grading import verdicts
 
@@ -224,8 +224,13 @@ class Run:
             self._progress(len(self._results), len(self._selected), said)
 
     def _with_broken_rule(self, result: CriterionResult, named: str | None) -> CriterionResult:
-        """Name the rule that broke, the criterion's first unless the assertion named another."""
+        """Name the rule that broke, the criterion's first unless the assertion named another.
+
+        Of several rules, a time-out does not say which one broke.
+        """
         if not result.rules or result.state in (State.PASSED, State.GRADER_ERROR):
+            return result
+        if named is None and result.reason == Reason.TIMEOUT and len(result.rules) > 1:
             return result
         name, place = rules.split(named or result.rules[0])
         if problem := next(rules.unknown(self._rules, [named or name], result.task), None):

@@ -196,8 +196,10 @@ def test_code_that_is_not_written_yet_says_so(grade):
 
 
 def test_a_hang_is_waited_for_once_and_attributed(grade):
+    """It is told with its program; which of the rules it broke nobody can say."""
     result = one(grade(wrong("hangs")), "sweep-frozen")
     assert (result.state, result.reason) == (State.CANDIDATE_ERROR, "timeout")
+    assert result.broken is None
     assert "freeze(" in result.evidence.given
 
 
@@ -219,8 +221,14 @@ def test_a_difference_that_no_rule_forbids_is_our_fault(grade, monkeypatch):
 
 def test_programs_that_the_rules_do_not_decide_are_left_out(grade):
     """The reference's trace decides, whatever the candidate claims."""
-    probes = PROBES.replace("else []", "else ['always']")
+    probes = PROBES.replace("len(freezes) > 3", "freezes")
     assert states(grade(wrong("thaws"), probes=probes)) == [State.PASSED, State.PASSED]
+
+
+def test_a_sweep_that_decides_nothing_is_our_fault(grade):
+    """If the rules leave every program open, nothing was compared: nobody gets its points."""
+    probes = PROBES.replace("else []", "else ['always']")
+    assert states(grade(probes=probes)) == [State.GRADER_ERROR, State.GRADER_ERROR]
 
 
 def test_a_malformed_trace_is_the_candidates_fault(grade):

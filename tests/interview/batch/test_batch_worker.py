@@ -26,7 +26,7 @@ def test_a_full_temporary_disk_is_not_the_candidates_fault(
 
     with ExitStack() as opened:
         worker = batch_worker.BatchWorker("D", opened)
-        assert worker._exercise("q1")
+        assert worker._exercise(job)  # read before the disk is full
         for name in ("open", "mkdir"):
             with monkeypatch.context() as patch:
                 patch.setattr(Path, name, full)

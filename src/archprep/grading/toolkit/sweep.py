@@ -79,10 +79,11 @@ class SweepRun:
         """
         count = programs * self.factor
         played = self._programs(spec, count)
-        Tally.made += len(played)
         Tally.programs += count
         sides = Sides(spec, self.reference, self.candidate)
-        self._judge(sides, played, *sides.play(played))
+        expected, outcomes = sides.play(played)
+        Tally.made += len(expected) - expected.count(None)  # without those the rules leave open
+        self._judge(sides, played, expected, outcomes)
 
     def kept(self, spec: Sweep, *rules: str) -> None:
         """Fail the criterion if the candidate differs in a program kept for one of these rules.
