@@ -62,7 +62,8 @@ RULES: list[tuple[str, str, str]] = [
     (r"starts attempt [2-9]", "", "1.7"),
     (r"", "CancelledError", "1.6"),
     (r"", "slow", "1.6"),
-    (r"starts attempt 1", "failure priority", "1.4"),
+    (r"starts", "priority", "1.4"),
+    (r"starts", "failure", "1.7"),
     (r"dead letter", "retry", "1.7"),
     (r"dead letter", "", "1.8"),
     (r"^idle", "", "2.6"),
@@ -70,6 +71,8 @@ RULES: list[tuple[str, str, str]] = [
     (r"", "filter", "1.5"),
     (r"", "priority", "1.4"),
     (r"", "failure", "1.4"),
+    (r"starts|is asked", "pattern", "1.1"),
+    (r"starts", "others", "1.4"),
     (r"starts|is asked", "", "1.1"),
     (r"", "", "1.4"),
 ]
@@ -169,6 +172,7 @@ class BusSweep(Sweep):
         failure = slow or {"raise", "cancelled"} & verbs or "raise" in answers
         journal = program.get("journal", {})
         used = [
+            (1, "others", len(subs) > 1),
             (1, "pattern", any(sub["pattern"] != "*" for sub in subs)),
             (1, "cancel", "cancel" in does),
             (1, "filter", any(sub.get("filter") for sub in subs)),

@@ -19,7 +19,7 @@ import inspect
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -77,7 +77,8 @@ class Declared:
 class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not an error
     """The behaviour differs from what the brief promises; `rule` is the one that broke.
 
-    Without `rule` it is the criterion's first.
+    Without `rule` it is the criterion's first. `causes` are rules of other criteria that may
+    explain everything: if all of them fail there, the criterion loses nothing.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not a
         difference: str | None = None,
         *,
         rule: str | None = None,
+        causes: Collection[str] = (),
     ) -> None:
         super().__init__(expected)
         self.expected, self.observed, self.given, self.difference = (
@@ -97,6 +99,7 @@ class Unmet(Exception):  # noqa: N818 - an unmet expectation is a verdict, not a
             difference,
         )
         self.rule = rule
+        self.causes = frozenset(causes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,8 @@ class Run:
         self._selected: list[str] = []
         self._results: dict[str, CriterionResult] = {}
         self._failed_rules: set[str] = set()  # so far; sweeps come after the criteria of a task
+        self._explaining: set[str] = set()  # those that criteria other than sweeps have lost
+        self._causes: dict[str, frozenset[str]] = {}  # of failed criteria: rules of others
         self._broken: list[str] = []
         self._unknown: UsageError | None = None
         self._hints = exercise_files.hints(exercise)
@@ -121,7 +123,17 @@ class Run:
     def results(self) -> tuple[CriterionResult, ...]:
         """Return a result for each requested criterion, in the order of the tasks."""
         names = list(self._results) if self._stopped else self._selected
-        return tuple(self._results.get(name) or self._unrecorded(name) for name in names)
+        return tuple(self._explained(name) or self._unrecorded(name) for name in names)
+
+    def _explained(self, name: str) -> CriterionResult | None:
+        """Return a result; it is no loss if rules that failed in other criteria explain it."""
+        result, causes = self._results.get(name), self._causes.get(name)
+        if result is None or not causes or not causes <= self._explaining:
+            return result
+        blank = self._blank(name)
+        said = verdicts.costs_nothing_again(causes)
+        passed = replace(blank, state=State.PASSED, earned=blank.points, hint=None, observed=said)
+        return replace(passed, duration_s=result.duration_s)
 
     # -- pytest's hooks -------------------------------------------------------------------
 
@@ -215,6 +227,8 @@ class Run:
         blank = replace(self._blank(name), duration_s=took, programs=Tally.programs)
         compared = Tally.made > 0
         result = verdicts.of(blank, error, compared=compared, prints=self._prints_of(item))
+        if causes := getattr(error, "causes", None):
+            self._causes[name] = causes
         result = self._with_broken_rule(result, getattr(error, "rule", None))
         if result.state is State.PASSED and Tally.left_out:
             result = replace(result, observed=Tally.left_out)
@@ -235,7 +249,10 @@ class Run:
         name, place = rules.split(named or result.rules[0])
         if problem := next(rules.unknown(self._rules, [named or name], result.task), None):
             return replace(result, state=State.GRADER_ERROR, reason=problem, observed=None)
-        self._failed_rules.add(named or result.rules[0])
+        if result.id not in self._causes:
+            self._failed_rules.add(named or result.rules[0])
+            if not result.programs:  # what a sweep finds depends on the seed
+                self._explaining.add(named or result.rules[0])
         broken = BrokenRule(name, self._rules[name].text, place)
         return replace(result, broken=broken, hint=self._hints[name][0])
 

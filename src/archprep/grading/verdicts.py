@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,11 @@ def of(
     if not compared:
         return replace(blank, state=State.GRADER_ERROR, reason="the criterion compared nothing")
     return replace(blank, state=State.PASSED, earned=blank.points, hint=None)
+
+
+def costs_nothing_again(rules: Collection[str]) -> str:
+    """Return what a criterion observed that earns its points although the answer differs."""
+    return f"differs only where {', '.join(sorted(rules))} broke, which costs nothing again"
 
 
 def _interrupted(error: BaseException | None) -> bool:

@@ -12,7 +12,7 @@ from . import protocol
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class FakeError(Exception):
@@ -97,6 +97,10 @@ class Stub:
         self.__channel = channel
         self.__name = name
         self.__one_way = one_way
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield what the fake's method `next` returns, until that is None."""
+        return iter(self.next, None)
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if method.startswith("_"):

@@ -153,6 +153,38 @@ def test_a_criterion_plays_the_programs_kept_for_its_rules(grade, content, name,
     assert one(card, lost).broken.rule == {"frozen": "2.1", "others": "1.1"}[lost]
 
 
+FREEZE, NEGATIVE = {"do": "freeze", "name": "b"}, {"do": "add", "name": "a", "amount": -1}
+ASKED = {"do": "total", "name": "a"}
+
+
+def test_a_rule_of_another_criterion_costs_only_that_one(grade, content):
+    """The program is shrunk to see what broke; the other criterion must have lost its points."""
+    graders = content / "graders" / "q01_event_bus"
+    (graders / "test_answer.py").write_text(KEPT)
+    steps = [FREEZE, NEGATIVE, ASKED]
+    keep(graders / "corpus", "one", Kept(2, "2.1", "negative", {"steps": steps}))
+    keep(graders / "corpus", "two", Kept(2, "2.1", "frozen", {"steps": [FREEZE, ASKED]}))
+    keep(graders / "corpus", "three", Kept(1, "1.1", "negative", {"steps": [NEGATIVE, ASKED]}))
+    card = grade(wrong("positive_only"))
+    assert {c.id for c in card.criteria if c.lost} == {"others"}
+    said = "differs only where 1.1 broke, which costs nothing again"
+    assert one(card, "frozen").observed == said
+    alone = one(grade(wrong("positive_only"), wanted=Wanted(criterion="frozen")), "frozen")
+    assert alone.state is State.FAILED
+    assert [line[:3] for line in alone.evidence.given.splitlines()] == ["add", "tot"]
+
+
+def test_a_task_that_is_obscured_earns_nothing(grade, content):
+    """Where most kept programs of a task differ, nothing shows that its rules are kept."""
+    graders = content / "graders" / "q01_event_bus"
+    (graders / "test_answer.py").write_text(KEPT)
+    steps = [FREEZE, NEGATIVE, ASKED]
+    keep(graders / "corpus", "one", Kept(2, "2.1", "negative", {"steps": steps}))
+    keep(graders / "corpus", "two", Kept(1, "1.1", "negative", {"steps": [NEGATIVE, ASKED]}))
+    card = grade(wrong("positive_only"))
+    assert {c.id for c in card.criteria if c.lost} == {"others", "frozen"}
+
+
 def test_of_several_rules_the_one_that_broke_is_named(grade, content):
     """A program kept for one rule of a criterion may show that another one broke."""
     graders = content / "graders" / "q01_event_bus"

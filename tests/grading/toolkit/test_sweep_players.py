@@ -79,7 +79,7 @@ def test_a_probe_that_returns_too_few_traces_has_crashed():
         def observe(self, probe: str, /, *, programs: list[Any], traces: Any) -> None:
             super().observe(probe, programs=programs[:2], traces=traces)
 
-    outcomes = Player(Lazy(), Totals(), most_crashes=1).play(numbered(5))
+    outcomes = Player(Lazy(), Totals()).play(numbered(5))
     assert crashed(outcomes) == [2]
     assert outcomes[2].error.reason is Reason.PROTOCOL
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -36,11 +36,13 @@ from archprep.grading.toolkit.sweep_players import Crash, Observer, Outcome
 from archprep.grading.toolkit.sweep_shrink import shrink
 from archprep.grading.toolkit.sweep_sides import Expected, Sides
 from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
+from archprep.grading.verdicts import costs_nothing_again
 
 __all__ = ["Sweep", "SweepRun"]
 
 _NUMBERED = re.compile(r"\d+\.\d+(/.+)?")
-MOST_SHRUNK = 3  # differing programs whose cause is looked for
+MOST_SHRUNK = 3  # differing programs of a sweep whose cause is looked for
+MOST_EXPLAINED = 2  # the same, of a criterion about a few rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Case:
     program: Program
     expected: Trace
     outcome: Trace | Crash
+
+    @property
+    def size(self) -> int:
+        """How much there is to read in the program."""
+        return len(json.dumps(self.program))
 
     def rule(self, spec: Sweep) -> str | None:
         """Return the rule that the candidate breaks here; None if it crashes, or breaks none."""
@@ -90,42 +97,53 @@ class SweepRun:
 
         By default the criterion's own. "2.4" stands for its places, such as "2.4/refresh", too.
         The rule that broke is the one that `spec` names, if it is one of the criterion's; otherwise
-        the one for which the program is kept.
+        the one for which the program is kept. If `spec` names a rule of another criterion, and most
+        programs agree, then that criterion loses the points for it, not this one.
         """
-        wanted = set(rules or self.rules)
-        draw = self._draw
-        everything = [(one.rule, draw.redrawn(spec, name, one)) for name, one in self._corpus()]
-        kept = [(r, p) for r, p in everything if {r, split(r)[0]} & wanted]
         sides = Sides(spec, self.reference, self.candidate)
-        played = self._played_once(sides, [p for _, p in kept], [p for _, p in everything])
-        for (rule, program), (due, outcome) in zip(kept, played, strict=True):
-            if due is None or outcome is None:
-                continue
-            Tally.made += 1
-            if sides.differ(due, outcome):
-                case = Case(program, due, outcome)
-                broken = case.rule(spec)
-                _fail(spec, case, broken if broken in self.rules else self._placed(rule))
+        every = [*self._kept_cases(sides)]
+        wanted = {*(rules or self.rules)}
+        cases = [(rule, case) for rule, case in every if {rule, split(rule)[0]} & wanted]
+        Tally.made += len(cases)
+        differing = [
+            (rule, case) for rule, case in cases if sides.differ(case.expected, case.outcome)
+        ]
+        differing.sort(key=lambda found: found[1].size)
+        smaller = []
+        for rule, case in differing[:MOST_EXPLAINED]:
+            small = case if isinstance(case.outcome, Crash) else _smaller(sides, case)
+            broken = small.rule(spec)
+            if broken is None or broken in self.rules:
+                _fail(spec, small, broken or self._placed(rule))
+            smaller.append((broken, self._placed(rule), small))
+        for _, rule, small in smaller[:1]:
+            # Where most differ, too little shows that the rules of this task are kept.
+            agreeing = sum(not sides.differ(case.expected, case.outcome) for _, case in every)
+            shown = 2 * agreeing >= len(every)
+            _fail(spec, small, rule, {broken for broken, *_ in smaller} if shown else ())
+
+    def _kept_cases(self, sides: Sides) -> Iterator[tuple[str, Case]]:
+        """Yield the decided programs that are kept for this task, each with its rule."""
+        draw = self._draw
+        kept = [(one.rule, draw.redrawn(sides.spec, name, one)) for name, one in self._corpus()]
+        played = self._played_once(sides, [program for _, program in kept])
+        for (rule, program), (expected, outcome) in zip(kept, played, strict=True):
+            if expected is not None and outcome is not None:
+                yield rule, Case(program, expected, outcome)
 
     def _placed(self, rule: str) -> str:
         """Return the criterion's own name of a rule, which may say the place."""
         return next((own for own in self.rules if split(own)[0] == rule), rule)
 
     def _played_once(
-        self, sides: Sides, programs: Sequence[Program], everything: Sequence[Program]
+        self, sides: Sides, programs: Sequence[Program]
     ) -> list[tuple[Expected, Outcome]]:
-        """Return what came of some kept programs; who asks first has all of the task played."""
-
-        def key(program: Program) -> str:
-            return f"{sides.spec.probe} {json.dumps(program)}"
-
-        for batch in (everything, programs):  # after a hang, the rest of a batch is not played
-            new = [program for program in batch if key(program) not in self.played]
-            if any(program in new for program in programs):
-                for program, due, outcome in zip(new, *sides.play(new), strict=True):
-                    if outcome is not None:
-                        self.played[key(program)] = due, outcome
-        return [self.played.get(key(program), (None, None)) for program in programs]
+        """Return what came of the kept programs; only the first criterion has them played."""
+        keys = [f"{sides.spec.probe} {json.dumps(program)}" for program in programs]
+        new = {k: p for k, p in zip(keys, programs, strict=True) if k not in self.played}
+        for key, expected, outcome in zip(new, *sides.play([*new.values()]), strict=True):
+            self.played[key] = expected, outcome
+        return [self.played[key] for key in keys]
 
     def _programs(self, spec: Sweep, count: int) -> list[Program]:
         mine = [self._draw.redrawn(spec, *one) for one in self._corpus()]
@@ -156,16 +174,16 @@ class SweepRun:
         defined = len(expected) - expected.count(None)
         # With fewer that agree, too little shows how this task itself is solved.
         obscured = 2 * (len(decided) - len(cases)) < defined
-        cases.sort(key=lambda case: len(json.dumps(case.program)))
+        cases.sort(key=lambda case: case.size)
         charged = cases if obscured else [c for c in cases if self._charges(sides.spec, c)]
         for case in charged[: 1 if obscured else MOST_SHRUNK]:
             small = case if _hangs(case) else _smaller(sides, case)
             if obscured or self._charges(sides.spec, small):
                 _fail(sides.spec, small, self._instead(sides.spec, small))
-        again = {rule for c in cases if (rule := c.rule(sides.spec)) in self.failed_rules}
+        named = {rule for c in cases if (rule := c.rule(sides.spec))}
+        again = named & {*self.failed_rules}
         if again:
-            names = ", ".join(sorted(map(str, again)))
-            Tally.left_out = f"differs only where {names} broke, which costs nothing again"
+            Tally.left_out = costs_nothing_again(again)
 
     def _charges(self, spec: Sweep, case: Case) -> bool:
         """Whether the difference is of this task, and has cost nothing yet."""
@@ -186,14 +204,17 @@ def _hangs(case: Case) -> bool:
 
 
 def _smaller(sides: Sides, case: Case) -> Case:
-    program, _ = shrink(sides.spec, case.program, sides.first_differing)
+    with sides.shrinking() as first_differing:
+        program, _ = shrink(sides.spec, case.program, first_differing)
     (expected,), (outcome,) = sides.play([program])
     if expected is None or outcome is None or not sides.differ(expected, outcome):
         return case  # the candidate does not do the same each time
     return Case(program, expected, outcome)
 
 
-def _fail(spec: Sweep, case: Case, rule: str | None = None) -> NoReturn:
+def _fail(
+    spec: Sweep, case: Case, rule: str | None = None, causes: Collection[str] = ()
+) -> NoReturn:
     given = "\n".join(spec.tell(case.program))
     if isinstance(case.outcome, Crash):
         error = case.outcome.error
@@ -208,4 +229,4 @@ def _fail(spec: Sweep, case: Case, rule: str | None = None) -> NoReturn:
     says = in_words(spec, found)
     if not _NUMBERED.fullmatch(rule):  # an exercise whose rules have no numbers yet
         raise Unmet(f"{rule}\nThe reference:\n{expected}", observed, given, says)
-    raise Unmet(f"The reference:\n{expected}", observed, given, says, rule=rule)
+    raise Unmet(f"The reference:\n{expected}", observed, given, says, rule=rule, causes=causes)

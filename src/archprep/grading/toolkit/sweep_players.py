@@ -58,7 +58,6 @@ class Player:
 
     observer: Observer
     spec: Sweep
-    most_crashes: int = MOST_CRASHES
     crashes: int = field(default=0, init=False)
     hung: bool = field(default=False, init=False)
 
@@ -71,7 +70,7 @@ class Player:
 
     @property
     def _given_up(self) -> bool:
-        return self.hung or self.crashes >= self.most_crashes
+        return self.hung or self.crashes >= MOST_CRASHES
 
     def _batch(self, programs: Sequence[Program]) -> list[Outcome]:
         """Play in one scenario; return outcomes up to and including a program that ends it."""

@@ -57,7 +57,7 @@ class _Shrinking:
         for i in range(start, len(smaller), BATCH):
             batch = smaller[i : i + min(BATCH, self.left)]
             hit = self._still_differs(batch) if batch else None
-            self.left -= len(batch)
+            self.left -= len(batch) if hit is None else hit + 1
             self._refused.update(map(json.dumps, batch[:hit]))
             if hit is not None:
                 return batch[hit], i + hit

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 
 from archprep.content import exercise_files
@@ -11,7 +12,9 @@ from archprep.core.errors import GraderFault
 from archprep.grading.reference import Reference
 from archprep.grading.toolkit.sweep_cache import TraceCache
 from archprep.grading.toolkit.sweep_compare import difference
-from archprep.grading.toolkit.sweep_players import Observer, Outcome, Player
+from archprep.grading.toolkit.sweep_live import LivePlayer
+from archprep.grading.toolkit.sweep_players import Crash, Observer, Outcome, Player
+from archprep.grading.toolkit.sweep_shrink import StillDiffers
 from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
 from archprep.workspace import store
 
@@ -31,17 +34,39 @@ class Sides:
         """Return what the reference does, or did in an earlier run, and what the candidate does."""
         return self._play(programs, Player(self._candidate, self.spec), keep=True)
 
-    def first_differing(self, programs: Sequence[Program]) -> int | None:
-        """Return the index of the first program that shows a difference, for shrinking."""
-        if self._hung:
-            return None
-        player = Player(self._candidate, self.spec, most_crashes=1)
+    @contextmanager
+    def shrinking(self) -> Iterator[StillDiffers]:
+        """Yield a function that returns the index of the first program that differs.
+
+        It plays one after the other, and none after one that hangs.
+        """
+        self._reference.start()  # here: bubblewrap ends with the thread that has started it
+        with (
+            LivePlayer(self._candidate, self.spec) as candidate,
+            LivePlayer(self._reference, self.spec) as reference,
+        ):
+
+            def first_differing(programs: Sequence[Program]) -> int | None:
+                differing = (
+                    i
+                    for i, program in enumerate(programs)
+                    if not self._hung and self._differs(program, candidate, reference)
+                )
+                return next(differing, None)
+
+            yield first_differing
+
+    def _differs(self, program: Program, candidate: LivePlayer, reference: LivePlayer) -> bool:
+        for player in (reference, candidate):
+            player.begin(program)
+        outcome = candidate.outcome()
         try:
-            both = zip(*self._play(programs, player, keep=False), strict=True)
+            expected = reference.outcome()
         except GraderFault:  # the shrunk program is not one that the probe can play
-            return None
-        self._hung = player.hung
-        return next((i for i, (due, seen) in enumerate(both) if self.differ(due, seen)), None)
+            return False
+        self._hung = isinstance(outcome, Crash) and outcome.hangs
+        assert isinstance(expected, Trace)
+        return self.differ(expected if self.spec.defined(expected) else None, outcome)
 
     def differ(self, expected: Expected, outcome: Outcome) -> bool:
         """Return whether an outcome is known and is not what the rules ask for."""
@@ -52,7 +77,7 @@ class Sides:
     def _play(
         self, programs: Sequence[Program], player: Player, *, keep: bool
     ) -> tuple[list[Expected], list[Outcome]]:
-        self._reference.start()  # here: bubblewrap ends with the thread that has started it
+        self._reference.start()  # not in a thread that ends, see `shrinking`
         with ThreadPoolExecutor(1) as thread:
             expected = thread.submit(self._expected, programs, keep=keep)
             observed = player.play(programs)  # in this thread: prints are kept by thread
