@@ -45,7 +45,7 @@ class Site:
         import ratelimit
 
         tiers = {
-            tier: tuple(ratelimit.Policy(*fields) for fields in policies)
+            tier: tuple(ratelimit.Policy(*fields, burst=7) for fields in policies)
             for tier, policies in program["tiers"].items()
         }
         self.program, self.loop, self.moments = program, loop, []

@@ -17,6 +17,7 @@ FEATURES = ("principals", "denied", "others", "own", "stream", "raises", "at onc
 LATER = ("tiers", "exempt", "fails", "slow", "closed", "identify")  # features of task 4
 APP = {"receives": 0, "status": 200, "headers": [], "form": "list", "bodies": [], "pause": 0.0}
 REQUEST = {"at", "type", "method", "client", "principal", "headers", "app", "limiter"}
+OWN = ("ratelimit", "ratelimit-policy", "RateLimit", "RateLimit-Policy")
 CLIENTS = ("192.0.2.7", "2001:db8::1", "192.0.2.8", None)
 
 
@@ -48,7 +49,7 @@ class HttpSweep(Sweep):
             tiers = dict([*tiers.items()][rng.random() < 0.4 :])
         settings = {"on_store_error": "closed"} if "closed" in used else {}
         if {"slow", "fails"} & used and rng.random() < 0.7:
-            settings["store_timeout_s"] = rng.choice([0.25, 0.5, 1.0])
+            settings["store_timeout_s"] = rng.choice([0.25, 0.5, 1.5])
         requests, now = [], 0.0
         for _ in range(rng.randint(1, 5)):
             now += rng.choice([0.0, 0.125, 0.3]) if "at once" in used else 20.0
@@ -62,10 +63,7 @@ class HttpSweep(Sweep):
         }
         requests = []
         for r in program["requests"]:
-            principal = r["principal"] and [
-                f"{r['principal'][0]}{rng.randrange(100)}",
-                r["principal"][1],
-            ]
+            principal = r["principal"] and [redrawn_id(rng, r["principal"][0]), r["principal"][1]]
             limiter = dict(r["limiter"])
             limiter["numbers"] = {
                 name: [left and rng.randint(1, 9999), rng.choice([0, rng.randint(1, 4000)]) / 4]
@@ -85,7 +83,7 @@ class HttpSweep(Sweep):
             "principals": any(r["principal"] for r in requests),
             "denied": not all(one["allowed"] for one in limiters),
             "others": any(r["type"] != "http" or r["method"] == "OPTIONS" for r in requests),
-            "own fields": any("ratelimit" in name for app in apps for name, _ in app["headers"]),
+            "own fields": any(sends_own(app) for app in apps),
             "stream": any(app["bodies"] or app["receives"] for app in apps),
             "raises": any("raises" in app for app in apps),
             "forms": any(app["form"] != "list" for app in apps),
@@ -175,8 +173,7 @@ def rule_of(program, r, text, *, again):  # noqa: PLR0911 - a table, the first l
     if r.get("identified_after"):
         return "4.6"
     if text.startswith("ratelimit"):
-        own = any("ratelimit" in name for name, _ in app["headers"])
-        return "2.5" if own else "2.4/app" if limiter["allowed"] else "2.4/refusal"
+        return "2.5" if sends_own(app) else "2.4/app" if limiter["allowed"] else "2.4/refusal"
     if not limiter["allowed"]:
         return "2.7" if "the problem" in text else "2.6"
     return "2.9" if "raises" in app else "2.8"
@@ -184,6 +181,11 @@ def rule_of(program, r, text, *, again):  # noqa: PLR0911 - a table, the first l
 
 def time_limit(program):
     return program["settings"].get("store_timeout_s", 0.25)
+
+
+def sends_own(app):
+    """Whether the app has header fields of the two names."""
+    return any("ratelimit" in name.lower() for name, _ in app["headers"])
 
 
 def asked(program, r):
@@ -209,6 +211,11 @@ def is_sound(program, r):
     )
 
 
+def redrawn_id(rng, known):
+    """Another id; an empty one stays so."""
+    return known and f"{known}{rng.randrange(100)}"
+
+
 def numbers(rng):
     return rng.randint(2, 5000), rng.choice([1, 60, 90, 3600])
 
@@ -226,7 +233,7 @@ def draw_request(rng, used, tiers, settings):
     }
     if used & {"principals", "tiers", "exempt"} and rng.random() < 0.7:
         known = [*tiers, "gold"] if used & {"tiers", "exempt"} else ["default"]
-        made["principal"] = [rng.choice(["ann", "bob", "7"]), rng.choice(known)]
+        made["principal"] = [rng.choice(["ann", "bob", "7", ""]), rng.choice(known)]
     made["headers"] = rng.choice(
         [[], [], [["authorization", "Bearer junk"]], [["x-forwarded-for", "10.0.0.9"]]]
     )
@@ -263,7 +270,7 @@ def draw_app(rng, used):
     app = APP | {"status": rng.choice([200, 201, 404, 503, 500])}
     app["headers"] = [["x-serial", rng.choice(["a1", "b2"])]] if rng.random() < 0.5 else []
     if "own" in used and rng.random() < 0.6:
-        app["headers"] += [[rng.choice(["ratelimit", "ratelimit-policy"]), '"own";r=1']]
+        app["headers"] += [[rng.choice(OWN), '"own";r=1']]
     if "stream" in used:
         app |= {"receives": rng.randint(0, 2), "pause": rng.choice([0.0, 1.0])}
         app["bodies"] = ["a", "b"][: rng.randint(0, 2)]

@@ -6,6 +6,7 @@ A program is a series of hits with pauses in between. Redis is fakeredis, whose 
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 from archprep.worker.plain_data import plain
 
@@ -138,21 +139,21 @@ def number_text(value):
     return repr(plain(value))
 
 
-async def crowd(policies, rounds, *, size, others):
-    """Many identities, each a long text, come and go: whether each hit was admitted."""
+async def crowd(policies, rounds):
+    """Hits of many identities: how many are admitted, and how much memory is in use."""
     import ratelimit
 
-    now, allowed = 0.0, []
+    now, admitted, used = 0.0, [], []
     limiter = ratelimit.MemoryWindow(clock=lambda: now)
     made = {name: ratelimit.Policy(name, *numbers) for name, numbers in policies.items()}
-    for names, hits in rounds:
-        idents = [name + "x" * size for name in names]
-        for after, called in hits:
+    tracemalloc.start()
+    for steps in rounds:
+        for after, names, idents, times, size in steps:
             now += after
-            for ident in idents:
-                decision = await limiter.hit(ident, [made[name] for name in called])
-                allowed.append(plain(decision.allowed))
-        now += max(p.window_s for p in made.values())
-        for _ in range(others):
-            await limiter.hit("others", [ratelimit.Policy("others", 1, 1)])
-    return allowed
+            count, asked = 0, [made[name] for name in names]
+            for ident in [ident.ljust(size) for ident in idents] * times:
+                count += (await limiter.hit(ident, asked)).allowed is True
+            admitted.append(count)
+        del ident
+        used.append(tracemalloc.get_traced_memory()[0])
+    return [admitted, used]

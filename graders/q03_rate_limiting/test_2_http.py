@@ -49,7 +49,7 @@ def test_passes(sweep):
 
 @criterion("The app's exceptions propagate", task=2, points=2, rules=["2.9"])
 def test_raises(sweep):
-    sweep.kept(HttpSweep(("it ",), timed=False), "2.9")
+    sweep.kept(HttpSweep(("it ", STARTS, BODY), timed=False), "2.9")
 
 
 @criterion(

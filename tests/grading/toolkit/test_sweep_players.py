@@ -11,7 +11,7 @@ from archprep.core.model import Reason
 from archprep.grading.toolkit.sweep_compare import Difference, difference, excerpts, in_words
 from archprep.grading.toolkit.sweep_corpus import Draw, Kept, corpus, keep
 from archprep.grading.toolkit.sweep_jury import jury
-from archprep.grading.toolkit.sweep_players import BATCH, MOST_CRASHES, Crash, Player
+from archprep.grading.toolkit.sweep_players import MOST_CRASHES, Crash, Player
 from archprep.grading.toolkit.sweep_spec import Trace, drawn
 
 
@@ -49,8 +49,13 @@ def crashed(outcomes: list[Any]) -> list[int]:
 
 
 def test_programs_are_played_in_batches():
+    """A spec whose programs are slow says how many share the seconds of a scenario."""
+
+    class Slow(Totals):
+        batch = 4
+
     answer = Answer()
-    outcomes = Player(answer, Totals()).play(numbered(2 * BATCH + 1))
+    outcomes = Player(answer, Slow()).play(numbered(9))
     assert all(isinstance(outcome, Trace) for outcome in outcomes)
     assert answer.scenarios == 3
 

@@ -11,7 +11,6 @@ from archprep.core.model import Reason
 from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
 from archprep.sandbox.fakes import exposed, fake
 
-BATCH = 50  # programs in one scenario
 MOST_CRASHES = 12  # after which the remaining programs are not played
 
 
@@ -65,7 +64,7 @@ class Player:
         """Return an outcome for each program, in order."""
         outcomes: list[Outcome] = []
         while len(outcomes) < len(programs) and not self._given_up:
-            outcomes += self._batch(programs[len(outcomes) : len(outcomes) + BATCH])
+            outcomes += self._batch(programs[len(outcomes) : len(outcomes) + self.spec.batch])
         return outcomes + [None] * (len(programs) - len(outcomes))
 
     @property

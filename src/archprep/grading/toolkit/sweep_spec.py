@@ -45,6 +45,9 @@ class Sweep(ABC):
     probe: ClassVar[str] = "play_programs"
     # By key, the values that a shrunk program may use instead, the plainest first.
     plainer: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    # Programs played in one scenario, which has the seconds of one. It should need a tenth of
+    # them at most, so that no deadline passes on a slow machine.
+    batch: ClassVar[int] = 50
 
     @abstractmethod
     def draw(self, rng: random.Random, task: int) -> Program:
