@@ -10,7 +10,7 @@ from sweep_exercise import Totals
 from archprep.core.errors import CandidateError, GraderFault
 from archprep.core.model import Reason
 from archprep.grading.toolkit.sweep_live import LivePlayer
-from archprep.grading.toolkit.sweep_players import BATCH, Crash
+from archprep.grading.toolkit.sweep_players import Crash
 from archprep.grading.toolkit.sweep_spec import Trace
 
 
@@ -50,9 +50,9 @@ def outcomes(answer: Answer, *does: str) -> list[str]:
 
 
 def test_programs_share_a_scenario():
-    """A new one begins after as many programs as fit in a batch: its time is limited."""
+    """A new one begins after a batch: the time of a scenario is limited."""
     answer = Answer()
-    assert outcomes(answer, *["a"] * (BATCH + 1)) == ["a"] * (BATCH + 1)
+    assert outcomes(answer, *["a"] * (Totals.batch + 1)) == ["a"] * (Totals.batch + 1)
     assert answer.scenarios == 2
 
 

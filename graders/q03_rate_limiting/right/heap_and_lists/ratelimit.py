@@ -298,7 +298,9 @@ class RateLimitMiddleware:
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=list(message.get("headers", ())))
+                # Starlette looks for names in lower case; an app may send others.
+                sent = [(name.lower(), value) for name, value in message.get("headers", ())]
+                headers = MutableHeaders(raw=sent)
                 headers.update(fields)
                 message = {**message, "headers": headers.raw}
             await send(message)

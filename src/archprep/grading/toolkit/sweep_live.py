@@ -8,7 +8,7 @@ from typing import Self
 
 from archprep.core.errors import CandidateError
 from archprep.core.model import Reason
-from archprep.grading.toolkit.sweep_players import BATCH, Crash, Observer
+from archprep.grading.toolkit.sweep_players import Crash, Observer
 from archprep.grading.toolkit.sweep_spec import Program, Sweep, Trace
 from archprep.sandbox.fakes import exposed, fake
 
@@ -85,7 +85,7 @@ class LivePlayer:
         raise outcome
 
     def _start(self) -> None:
-        self._feed, self._left = Feed(), BATCH
+        self._feed, self._left = Feed(), self._spec.batch
         self._thread = Thread(target=self._observe, args=[self._feed], daemon=True)
         self._thread.start()
 
