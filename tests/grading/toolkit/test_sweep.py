@@ -185,6 +185,24 @@ def test_a_task_that_is_obscured_earns_nothing(grade, content):
     assert {c.id for c in card.criteria if c.lost} == {"others", "frozen"}
 
 
+def test_a_criterion_is_graded_although_another_ones_program_hangs(grade, content):
+    """The programs after one that hangs are played for the criteria that they are kept for."""
+    graders = content / "graders" / "q01_event_bus"
+    more = KEPT.replace("60", "20").partition("@criterion")[2].partition("@criterion")[0]
+    more = more.replace("frozen", "more").replace("Totals()", 'Totals(), "1.1"')
+    (graders / "test_answer.py").write_text(f"{KEPT.replace('60', '40')}\n@criterion{more}")
+    added = [{"do": "add", "name": "b", "amount": 5}, {"do": "total", "name": "b"}]
+    keep(graders / "corpus", "one", Kept(2, "2.1", "hangs", {"steps": [FREEZE, ASKED]}))
+    for task in (1, 2):
+        keep(graders / "corpus", f"two-{task}", Kept(task, "1.1", "adds", {"steps": added}))
+    card = grade(wrong("hangs"))
+    assert {c.id: c.state for c in card.criteria} == {
+        "frozen": State.CANDIDATE_ERROR,
+        "others": State.PASSED,
+        "more": State.PASSED,
+    }
+
+
 def test_of_several_rules_the_one_that_broke_is_named(grade, content):
     """A program kept for one rule of a criterion may show that another one broke."""
     graders = content / "graders" / "q01_event_bus"

@@ -101,8 +101,8 @@ class SweepRun:
         programs agree, then that criterion loses the points for it, not this one.
         """
         sides = Sides(spec, self.reference, self.candidate)
-        every = [*self._kept_cases(sides)]
         wanted = {*(rules or self.rules)}
+        every = [*self._kept_cases(sides, wanted)]
         cases = [(rule, case) for rule, case in every if {rule, split(rule)[0]} & wanted]
         Tally.made += len(cases)
         differing = [
@@ -122,11 +122,12 @@ class SweepRun:
             shown = 2 * agreeing >= len(every)
             _fail(spec, small, rule, {broken for broken, *_ in smaller} if shown else ())
 
-    def _kept_cases(self, sides: Sides) -> Iterator[tuple[str, Case]]:
+    def _kept_cases(self, sides: Sides, wanted: Collection[str]) -> Iterator[tuple[str, Case]]:
         """Yield the decided programs that are kept for this task, each with its rule."""
         draw = self._draw
         kept = [(one.rule, draw.redrawn(sides.spec, name, one)) for name, one in self._corpus()]
-        played = self._played_once(sides, [program for _, program in kept])
+        mine = [program for rule, program in kept if {rule, split(rule)[0]} & {*wanted}]
+        played = self._played_once(sides, [program for _, program in kept], mine)
         for (rule, program), (expected, outcome) in zip(kept, played, strict=True):
             if expected is not None and outcome is not None:
                 yield rule, Case(program, expected, outcome)
@@ -136,14 +137,24 @@ class SweepRun:
         return next((own for own in self.rules if split(own)[0] == rule), rule)
 
     def _played_once(
-        self, sides: Sides, programs: Sequence[Program]
+        self, sides: Sides, programs: Sequence[Program], mine: Sequence[Program]
     ) -> list[tuple[Expected, Outcome]]:
-        """Return what came of the kept programs; only the first criterion has them played."""
-        keys = [f"{sides.spec.probe} {json.dumps(program)}" for program in programs]
-        new = {k: p for k, p in zip(keys, programs, strict=True) if k not in self.played}
-        for key, expected, outcome in zip(new, *sides.play([*new.values()]), strict=True):
-            self.played[key] = expected, outcome
-        return [self.played[key] for key in keys]
+        """Return what came of the kept programs of the task; each is played once.
+
+        The first criterion has all of them played. Those after one that hangs are left to the
+        criteria that need them: nobody waits for the others.
+        """
+
+        def key(program: Program) -> str:
+            return f"{sides.spec.probe} {json.dumps(program)}"
+
+        for batch in (programs, mine):
+            new = {k: p for p in batch if (k := key(p)) not in self.played}
+            if new.keys() & {key(program) for program in mine}:
+                for k, expected, outcome in zip(new, *sides.play([*new.values()]), strict=True):
+                    if outcome is not None:
+                        self.played[k] = expected, outcome
+        return [self.played.get(key(program), (None, None)) for program in programs]
 
     def _programs(self, spec: Sweep, count: int) -> list[Program]:
         mine = [self._draw.redrawn(spec, *one) for one in self._corpus()]
