@@ -9,7 +9,7 @@ prove             plans the jobs that prove an exercise, runs them and collects 
   trial           runs one job: grades an answer, or runs the public examples
   forged_runner   grades forged observations
   forged_replies  the same for HTTP replies
-  mutate          grades changed references
+  mutation        grades changed references
     mutants       makes them, with the operators of mutmut
   findings        compares the results with what they should be
 proof_report      prints proofs
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from archprep.author.extent import extent
 from archprep.author.model import ExerciseProof, Finding, Proof
-from archprep.author.mutate import Mutation, mutate
+from archprep.author.mutation import Mutation, mutate
 from archprep.author.proof_report import print_mutation, print_proof
 from archprep.author.prove import check
 from archprep.author.scaffold import new

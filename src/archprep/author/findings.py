@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from archprep.author import file_checks
+from archprep.author import file_checks, sweep_survey
 from archprep.author.model import Finding, JobKind, JobResult, PytestResult
 from archprep.content.wrong_answers import WrongAnswer
 from archprep.content.yaml_reader import display_path
@@ -58,6 +58,9 @@ class _Finder:
         for result in self._of(JobKind.WRONG):
             yield from self._wrong_answer(result)
         yield from self._forged_points()
+        for result in self._of(JobKind.SWEEP):
+            if result.survey:
+                yield from sweep_survey.findings(self._exercise, result.survey)
 
     def _finding(self, file: str, message: str) -> Finding:
         return Finding(self._exercise.id, file, message)

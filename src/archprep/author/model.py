@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from archprep.core.errors import Exit
-from archprep.core.model import Exercise, Scorecard
+from archprep.core.model import CriterionResult, Exercise, Scorecard
 from archprep.grading.process_pool import Workers
+
+if TYPE_CHECKING:
+    from archprep.author.mutation import Verdicts
+    from archprep.grading.toolkit.sweep_jury import Verdict
 
 Progress = Callable[[int, int, str], None]  # jobs done, jobs in all, the exercise
 
@@ -21,6 +26,7 @@ class JobKind(StrEnum):
     REFERENCE = "reference"
     RIGHT = "right answer"  # correct, but written differently from the reference
     WRONG = "wrong answer"
+    SWEEP = "sweep"  # played with the reference and the right answers, to examine it
     MUTANT = "mutant"  # graded until it loses something
     FORGED = "forged observations"
     EXAMPLES = "public examples"
@@ -47,6 +53,9 @@ class Job:
     seed: int
     files: Mapping[str, str] = field(repr=False)
     rounds: int = 1  # of forging
+    criterion: str = ""  # the sweep to examine
+    programs: int = 0  # to play in it; 0: as many as a check does
+    against: tuple[str, ...] = ()  # right answers to hold against the reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,14 @@ class PytestResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """What playing a task's sweep with right answers showed."""
+
+    task: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class JobResult:
     """The result of a job; `error` says why there is none."""
 
@@ -65,6 +82,7 @@ class JobResult:
     cards: tuple[Scorecard, ...] = ()
     examples: PytestResult | None = None
     error: str | None = None
+    survey: Survey | None = None
 
     @property
     def card(self) -> Scorecard:
@@ -89,14 +107,20 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ExerciseProof:
-    """The findings about one exercise, and how much was graded to get them."""
+    """The findings about one exercise, and how much was graded to get them.
+
+    `draft`: right answers and mutants were left out.
+    """
 
     exercise: Exercise
     findings: tuple[Finding, ...]
     counts: Mapping[JobKind, int]
-    criteria: int
+    criteria: tuple[CriterionResult, ...]
     extent: Extent
     seconds: float
+    surveys: tuple[Survey, ...] = ()
+    mutants: Verdicts | None = None
+    draft: bool = False
 
     @property
     def sound(self) -> bool:

@@ -115,18 +115,20 @@ def _changed_sources(source: str) -> Iterator[tuple[str, str]]:
         starts.append(starts[-1] + len(line))
     for function, node, other in _walk(module, ()):
         place = places.get(node)
-        bare, new = (module.code_for_node(_without_parentheses(n, node)) for n in (node, other))
+        # The places of operators include the spaces around them, or do not.
+        old, new = (module.code_for_node(_bare(n, node)).strip() for n in (node, other))
         if place is not None:
             begin = starts[place.start.line - 1] + place.start.column
             end = starts[place.end.line - 1] + place.end.column
-            if source[begin:end] == bare:
-                yield function, source[:begin] + new + source[end:]
+            begin += len(source[begin:end]) - len(source[begin:end].lstrip())
+            if source[begin:end].rstrip() == old:
+                yield function, source[:begin] + new + source[begin + len(old) :]
                 continue
         # A compound statement, whose code depends on its indentation. This way is slow.
         yield function, module.deep_replace(node, other).code
 
 
-def _without_parentheses(node: Any, original: Any) -> Node:
+def _bare(node: Any, original: Any) -> Node:
     """Leave out the parentheses of the original, which stay where they are."""
     around = getattr(original, "lpar", ())
     if around and getattr(node, "lpar", ()) == around:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archprep.author.model import ExerciseProof, Extent, Finding, JobKind, Proof
+from archprep.author.model import ExerciseProof, Extent, Finding, JobKind, Proof, Survey
+from archprep.author.sizes import Sizes
 from archprep.core.errors import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-    from archprep.author.mutate import Mutation
+    from archprep.author.mutation import Mutation
 
 _INDENT = "  "
 _PROVEN = {
@@ -44,9 +46,19 @@ def _print_exercise(proof: ExerciseProof, out: Console) -> None:
     style = "green" if proof.sound else "red"
     title = f"{proof.exercise.id} {proof.exercise.title}: "
     out.print(Text.assemble((title, "bold"), (_verdict(proof), style)))
-    out.print(Text(f"{_INDENT}{_summary(proof)}", "dim"), soft_wrap=True)
+    out.print(_grid(_table(proof)))
     for finding in proof.findings:
         _print_finding(finding, out)
+
+
+def _grid(rows: list[tuple[str, str]]) -> Table:
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    for name, text in rows:
+        grid.add_row(f"{_INDENT}{name}", text)
+    return grid
 
 
 def _print_finding(finding: Finding, out: Console) -> None:
@@ -97,16 +109,61 @@ def _verdict(proof: ExerciseProof) -> str:
     return "1 finding" if count == 1 else f"{count} findings"
 
 
-def _summary(proof: ExerciseProof) -> str:
+def _table(proof: ExerciseProof) -> list[tuple[str, str]]:
+    """Return what was proven, one line for each kind of evidence."""
     if proof.extent is Extent.RECEIPT:
-        return f"nothing has changed since a full proof, which took {proof.seconds:g} s"
-    items = [f"{proof.criteria} criteria"]
+        text = f"nothing has changed since a full proof, which took {proof.seconds:g} s"
+        return [("", text)]
+    rows = [
+        ("criteria", _criteria(proof)),
+        ("graded", _graded(proof)),
+        ("sweep", "; ".join(map(_survey, proof.surveys))),
+        ("mutants", _mutants(proof)),
+        ("minutes", _minutes(proof)),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def _criteria(proof: ExerciseProof) -> str:
+    sweeps = [c for c in proof.criteria if c.programs]
+    points = f", {sum(c.points for c in sweeps)} points of them by sweeps" if sweeps else ""
+    most = max((c.points for c in proof.criteria), default=0)
+    return f"{len(proof.criteria)}, at most {most} points each{points}"
+
+
+def _graded(proof: ExerciseProof) -> str:
+    items = []
     for kind, (singular, plural) in _SINGULAR_AND_PLURAL.items():
         if count := proof.counts.get(kind, 0):
             items.append(singular if count == 1 else plural.format(count))
     if proof.counts.get(JobKind.REFERENCE) and not proof.counts.get(JobKind.STUB):
         items.append("the rest needs a reference that scores 100")
     return f"{', '.join(items)}; {proof.seconds:g} s"
+
+
+def _survey(survey: Survey) -> str:
+    verdict = survey.verdict
+    share = verdict.left_out / verdict.programs if verdict.programs else 0
+    text = f"task {survey.task}: {verdict.programs} programs, {share:.0%} left out"
+    if verdict.rules:
+        text += f", {len(verdict.rules)} rules exercised"
+    return text
+
+
+def _mutants(proof: ExerciseProof) -> str:
+    if proof.draft:
+        return "left out of a draft, like right answers and strangers"
+    if proof.mutants is None:
+        return ""
+    drawn = proof.mutants.drawn
+    return f"{len(drawn.mutants)} of {drawn.every} graded: {proof.mutants.summary()}"
+
+
+def _minutes(proof: ExerciseProof) -> str:
+    sizes = Sizes(proof.exercise)
+    stated = f"{proof.exercise.minutes} stated, {sizes.minutes} computed"
+    by = f"{sizes.brief_words:,} words, {sizes.reference_lines} lines of the reference"
+    return f"{stated} ({by})"
 
 
 def _total(proof: Proof) -> str:

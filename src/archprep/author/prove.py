@@ -9,7 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from archprep.author import file_checks, findings, receipts, stubs, trial
+from archprep.author import (
+    file_checks,
+    findings,
+    mutants,
+    mutation,
+    receipts,
+    stubs,
+    sweep_survey,
+    trial,
+)
 from archprep.author.model import (
     ExerciseProof,
     Extent,
@@ -24,7 +33,7 @@ from archprep.author.model import (
 from archprep.content import exercise_files
 from archprep.content.wrong_answers import WrongAnswer, find_wrong_answers, read_wrong_answer
 from archprep.core.errors import ContentError, UsageError
-from archprep.core.model import Exercise
+from archprep.core.model import Exercise, Scorecard
 from archprep.grading import session
 from archprep.grading.process_pool import cores
 from archprep.sandbox import selftest
@@ -35,7 +44,8 @@ SAMPLE_STUBS = 2
 FULL_SEEDS = 10  # of the reference
 STACK_SEEDS = 3  # instead, for exercises whose sandbox takes seconds to start
 FORGED_ROUNDS = 3  # for each seed of a full proof
-JOBS_PER_CORE = 2  # scenarios wait more than they work
+SAMPLE_MUTANTS = 5
+FULL_MUTANTS = 200
 
 
 def check(
@@ -45,14 +55,15 @@ def check(
     seeds: int = 1,
     jobs: int | None = None,
     seed: int | None = None,
+    draft: bool = False,
     progress: Progress | None = None,
 ) -> Proof:
     """Prove that the graders accept the reference and nothing less, one exercise after another.
 
     `full` says which exercises are proven in full: unless a receipt says that this was done
     before, with `seeds` seeds for each wrong answer. Of the others a drawn sample is proven.
-    `jobs` is the number of processes. `seed` repeats an earlier proof: whatever is graded once is
-    graded with it.
+    `draft` leaves out right answers and mutants. `jobs` is the number of processes. `seed` repeats
+    an earlier proof: whatever is graded once is graded with it.
     """
     if jobs is not None and jobs < 1:
         raise UsageError("--jobs must be at least 1.")
@@ -61,9 +72,13 @@ def check(
     started = time.monotonic()
     chosen = session.draw_seed() if seed is None else seed
     isolation = selftest.inspect(None).profile.level  # remembered, so that no process repeats it
-    plans = [_plan(exercise, chosen, seeds if full(exercise) else None) for exercise in exercises]
-    count = jobs or JOBS_PER_CORE * cores()
-    with Pool(count, trial.job_runner, trial.lost, "archprep-author-") as pool:
+    plans = [
+        _plan(exercise, chosen, seeds if full(exercise) else None, draft=draft)
+        for exercise in exercises
+    ]
+    with Pool(
+        jobs or mutation.JOBS_PER_CORE * cores(), trial.job_runner, trial.lost, "archprep-author-"
+    ) as pool:
         _run_all(plans, pool, progress or (lambda *_: None))
     proofs = tuple(plan.proof() for plan in plans)
     return Proof(proofs, chosen, round(time.monotonic() - started, 1), isolation)
@@ -79,6 +94,8 @@ class Plan:
 
     exercise: Exercise
     extent: Extent
+    draft: bool
+    mutants: mutation.Drawn | None = None
     first: list[Job] = field(default_factory=list)
     later: list[Job] = field(default_factory=list)
     wrong: list[WrongAnswer] = field(default_factory=list)
@@ -92,44 +109,64 @@ class Plan:
         runs = [r for r in self.results if r.job.kind is JobKind.REFERENCE]
         return bool(runs) and runs[0].error is None and runs[0].card.passed
 
+    @property
+    def first_card(self) -> Scorecard:
+        """The scorecard of the first run of the reference."""
+        return self.results[0].card
+
     def proof(self) -> ExerciseProof:
         """Return the findings of the plan and of its results; keep a receipt of a full proof."""
         complete = self.extent is Extent.FULL
         found = findings.find(self.exercise, self.results, self.wrong, complete=complete)
-        every = tuple(dict.fromkeys([*self.findings, *found]))
+        verdicts = mutation.judge(self.mutants, self.results) if self.mutants else None
+        more = verdicts.findings() if verdicts and self.reference_passes else ()
+        every = tuple(dict.fromkeys([*self.findings, *found, *more]))
         counts = Counter(r.job.kind for r in self.results)
-        criteria = next((len(r.card.criteria) for r in self.results if r.cards), 0)
-        if complete and not every:
+        if complete and not every and not self.draft:
             receipts.keep(self.exercise, self.seconds)
-        return ExerciseProof(self.exercise, every, counts, criteria, self.extent, self.seconds)
+        return ExerciseProof(
+            self.exercise,
+            every,
+            counts,
+            next((r.card.criteria for r in self.results if r.cards), ()),
+            self.extent,
+            self.seconds,
+            tuple(r.survey for r in self.results if r.survey),
+            verdicts,
+            self.draft,
+        )
 
     def run(self, pool: Pool, done: Callable[[], None]) -> None:
         """Run the jobs and note how long that takes."""
         started = time.monotonic()
         self.results += pool.do(self.first, done)
         if self.reference_passes:
+            # Only grading shows which criteria are sweeps.
+            sweeps = [c.id for c in self.first_card.criteria if c.programs]
+            full = self.extent is Extent.FULL and not self.draft
+            self.later += sweep_survey.jobs(self.first[0], sweeps, full=full)
             self.results += pool.do(self.later, done)
         self.seconds = round(time.monotonic() - started, 1)
 
 
 def _run_all(plans: list[Plan], pool: Pool, progress: Progress) -> None:
-    total = sum(len(p.first) + len(p.later) for p in plans)
     count = 0
     for plan in plans:
 
         def done(exercise: str = plan.exercise.id) -> None:
             nonlocal count
             count += 1
+            total = sum(len(p.first) + len(p.later) for p in plans)
             progress(count, total, exercise)
 
         plan.run(pool, done)
 
 
-def _plan(exercise: Exercise, seed: int, seeds: int | None) -> Plan:
+def _plan(exercise: Exercise, seed: int, seeds: int | None, *, draft: bool) -> Plan:
     """Plan a full proof with `seeds` seeds for each wrong answer, or with None a sample."""
-    if seeds and (before := receipts.find(exercise)) is not None:
-        return Plan(exercise, Extent.RECEIPT, seconds=before)
-    plan = Plan(exercise, Extent.FULL if seeds else Extent.SAMPLE)
+    if seeds and not draft and (before := receipts.find(exercise)) is not None:
+        return Plan(exercise, Extent.RECEIPT, draft, seconds=before)
+    plan = Plan(exercise, Extent.FULL if seeds else Extent.SAMPLE, draft)
     plan.findings = list(file_checks.find(exercise))
     try:
         reference = exercise_files.reference(exercise)
@@ -137,8 +174,10 @@ def _plan(exercise: Exercise, seed: int, seeds: int | None) -> Plan:
         drawn = random.Random(seed)  # noqa: S311 - repeatable on purpose
         sample = partial(_sample, drawn) if seeds is None else _all
         wrong = _wrong_answers(plan, reference)
+        if not draft and mutants.is_available():
+            plan.mutants = mutation.draw(exercise, seed, FULL_MUTANTS if seeds else SAMPLE_MUTANTS)
         plan.later = [
-            *_right_answers(exercise, seed),
+            *([] if draft else _right_answers(exercise, seed)),
             *(
                 replace(job, seed=s)
                 for job in sample(wrong, SAMPLE_WRONG)
@@ -147,6 +186,7 @@ def _plan(exercise: Exercise, seed: int, seeds: int | None) -> Plan:
             *sample(_stubs(exercise, seed), SAMPLE_STUBS),
             _forged(exercise, seed, reference, FORGED_ROUNDS * seeds if seeds else 1),
             *_references(exercise, _seeds(seed, _reference_seeds(exercise, seeds))[1:], reference),
+            *(plan.mutants.jobs(seed) if plan.mutants else ()),
         ]
     except ContentError as e:
         plan.findings.append(Finding(exercise.id, "", e.message))

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from archprep.author import forged_runner
+from archprep.author import forged_runner, sweep_survey
 from archprep.author.model import Job, JobKind, JobResult, PytestResult
 from archprep.core.errors import ArchprepError
 from archprep.core.model import Scorecard, Submission
@@ -21,7 +21,6 @@ from archprep.workspace.folder import start_workspace
 from archprep.workspace.submission import discard, freeze
 
 EXAMPLES_SECONDS = 120
-UNTIL_LOST = session.Wanted(until_lost=True)
 
 
 @contextmanager
@@ -59,6 +58,10 @@ class JobRunner:
                     return JobResult(job, examples=_run_examples(job, Path(folder)))
                 if job.kind is JobKind.FORGED:
                     return JobResult(job, cards=_grade_forged(job, Path(folder)))
+                if job.kind is JobKind.SWEEP:
+                    with sweep_survey.surveying(job) as surveys:
+                        cards = (self._grade(job, Path(folder)),)
+                    return JobResult(job, cards=cards, survey=next(iter(surveys), None))
                 return JobResult(job, cards=(self._grade(job, Path(folder)),))
         except ArchprepError as e:
             self._close()
@@ -78,7 +81,9 @@ class JobRunner:
                 opened = session.opened(job.exercise, submission, stage=self._stage)
                 self._session = self._opened.enter_context(opened)
                 self._exercise = job.exercise.id
-            wanted = UNTIL_LOST if job.kind is JobKind.MUTANT else session.ALL
+            wanted = session.Wanted(
+                criterion=job.criterion or None, until_lost=job.kind is JobKind.MUTANT
+            )
             return self._session.grade(submission, seed=job.seed, wanted=wanted)
 
     def _close(self) -> None:

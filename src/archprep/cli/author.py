@@ -56,6 +56,9 @@ def check(
         str | None,
         typer.Option(help="Prove in full what differs from this Git revision.", metavar="REV"),
     ] = None,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Leave out right answers and mutants.")
+    ] = False,
     seeds: Annotated[
         int, typer.Option(help="With --full: seeds for each wrong answer.", metavar="N")
     ] = 1,
@@ -78,6 +81,7 @@ def check(
             seeds=seeds,
             jobs=jobs,
             seed=seed,
+            draft=draft,
             progress=progress,
         )
         progress.clear()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from archprep.sandbox.fork_server import Stack
 
 __all__ = [
-    "ALL",
     "Progress",
     "Session",
     "Wanted",

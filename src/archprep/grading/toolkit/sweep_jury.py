@@ -27,6 +27,7 @@ class Disagreement:
 
     answer: str
     program: Program
+    steps: tuple[str, ...]  # the program in words
     says: str
 
 
@@ -38,6 +39,7 @@ class Verdict:
     left_out: int = 0  # the rules do not decide what they do
     reasons: Counter[str] = field(default_factory=Counter)  # for leaving programs out
     features: Counter[str] = field(default_factory=Counter)  # programs that use each
+    rules: Counter[str] = field(default_factory=Counter)  # programs that exercise each
     disagreeing: Counter[str] = field(default_factory=Counter)  # programs, by answer
     disagreements: list[Disagreement] = field(default_factory=list)
 
@@ -54,6 +56,8 @@ def jury(
     verdict.reasons.update(why for trace in expected for why in {*trace.undefined})
     for program in programs:
         verdict.features.update(f for used in spec.needs(program).values() for f in {*used})
+    for program, trace in zip(programs, expected, strict=True):
+        verdict.rules.update({*spec.exercises(program, trace)})
     for name, answer in others:
         outcomes = Player(answer, spec).play(programs)
         differing = [
@@ -91,7 +95,7 @@ def _shrunk(
     for program in programs:
         small, _ = shrink(spec, program, first_differing)
         ((expected, outcome),) = play([small])
-        yield Disagreement(name, small, _says(spec, expected, outcome))
+        yield Disagreement(name, small, tuple(spec.tell(small)), _says(spec, expected, outcome))
 
 
 def _says(spec: Sweep, expected: Trace, outcome: Outcome) -> str:

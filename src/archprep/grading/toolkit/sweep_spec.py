@@ -65,6 +65,10 @@ class Sweep(ABC):
     def rule(self, program: Program, difference: Difference) -> str | None:
         """Return the rule that forbids this difference, such as 1.3; None if no rule does."""
 
+    def exercises(self, program: Program, trace: Trace) -> Collection[str]:  # noqa: ARG002
+        """Return the rules that a program puts to the test, for authors; none if unknown."""
+        return ()
+
     def valid(self, program: Program) -> bool:  # noqa: ARG002
         """Return whether a shrunk program is still one that `draw` could have returned.
 
