@@ -5,10 +5,12 @@ extent            which exercises are proven in full
 receipts          what this machine has proven before
 prove             plans the jobs that prove an exercise, runs them and collects findings
   file_checks     findings that need no grading
+  form_checks     the same about sizes and rules; `sizes` measures
   stubs           constant implementations, made from the starter
   trial           runs one job: grades an answer, or runs the public examples
   forged_runner   grades forged observations
   forged_replies  the same for HTTP replies
+  sweep_survey    plays sweeps with the reference and right answers
   mutation        grades changed references
     mutants       makes them, with the operators of mutmut
   findings        compares the results with what they should be

@@ -120,6 +120,7 @@ class ExerciseProof:
     seconds: float
     surveys: tuple[Survey, ...] = ()
     mutants: Verdicts | None = None
+    broken: frozenset[str] = frozenset()  # rules, by the wrong answers that were graded
     draft: bool = False
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archprep.author import form_checks
+from archprep.author.form_checks import FormChecks
 from archprep.author.model import ExerciseProof, Extent, Finding, JobKind, Proof, Survey
 from archprep.author.sizes import Sizes
 from archprep.core.errors import Exit
@@ -115,6 +117,7 @@ def _table(proof: ExerciseProof) -> list[tuple[str, str]]:
         text = f"nothing has changed since a full proof, which took {proof.seconds:g} s"
         return [("", text)]
     rows = [
+        ("rules", _rules(proof)),
         ("criteria", _criteria(proof)),
         ("graded", _graded(proof)),
         ("sweep", "; ".join(map(_survey, proof.surveys))),
@@ -122,6 +125,17 @@ def _table(proof: ExerciseProof) -> list[tuple[str, str]]:
         ("minutes", _minutes(proof)),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _rules(proof: ExerciseProof) -> str:
+    every = form_checks.names(FormChecks(proof.exercise).rules.values())
+    if not every:
+        return "not numbered, so neither sizes nor mutants are checked"
+    graded = {name for c in proof.criteria for name in c.rules}
+    named = sum(bool({name, name.partition("/")[0]} & graded) for name in every)
+    text = f"{len(every)}, {named} named by criteria"
+    broken = len(proof.broken & {*every})
+    return text + (f", {broken} broken by wrong answers" if proof.extent is Extent.FULL else "")
 
 
 def _criteria(proof: ExerciseProof) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from archprep.author import (
     file_checks,
     findings,
+    form_checks,
     mutants,
     mutation,
     receipts,
@@ -19,6 +20,7 @@ from archprep.author import (
     sweep_survey,
     trial,
 )
+from archprep.author.form_checks import FormChecks
 from archprep.author.model import (
     ExerciseProof,
     Extent,
@@ -119,10 +121,10 @@ class Plan:
         complete = self.extent is Extent.FULL
         found = findings.find(self.exercise, self.results, self.wrong, complete=complete)
         verdicts = mutation.judge(self.mutants, self.results) if self.mutants else None
-        more = verdicts.findings() if verdicts and self.reference_passes else ()
-        every = tuple(dict.fromkeys([*self.findings, *found, *more]))
+        every = tuple(dict.fromkeys([*self.findings, *found, *self._of_form(verdicts)]))
         counts = Counter(r.job.kind for r in self.results)
-        if complete and not every and not self.draft:
+        examined = self.mutants is not None or not FormChecks(self.exercise).rules
+        if complete and examined and not every and not self.draft:
             receipts.keep(self.exercise, self.seconds)
         return ExerciseProof(
             self.exercise,
@@ -133,8 +135,21 @@ class Plan:
             self.seconds,
             tuple(r.survey for r in self.results if r.survey),
             verdicts,
+            frozenset(form_checks.broken(self.results, self.wrong)),
             self.draft,
         )
+
+    def _of_form(self, verdicts: mutation.Verdicts | None) -> Iterator[Finding]:
+        """Yield the findings that need a reference that scores 100."""
+        if not self.reference_passes:
+            return
+        form = FormChecks(self.exercise)
+        yield from form.sweeps(self.first_card.criteria)
+        yield from form.declared_rules(self.wrong)
+        if self.extent is Extent.FULL:
+            yield from form.unbroken(form_checks.broken(self.results, self.wrong))
+        if verdicts:
+            yield from verdicts.findings()
 
     def run(self, pool: Pool, done: Callable[[], None]) -> None:
         """Run the jobs and note how long that takes."""
@@ -174,7 +189,9 @@ def _plan(exercise: Exercise, seed: int, seeds: int | None, *, draft: bool) -> P
         drawn = random.Random(seed)  # noqa: S311 - repeatable on purpose
         sample = partial(_sample, drawn) if seeds is None else _all
         wrong = _wrong_answers(plan, reference)
-        if not draft and mutants.is_available():
+        form = FormChecks(exercise)
+        plan.findings += [*form.size(), *form.ungraded(), *(() if draft else form.right_answers())]
+        if form.rules and not draft and mutants.is_available():
             plan.mutants = mutation.draw(exercise, seed, FULL_MUTANTS if seeds else SAMPLE_MUTANTS)
         plan.later = [
             *([] if draft else _right_answers(exercise, seed)),

@@ -23,6 +23,7 @@ class WrongAnswer:
     path: Path
     edits: Mapping[str, tuple[tuple[str, str], ...]]  # by file: (old text, new text)
     complete: Mapping[str, str]  # files that replace those of the reference
+    rules: tuple[str, ...] = ()  # that it breaks, if the criteria it loses do not show them
 
     def files(self, reference: Mapping[str, str]) -> dict[str, str]:
         """Return the reference with this defect; ContentError if an edit does not fit it."""
@@ -51,7 +52,7 @@ def find_wrong_answers(exercise: Exercise) -> list[Path]:
 def read_wrong_answer(path: Path) -> WrongAnswer:
     """Return the wrong answer that a file of `wrong/` describes."""
     reader = MappingReader(path)
-    reader.check_keys({"defect", "says", "loses"}, {"edits", "files"})
+    reader.check_keys({"defect", "says", "loses"}, {"edits", "files", "rules"})
     if ("edits" in reader.data) == ("files" in reader.data):
         raise reader.error("edits", "or `files` must be given, but not both")
     for key in reader.data.keys() & {"edits", "files"}:
@@ -71,6 +72,7 @@ def read_wrong_answer(path: Path) -> WrongAnswer:
             name: _edits(reader, name, items)
             for name, items in reader.get("edits", dict, {}).items()
         },
+        rules=reader.string_list("rules"),
         complete={name: complete.get(name, str) for name in complete.data},
     )
 
