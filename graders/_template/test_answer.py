@@ -10,6 +10,8 @@ from itertools import accumulate
 
 from archprep.grading import Refuse, assert_same, criterion, expect, exposed, fake, scenario
 
+from .sweep_spec import ShopSweep
+
 
 @scenario
 def summed(candidate, rng):
@@ -20,8 +22,9 @@ def summed(candidate, rng):
     return ledgers, candidate.observe("totals", ledgers=ledgers, returns=list[list[int]])
 
 
-# The function's name is the id of the criterion: running-totals. All points add up to 100.
-@criterion("Each total includes all amounts so far", task=1, points=40, hint="totals")
+# The function's name is the id of the criterion: running-totals. All points add up to 100; in a
+# finished exercise no criterion has more than 8.
+@criterion("Each total includes all amounts so far", task=1, points=32, rules=["1.1"])
 def test_running_totals(summed):
     ledgers, seen = summed
     assert_same(
@@ -30,6 +33,12 @@ def test_running_totals(summed):
         says="each total is the sum up to and including its amount",
         given=f"the ledgers {ledgers}",
     )
+
+
+# Each task has a sweep, worth 10 to 25 % of its points: it finds what no criterion was written for.
+@criterion("Nothing else differs in random ledgers", task=1, points=8, rules=["1.1"])
+def test_sweep_totals(sweep):
+    sweep(ShopSweep(), programs=50)
 
 
 class Source:
@@ -59,7 +68,7 @@ def reading(candidate, rng):
     return source, candidate.observe("read", source=fake(source), returns=list[str])
 
 
-@criterion("All items are read, in order", task=2, points=30, hint="pages")
+@criterion("All items are read, in order", task=2, points=24, rules=["2.1"])
 def test_all_items_in_order(reading):
     source, seen = reading
     items = [item for page in source.pages for item in page]
@@ -67,7 +76,7 @@ def test_all_items_in_order(reading):
 
 
 @criterion(
-    "Each page is requested once, and none after the empty one", task=2, points=30, hint="calls"
+    "Each page is requested once, and none after the empty one", task=2, points=24, rules=["2.2"]
 )
 def test_each_page_once(reading):
     source, _ = reading
@@ -77,3 +86,8 @@ def test_each_page_once(reading):
         observed=f"requested: {source.asked}",
         given=str(source),
     )
+
+
+@criterion("Nothing else differs in random sources", task=2, points=12, rules=["2.1", "2.2"])
+def test_sweep_pages(sweep):
+    sweep(ShopSweep(), programs=50)

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from archprep import author
-from archprep.author import prove, stubs
+from archprep.author import prove, stubs, sweep_survey
 from archprep.content import catalog
 from archprep.core.errors import Exit, UsageError
 
@@ -109,7 +109,6 @@ def litter(draft: _Draft) -> None:
     draft.replace(name, "# Hints\n", "# Hints\n\n## nobody\n\n1. Asks.\n2. For this.\n")
 
 
-@flawed
 def unfair(draft: _Draft) -> None:
     reference = draft.path("solutions/answer.py").read_text()
     for name, text in (
@@ -122,7 +121,25 @@ def unfair(draft: _Draft) -> None:
 
 @flawed
 def points(draft: _Draft) -> None:
-    draft.replace("graders/test_answer.py", "points=40", "points=39")
+    draft.replace("graders/test_answer.py", "points=32", "points=31")
+
+
+@flawed
+def rules(draft: _Draft) -> None:
+    draft.replace("exercises/brief.md", "* **2.2**", "* **2.3** Unknown.\n* **2.2**")
+    draft.wrong("breaks_a_rule", "[running-totals]", "accumulate(amounts)", "amounts")
+    name = "graders/wrong/breaks_a_rule.yaml"
+    draft.replace(name, "defect", 'rules: ["1.9"]\ndefect')
+
+
+@flawed
+def sweeps(draft: _Draft) -> None:
+    draft.replace("graders/test_answer.py", "points=32", "points=37")
+    draft.replace("graders/test_answer.py", "points=8", "points=3")
+    undefined = '"undefined": ["pages"] if "pages" in program else []'
+    draft.replace("graders/probes.py", '"moments": moments', f'"moments": moments, {undefined}')
+    corpus = draft.path("graders/corpus")
+    (corpus / "total_without_its_amount.json").rename(corpus / "asks_twice.json")
 
 
 @flawed
@@ -139,12 +156,13 @@ def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[author.Proof]:
         patch.setattr(prove, "FULL_SEEDS", 2)
         patch.setattr(prove, "FORGED_ROUNDS", 1)
         patch.setattr(stubs, "CONSTANTS", ("None", "0", "[]"))
+        patch.setattr(sweep_survey, "PROGRAMS", 100)
         for number, (name, spoil) in enumerate(FLAWS.items(), start=1):
             author.new(f"q{number}_{name}")
             spoil(_Draft(root, f"q{number:02}_{name}"))
         scratch = tmp_path_factory.mktemp("scratch")
         patch.setattr("tempfile.tempdir", str(scratch))
-        yield author.check(catalog.load_all(), full=lambda _: True, seed=SEED)
+        yield author.check(catalog.load_all(), full=lambda _: True, seed=SEED, draft=True)
         assert not list(scratch.iterdir()), "even a killed process leaves no file"
 
 
@@ -194,11 +212,51 @@ def test_wrong_answers_lose_exactly_what_they_declare(proof):
     )
 
 
-def test_right_answers_of_another_design_are_accepted(proof):
-    """An answer under right/ that the graders reject is a finding."""
-    findings = [f for f in found(proof, unfair) if "/right/" in f]
-    assert findings
-    assert all(re.match(r"graders/\*/right/refused: this right answer", f) for f in findings)
+def test_what_a_draft_leaves_out(home, tmp_path, monkeypatch):
+    """Right answers that the graders or a sweep reject, survivors and great size are findings.
+
+    A draft may have all of them: it says what was left out.
+    """
+    monkeypatch.setenv("ARCHPREP_CONTENT", str(empty_root(tmp_path / "checkout")))
+    monkeypatch.setattr(prove, "FULL_SEEDS", 1)
+    monkeypatch.setattr(prove, "FORGED_ROUNDS", 1)
+    monkeypatch.setattr(stubs, "CONSTANTS", ("None",))
+    monkeypatch.setattr(sweep_survey, "PROGRAMS", 100)
+    author.new("q1")
+    unfair(_Draft(tmp_path / "checkout", "q01_new_exercise"))
+    reference = tmp_path / "checkout/solutions/q01_new_exercise/answer.py"
+    reference.write_text(f"{reference.read_text()}\n\nunused = None\n")
+    whole = author.check(catalog.load_all(), full=lambda _: True, seed=SEED)
+    texts = [str(finding) for finding in whole.findings]
+    assert any("right/refused: this right answer should score 100" in t for t in texts)
+    assert any("right/refused: differs from the reference in" in t for t in texts)
+    assert not any("as_good" in t for t in texts)
+    assert any("the mutant answer.py: 'unused = None' -> " in t for t in texts)
+    assert any("has 32 points for `running-totals`, at most 8 are allowed" in t for t in texts)
+
+
+def test_every_rule_is_graded_and_broken(proof):
+    """A rule that no criterion names or no wrong answer breaks is a finding."""
+    assert only(
+        found(proof, rules),
+        r"brief.md: rule 2.3 \(Unknown.\): no criterion and no program of the corpus names it",
+        r"brief.md: rule 2.3 \(Unknown.\): no wrong answer breaks it",
+        r"wrong/breaks_a_rule.yaml: `rules`: the brief has no rule 1.9",
+    )
+
+
+def test_sweeps_are_worth_playing(proof):
+    """Programs that are left out, or hardly exercise a rule, and odd points are findings.
+
+    So is a program of the corpus that does not show the wrong answer it is named after.
+    """
+    findings = [f for f in found(proof, sweeps) if "no wrong answer loses `sweep-pages`" not in f]
+    assert only(
+        findings,
+        r"the sweep of task 1 is worth 3 of 40 points; it should be 10% to 25% of them",
+        r"the sweep of task 2 leaves out 50 of 50 programs, more than 20%. .*: pages \(50\)",
+        r"wrong/asks_twice.yaml: corpus/asks_twice.json keeps a program that shows it, but",
+    )
 
 
 def test_starter_stubs_and_forged_observations_earn_nothing(proof):

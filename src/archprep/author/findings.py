@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TypeVar
 
 from archprep.author import file_checks, sweep_survey
@@ -184,6 +185,27 @@ class _Finder:
                 f"what is wrong here ({wrong.says.strip().rstrip('.')}).",
             )
         yield from self._loses_more(result, expected, file)
+        yield from self._corpus(result, file)
+
+    def _corpus(self, result: JobResult, file: str) -> Iterator[Finding]:
+        """A kept program with the name of a wrong answer must show what is wrong with it."""
+        kept = self._kept.get(result.job.name)
+        lost = [c for c in result.card.criteria if c.lost]
+        shown = any(c.programs or (c.broken and c.broken.rule == kept) for c in lost)
+        if kept is not None and not shown:
+            yield self._finding(
+                file,
+                f"corpus/{result.job.name}.json keeps a program that shows it, but no sweep is "
+                f"lost and rule {kept} holds (seed {result.job.seed}). Keep another program.",
+            )
+
+    @cached_property
+    def _kept(self) -> dict[str, str]:
+        """The rule of each program of the corpus, by its name."""
+        from archprep.grading.toolkit.sweep_corpus import corpus
+
+        found = corpus(self._exercise.grader_dir / "corpus")
+        return {name: one.rule.partition("/")[0] for name, one in found}
 
     def _loses_more(
         self, result: JobResult, expected: tuple[str, ...], file: str

@@ -17,6 +17,7 @@ from archprep.core.model import CriterionResult, Exercise
 
 MOST_TASKS = 4
 MOST_MINUTES = 150
+MOST_CORE_MINUTES = 60
 MOST_WORDS = 1300  # of a brief
 MOST_RULES = 10  # of a task
 MOST_RULE_WORDS = 40
@@ -74,6 +75,7 @@ class FormChecks:
         tasks = Counter(rule.task for rule in self.rules.values())
         yield from self._more(manifest, "tasks", len(exercise.tasks), MOST_TASKS)
         yield from self._more(manifest, "minutes", exercise.minutes, MOST_MINUTES)
+        yield from self._core(manifest)
         yield from self._more(brief, "words", sizes.brief_words, MOST_WORDS)
         for task, count in sorted(tasks.items()):
             yield from self._more(brief, f"rules in task {task}", count, MOST_RULES)
@@ -85,6 +87,14 @@ class FormChecks:
             what = f"points for `{criterion.id}`"
             yield from self._more(graders, what, criterion.points, MOST_POINTS)
         yield from self._more(graders, "lines of code", sizes.grader_lines, MOST_GRADER_LINES)
+
+    def _core(self, manifest: str) -> Iterator[Finding]:
+        if not self.exercise.core:
+            message = "names no `core`: the first tasks, which fit an interview of an hour."
+            yield Finding(self.exercise.id, manifest, message)
+            return
+        count = self.exercise.core_minutes
+        yield from self._more(manifest, "minutes in its core", count, MOST_CORE_MINUTES)
 
     def _more(self, file: str, what: str, count: int, most: int) -> Iterator[Finding]:
         if count > most:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from archprep.author import findings, mutants, trial
@@ -17,6 +18,7 @@ from archprep.grading.process_pool import cores
 from archprep.sandbox import selftest
 
 MOST_LISTED = 0.15  # of all mutants of an exercise
+ENOUGH_KILLED = 50  # to estimate how much of the reference a task needs
 JOBS_PER_CORE = 2  # scenarios wait more than they work
 
 
@@ -58,6 +60,15 @@ class Verdicts:
     killed: tuple[Mutant, ...]
     listed: tuple[Mutant, ...]  # that survived, as their entry says
     survived: tuple[Mutant, ...]
+    tasks: Counter[int]  # how many were killed, by the task that lost a criterion first
+
+    def share(self, tasks: Collection[int]) -> float | None:
+        """Return about how much of the reference these tasks need; None if too few were killed.
+
+        Tasks are graded in order, so what a mutant changes belongs to the first that notices it.
+        """
+        total = self.tasks.total()
+        return sum(self.tasks[t] for t in tasks) / total if total >= ENOUGH_KILLED else None
 
     def summary(self) -> str:
         """Return how many mutants met which fate."""
@@ -102,16 +113,18 @@ class Verdicts:
 
 def judge(drawn: Drawn, results: Sequence[JobResult]) -> Verdicts:
     """Sort drawn mutants by what grading them led to."""
+    tasks = Counter[int]()
     fates: dict[str, list[Mutant]] = {"killed": [], "listed": [], "survived": []}
     for result in results:
         if result.job.kind is not JobKind.MUTANT or result.error is not None:
             continue
         mutant = drawn.mutants[result.job.name]
-        if any(c.lost for c in result.card.criteria):
+        if lost := [c.task for c in result.card.criteria if c.lost]:
             fates["killed"].append(mutant)
+            tasks[lost[0]] += 1
         elif result.card.scored:
             fates["listed" if mutant.change in drawn.listed else "survived"].append(mutant)
-    return Verdicts(drawn, **{fate: tuple(found) for fate, found in fates.items()})
+    return Verdicts(drawn, **{fate: tuple(found) for fate, found in fates.items()}, tasks=tasks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archprep.author import form_checks
 from archprep.author.form_checks import FormChecks
 from archprep.author.model import ExerciseProof, Extent, Finding, JobKind, Proof, Survey
-from archprep.author.sizes import Sizes
+from archprep.author.sizes import LEAST_STATED, Sizes
 from archprep.core.errors import Exit
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from archprep.author.mutation import Mutation
 
@@ -48,26 +48,26 @@ def _print_exercise(proof: ExerciseProof, out: Console) -> None:
     style = "green" if proof.sound else "red"
     title = f"{proof.exercise.id} {proof.exercise.title}: "
     out.print(Text.assemble((title, "bold"), (_verdict(proof), style)))
-    out.print(_grid(_table(proof)))
+    for line in _lines(_table(proof), out):
+        out.print(Text(line, "dim"), soft_wrap=True)
     for finding in proof.findings:
         _print_finding(finding, out)
 
 
-def _grid(rows: list[tuple[str, str]]) -> Table:
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim")
+def _lines(rows: list[tuple[str, str]], out: Console) -> Iterator[str]:
+    """Return the rows of a table, wrapped where somebody reads them on a terminal."""
+    width = max(len(name) for name, _ in rows)
     for name, text in rows:
-        grid.add_row(f"{_INDENT}{name}", text)
-    return grid
+        start = f"{_INDENT}{name:{width}}  " if width else _INDENT
+        lines = _wrapped(text, out.width - len(start)) if out.is_terminal else [text]
+        yield start + f"\n{' ' * len(start)}".join(lines)
 
 
 def _print_finding(finding: Finding, out: Console) -> None:
     from rich.text import Text
 
     # Where another program reads the output, a finding stays on one line.
-    lines = _wrapped(str(finding), out.width) if out.is_terminal else [str(finding)]
+    lines = _wrapped(str(finding), out.width - len(_INDENT)) if out.is_terminal else [str(finding)]
     out.print(Text("- " + f"\n{_INDENT}".join(lines)), soft_wrap=True)
 
 
@@ -98,9 +98,7 @@ def _wrapped(finding: str, width: int) -> list[str]:
     return [
         wrapped
         for line in finding.splitlines()
-        for wrapped in textwrap.wrap(
-            line, width - len(_INDENT), break_on_hyphens=False, break_long_words=False
-        )
+        for wrapped in textwrap.wrap(line, width, break_on_hyphens=False, break_long_words=False)
     ]
 
 
@@ -160,13 +158,14 @@ def _survey(survey: Survey) -> str:
     share = verdict.left_out / verdict.programs if verdict.programs else 0
     text = f"task {survey.task}: {verdict.programs} programs, {share:.0%} left out"
     if verdict.rules:
-        text += f", {len(verdict.rules)} rules exercised"
+        least = min(verdict.rules.values()) / verdict.programs
+        text += f", rules exercised: {len(verdict.rules)} (each by {least:.0%} or more)"
     return text
 
 
 def _mutants(proof: ExerciseProof) -> str:
     if proof.draft:
-        return "left out of a draft, like right answers and strangers"
+        return "left out of a draft, like right answers, strangers and limits on size"
     if proof.mutants is None:
         return ""
     drawn = proof.mutants.drawn
@@ -174,10 +173,22 @@ def _mutants(proof: ExerciseProof) -> str:
 
 
 def _minutes(proof: ExerciseProof) -> str:
-    sizes = Sizes(proof.exercise)
-    stated = f"{proof.exercise.minutes} stated, {sizes.minutes} computed"
+    """Return the minutes stated and computed, of the core and of all tasks."""
+    sizes, exercise = Sizes(proof.exercise), proof.exercise
+    share = proof.mutants.share(exercise.core) if proof.mutants and exercise.core else None
+    parts = [_compared("all", exercise.minutes, sizes.minutes())]
+    if exercise.core:
+        computed = None if share is None else sizes.minutes(share)
+        parts.insert(0, _compared("core", exercise.core_minutes, computed))
     by = f"{sizes.brief_words:,} words, {sizes.reference_lines} lines of the reference"
-    return f"{stated} ({by})"
+    return f"{'; '.join(parts)} ({by})"
+
+
+def _compared(what: str, stated: int, computed: int | None) -> str:
+    if computed is None:
+        return f"{what} {stated} stated, computed by --full"
+    warning = " (too few stated)" if stated < LEAST_STATED * computed else ""
+    return f"{what} {stated} stated, {computed} computed{warning}"
 
 
 def _total(proof: Proof) -> str:

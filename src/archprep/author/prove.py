@@ -64,8 +64,8 @@ def check(
 
     `full` says which exercises are proven in full: unless a receipt says that this was done
     before, with `seeds` seeds for each wrong answer. Of the others a drawn sample is proven.
-    `draft` leaves out right answers and mutants. `jobs` is the number of processes. `seed` repeats
-    an earlier proof: whatever is graded once is graded with it.
+    `draft` leaves out right answers, mutants and limits on size. `jobs` is the number of processes.
+    `seed` repeats an earlier proof: whatever is graded once is graded with it.
     """
     if jobs is not None and jobs < 1:
         raise UsageError("--jobs must be at least 1.")
@@ -190,7 +190,9 @@ def _plan(exercise: Exercise, seed: int, seeds: int | None, *, draft: bool) -> P
         sample = partial(_sample, drawn) if seeds is None else _all
         wrong = _wrong_answers(plan, reference)
         form = FormChecks(exercise)
-        plan.findings += [*form.size(), *form.ungraded(), *(() if draft else form.right_answers())]
+        plan.findings += form.ungraded()
+        if not draft:
+            plan.findings += [*form.size(), *form.right_answers()]
         if form.rules and not draft and mutants.is_available():
             plan.mutants = mutation.draw(exercise, seed, FULL_MUTANTS if seeds else SAMPLE_MUTANTS)
         plan.later = [

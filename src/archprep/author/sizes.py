@@ -20,6 +20,7 @@ from archprep.core.model import Exercise
 
 WORDS_A_MINUTE = 150
 MINUTES_A_LINE = 0.55
+LEAST_STATED = 0.8  # of the computed minutes; with less, a warning
 
 _NO_CODE = {
     tokenize.COMMENT,
@@ -79,20 +80,10 @@ class Sizes:
         paths = sorted(self.exercise.grader_dir.glob("*.py"))
         return sum(len(code_lines(read_text(path))) for path in paths)
 
-    @property
-    def reading_minutes(self) -> float:
-        """Minutes to read the brief."""
-        return self.brief_words / WORDS_A_MINUTE
-
-    @property
-    def writing_minutes(self) -> float:
-        """Minutes to write the reference."""
-        return self.reference_lines * MINUTES_A_LINE
-
-    @property
-    def minutes(self) -> int:
-        """Minutes to read and write."""
-        return round(self.reading_minutes + self.writing_minutes)
+    def minutes(self, share: float = 1.0) -> int:
+        """Return the minutes to read the brief and to write this share of the reference."""
+        writing = self.reference_lines * MINUTES_A_LINE * share
+        return round(self.brief_words / WORDS_A_MINUTE + writing)
 
 
 def _python_lines(files: dict[str, str]) -> Iterable[str]:

@@ -57,7 +57,7 @@ def check(
         typer.Option(help="Prove in full what differs from this Git revision.", metavar="REV"),
     ] = None,
     draft: Annotated[
-        bool, typer.Option("--draft", help="Leave out right answers and mutants.")
+        bool, typer.Option("--draft", help="Leave out right answers, mutants and limits on size.")
     ] = False,
     seeds: Annotated[
         int, typer.Option(help="With --full: seeds for each wrong answer.", metavar="N")
