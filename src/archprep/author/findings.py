@@ -212,13 +212,14 @@ class _Finder:
     ) -> Iterator[Finding]:
         lost = [c for c in result.card.criteria if c.lost]
         # A sweep may meet any defect: which ones it must meet is for `loses` to say.
+        charged = [c.id for c in lost if not c.programs]
         if more := [c for c in lost if c.id not in expected and not c.programs]:
             yield self._finding(
                 file,
                 f"should lose only {_listed(expected)}, but also loses "
                 f"{_listed(c.id for c in more)} (seed {result.job.seed}). "
                 f"`{more[0].id}`: {_explanation(more[0])}. If the defect causes all of this, write "
-                f"`loses: [{', '.join(c.id for c in lost)}]`; otherwise make each criterion "
+                f"`loses: [{', '.join(charged)}]`; otherwise make each criterion "
                 "depend on its own behaviour only.",
             )
 
