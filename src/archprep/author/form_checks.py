@@ -22,7 +22,7 @@ MOST_WORDS = 1300  # of a brief
 MOST_RULES = 10  # of a task
 MOST_RULE_WORDS = 40
 MOST_POINTS = 8  # of a criterion
-MOST_GRADER_LINES = 700
+MOST_GRADER_LINES = 700  # with more, a warning
 SWEEP_SHARE = (0.10, 0.25)  # of the points of its task
 LEAST_RIGHT = 2  # right answers of other designs
 
@@ -86,7 +86,6 @@ class FormChecks:
         for criterion in criteria.declared(exercise):
             what = f"points for `{criterion.id}`"
             yield from self._more(graders, what, criterion.points, MOST_POINTS)
-        yield from self._more(graders, "lines of code", sizes.grader_lines, MOST_GRADER_LINES)
 
     def _core(self, manifest: str) -> Iterator[Finding]:
         if not self.exercise.core:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archprep.author import form_checks
-from archprep.author.form_checks import FormChecks
+from archprep.author.form_checks import MOST_GRADER_LINES, FormChecks
 from archprep.author.model import ExerciseProof, Extent, Finding, JobKind, Proof, Survey
 from archprep.author.sizes import LEAST_STATED, Sizes
 from archprep.core.errors import Exit
@@ -140,7 +140,12 @@ def _criteria(proof: ExerciseProof) -> str:
     sweeps = [c for c in proof.criteria if c.programs]
     points = f", {sum(c.points for c in sweeps)} points of them by sweeps" if sweeps else ""
     most = max((c.points for c in proof.criteria), default=0)
-    return f"{len(proof.criteria)}, at most {most} points each{points}"
+    lines = Sizes(proof.exercise).grader_lines
+    warning = f" (more than {MOST_GRADER_LINES})" if lines > MOST_GRADER_LINES else ""
+    return (
+        f"{len(proof.criteria)}, at most {most} points each{points}; "
+        f"{lines:,} lines of code{warning}"
+    )
 
 
 def _graded(proof: ExerciseProof) -> str:
