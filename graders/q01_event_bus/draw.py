@@ -134,8 +134,6 @@ class Draft:
             return {}  # what becomes of a write that stop() meets?
         if self.has("queue"):
             del slow["append"]  # does an event that is being appended take room?
-        if self.has("forget"):
-            del slow["settle"]  # is a success remembered before or after?
         return {what: takes for what, takes in slow.items() if self.has("slow", 0.5)}
 
     def handlers(self) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def sweep(
         declared.task,
         declared.rules,
         config.archprep_sweep_factor,  # type: ignore[attr-defined]
-        config.archprep_failed_rules,  # type: ignore[attr-defined]
+        config.archprep_failed_rules(),  # type: ignore[attr-defined]
         kept_programs,
     )
 

@@ -82,8 +82,7 @@ class Run:
         self._declared: dict[str, Declared] = {}
         self._selected: list[str] = []
         self._results: dict[str, CriterionResult] = {}
-        self._failed_rules: set[str] = set()  # so far; sweeps come after the criteria of a task
-        self._explaining: set[str] = set()  # those that criteria other than sweeps have lost
+        self._lost_rules: dict[str, str] = {}  # of each failed criterion, the one that broke
         self._causes: dict[str, frozenset[str]] = {}  # of failed criteria: rules of others
         self._broken: list[str] = []
         self._unknown: UsageError | None = None
@@ -127,13 +126,29 @@ class Run:
 
     def _explained(self, name: str) -> CriterionResult | None:
         """Return a result; it is no loss if rules that failed in other criteria explain it."""
-        result, causes = self._results.get(name), self._causes.get(name)
-        if result is None or not causes or not causes <= self._explaining:
+        result = self._results.get(name)
+        if result is None or not self._is_explained(name):
             return result
         blank = self._blank(name)
-        said = verdicts.costs_nothing_again(causes)
+        said = verdicts.costs_nothing_again(self._causes[name])
         passed = replace(blank, state=State.PASSED, earned=blank.points, hint=None, observed=said)
         return replace(passed, duration_s=result.duration_s)
+
+    def _is_explained(self, name: str) -> bool:
+        """Whether rules that other criteria have lost explain why this one failed."""
+        causes = self._causes.get(name, frozenset())
+        others = {
+            rule
+            for other, rule in self._lost_rules.items()
+            # What a sweep finds depends on the seed.
+            if other not in self._causes and not self._results[other].programs
+        }
+        return bool(causes) and causes <= others
+
+    def _failed_rules(self) -> set[str]:
+        """Return the rules that have cost points so far; sweeps come last in a task."""
+        lost = self._lost_rules.items()
+        return {rule for name, rule in lost if not self._is_explained(name)}
 
     # -- pytest's hooks -------------------------------------------------------------------
 
@@ -249,10 +264,7 @@ class Run:
         name, place = rules.split(named or result.rules[0])
         if problem := next(rules.unknown(self._rules, [named or name], result.task), None):
             return replace(result, state=State.GRADER_ERROR, reason=problem, observed=None)
-        if result.id not in self._causes:
-            self._failed_rules.add(named or result.rules[0])
-            if not result.programs:  # what a sweep finds depends on the seed
-                self._explaining.add(named or result.rules[0])
+        self._lost_rules[result.id] = named or result.rules[0]
         broken = BrokenRule(name, self._rules[name].text, place)
         return replace(result, broken=broken, hint=self._hints[name][0])
 

@@ -43,7 +43,6 @@ __all__ = ["Sweep", "SweepRun"]
 
 _NUMBERED = re.compile(r"\d+\.\d+(/.+)?")
 MOST_SHRUNK = 3  # differing programs of a sweep whose cause is looked for
-MOST_EXPLAINED = 2  # the same, of a criterion about a few rules
 
 # What authors set to examine a sweep instead of judging a candidate by it.
 SURVEY: ContextVar[Callable[[SweepRun, Sweep, int], None] | None]
@@ -115,21 +114,20 @@ class SweepRun:
         cases = [(rule, case) for rule, case in every if {rule, split(rule)[0]} & wanted]
         Tally.made += len(cases)
         differing = [
-            (rule, case) for rule, case in cases if sides.differ(case.expected, case.outcome)
+            (case.size, rule, case)
+            for rule, case in cases
+            if sides.differ(case.expected, case.outcome)
         ]
-        differing.sort(key=lambda found: found[1].size)
-        smaller = []
-        for rule, case in differing[:MOST_EXPLAINED]:
-            small = case if isinstance(case.outcome, Crash) else _smaller(sides, case)
-            broken = small.rule(spec)
-            if broken is None or broken in self.rules:
-                _fail(spec, small, broken or self._placed(rule))
-            smaller.append((broken, self._placed(rule), small))
-        for _, rule, small in smaller[:1]:
-            # Where most differ, too little shows that the rules of this task are kept.
-            agreeing = sum(not sides.differ(case.expected, case.outcome) for _, case in every)
-            shown = 2 * agreeing >= len(every)
-            _fail(spec, small, rule, {broken for broken, *_ in smaller} if shown else ())
+        if not differing:
+            return
+        _, rule, case = min(differing, key=lambda found: found[0])
+        small = case if isinstance(case.outcome, Crash) else _smaller(sides, case)
+        broken = small.rule(spec)
+        if broken is None or broken in self.rules:
+            _fail(spec, small, broken or self._placed(rule))
+        # Where most differ, too little shows that the rules of this task are kept.
+        agreeing = sum(not sides.differ(case.expected, case.outcome) for _, case in every)
+        _fail(spec, small, self._placed(rule), {broken} if 2 * agreeing >= len(every) else ())
 
     def _kept_cases(self, sides: Sides, wanted: Collection[str]) -> Iterator[tuple[str, Case]]:
         """Yield the decided programs that are kept for this task, each with its rule."""
