@@ -52,7 +52,7 @@ ROLES = {
     "hostile": "c1",
     "late": "emeka-okafor",
     "time-out": "ivan-petrov",
-    "crash": "jonas-mueller",  # and one exercise that was not handed in
+    "one missing": "jonas-mueller",
     "unreadable": "quentin-dubois",  # no part: nothing could be read
     "import error": "pedro-alvarez",
     "weaker isolation": "kavya-raman",

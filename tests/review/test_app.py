@@ -149,7 +149,7 @@ def test_invalid_parameters_are_ignored(browser):
 
 def test_a_candidates_page_has_evidence_and_source(browser):
     """It has inputs, observations, excerpts, rubric, seed, isolation and self-test."""
-    page = browser.page(f"/candidates/{ROLES['crash']}")
+    page = browser.page(f"/candidates/{ROLES['time-out']}")
     for said in (
         "Code",
         "Observed",
@@ -158,7 +158,7 @@ def test_a_candidates_page_has_evidence_and_source(browser):
         "read secret: blocked",
     ):
         assert said in page
-    assert '<span class="hit">' in browser.get(f"/candidates/{ROLES['crash']}").text
+    assert '<span class="hit">' in browser.get(f"/candidates/{ROLES['time-out']}").text
 
 
 def test_earlier_gradings_are_listed(browser):
