@@ -42,7 +42,7 @@ from archprep.grading.verdicts import costs_nothing_again
 __all__ = ["Sweep", "SweepRun"]
 
 _NUMBERED = re.compile(r"\d+\.\d+(/.+)?")
-MOST_SHRUNK = 3  # differing programs of a sweep whose cause is looked for
+MOST_SHRUNK = 2  # differing programs of a sweep whose cause is looked for
 
 # What authors set to examine a sweep instead of judging a candidate by it.
 SURVEY: ContextVar[Callable[[SweepRun, Sweep, int], None] | None]
