@@ -18,7 +18,12 @@ from archprep.worker.virtual_loop import VirtualLoop
 SETTLE = 30.0  # virtual seconds after the last request
 LAST = 90  # the number of a moment whose place among others is free
 FIELDS = ("ratelimit", "ratelimit-policy")
-JSON = "application/problem+json"
+DEFAULT = {  # what a request has unless the program says otherwise
+    "type": "http", "method": "GET", "client": "192.0.2.7", "principal": None, "headers": [],
+    "identified_after": 0, "limiter_allowed": True, "limiter_retry_after": 0, "limiter_takes": 0,
+    "limiter_ends_after": 0, "app_receives": 0, "app_status": 200, "app_headers": [],
+    "app_form": "list", "app_bodies": [], "app_pause": 0, "app_error": "RuntimeError",
+}  # fmt: skip
 
 current = ContextVar("current")
 
@@ -31,9 +36,8 @@ def play_http(program):
     if isinstance(broke, NotImplementedError) or (broke and stuck):
         raise broke
     if stuck:
-        site.moments.append(
-            [[len(program["requests"]), 0.0, 0], f"the middleware {stuck} for ever"]
-        )
+        last = [len(program["requests"]), 0.0, 0]
+        site.moments.append([last, f"the middleware {stuck} for ever"])
     loop.close()
     return {"moments": site.moments}
 
@@ -58,7 +62,7 @@ class Site:
         tasks = []
         for number, plan in enumerate(self.program["requests"]):
             await asyncio.sleep(plan["at"] - self.loop.time())
-            tasks.append(asyncio.create_task(Call(self, number, plan).play()))
+            tasks.append(asyncio.create_task(Call(self, number, DEFAULT | plan).play()))
         await asyncio.wait(tasks)
         await asyncio.sleep(SETTLE)
 
@@ -70,8 +74,7 @@ class Call:
         self.site, self.number, self.plan = site, number, plan
         self.count = self.hits = self.received = 0
         self.called, self.status, self.body = False, None, b""
-        headers = [(name.encode(), value.encode()) for name, value in plan["headers"]]
-        self.scope = {"type": plan["type"], "path": "/items", "headers": headers}
+        self.scope = {"type": plan["type"], "path": "/items", "headers": encoded(plan["headers"])}
         self.scope["state"] = {"n": number}
         if plan["type"] == "http":
             self.scope["method"] = plan["method"]
@@ -82,20 +85,18 @@ class Call:
     def note(self, text, *, order=None):
         self.count += 1
         now = round(self.site.loop.time(), 6)
-        place = self.count if order is None else order
-        self.site.moments.append([[self.number, now, place], text])
+        self.site.moments.append([[self.number, now, order or self.count], text])
 
     async def play(self):
         current.set(self)
         try:
             await self.site.guard(self.scope, self.receive, self.send)
+            self.note("it returns")
         except NotImplementedError:
             raise
         except Exception as error:  # noqa: BLE001 - the trace tells
             scripted = is_scripted(error)
             self.note(f"it raises {type(error).__name__ if scripted else summarize(error)}")
-        else:
-            self.note("it returns")
         if self.scope != self.sent:
             self.note("the scope was modified")
 
@@ -117,25 +118,16 @@ class Call:
                 self.problem()
 
     def start(self, message):
+        self.status = message["status"]
         pairs = [
             (bytes(n).decode().lower(), bytes(v).decode()) for n, v in message.get("headers") or ()
         ]
-        own = {name: value for name, value in pairs if name not in FIELDS}
-        if not self.called:  # what else the refusal says is free
-            own = {k: v for k, v in own.items() if k in {"retry-after", "content-type"}}
-            own["content-type"] = own.get("content-type", "").partition(";")[0]
-            if message["status"] == 503 and own.get("retry-after", "").strip("0").isdigit():
-                own["retry-after"] = "a number"
-        shown = own.items() if not self.called else [p for p in pairs if p[0] not in FIELDS]
-        self.status = message["status"]
-        self.note(
-            f"the response starts: {self.status} {'; '.join(': '.join(p) for p in sorted(shown))}"
-        )
+        others = [pair for pair in pairs if pair[0] not in FIELDS]
+        shown = others if self.called else refusal(dict(others), self.status).items()
+        self.note(f"the response starts: {self.status} {'; '.join(map(': '.join, sorted(shown)))}")
         for field in FIELDS:
-            values = [value for name, value in pairs if name == field]
-            self.note(
-                f"{field}: {', '.join(', '.join(values).replace(',', ' ').split()) or 'absent'}"
-            )
+            values = ", ".join(value for name, value in pairs if name == field)
+            self.note(f"{field}: {', '.join(values.replace(',', ' ').split()) or 'absent'}")
 
     def problem(self):
         """The problem document: its title is free, and so are other members."""
@@ -143,8 +135,8 @@ class Call:
             members = json.loads(self.body)
             title = isinstance(members.get("title"), str) or self.status == 503
             keys = ("status",) if self.status == 503 else ("type", "status", "violated-policies")
-            told = {key: members.get(key) for key in keys} | ({} if title else {"title": None})
-            self.note(f"the problem is {json.dumps(told)}")
+            shown = {key: members.get(key) for key in keys} | ({} if title else {"title": None})
+            self.note(f"the problem is {json.dumps(shown)}")
         except (ValueError, AttributeError):
             self.note(f"the body is {self.body[:200]!r}")
 
@@ -156,27 +148,26 @@ class Limiter:
         import ratelimit
 
         call, asked = current.get(), [(p.name, p.limit, p.window_s) for p in policies]
-        plan = call.plan["limiter"]
+        plan, more = call.plan, 3 * call.hits
         call.hits += 1
         of = ", ".join("{} {} in {} s".format(*one) for one in asked)
         call.note(f"the limiter is asked about {ident!r}")
         call.note(f"the limiter is asked for {cost} of [{of}]")
         try:
-            await asyncio.sleep(plan.get("takes", 0))
+            await asyncio.sleep(plan["limiter_takes"])
         except asyncio.CancelledError:
             call.note("the hit is cancelled", order=LAST)
-            await asyncio.sleep(plan.get("ends_after", 0))
-            if "returns" not in plan:
+            await asyncio.sleep(plan["limiter_ends_after"])
+            if "limiter_returns" not in plan:
                 raise
-        if "raises" in plan:
-            raise scripted_error(plan["raises"], "away")
-        more = 3 * (call.hits - 1)
-        numbers = plan["numbers"]
+        if "limiter_raises" in plan:
+            raise scripted_error(plan["limiter_raises"], "away")
+        numbers = {name: plan["limiter_numbers"].get(name, [0, 0]) for name, *_ in asked}
         return ratelimit.Decision(
-            allowed=plan["allowed"],
-            remaining={name: numbers.get(name, [0, 0])[0] + more for name, *_ in reversed(asked)},
-            reset_s={name: numbers.get(name, [0, 0])[1] + more for name, *_ in asked},
-            retry_after=plan["retry_after"] + more,
+            allowed=plan["limiter_allowed"],
+            remaining={name: left + more for name, (left, _) in [*numbers.items()][::-1]},
+            reset_s={name: reset + more for name, (_, reset) in numbers.items()},
+            retry_after=plan["limiter_retry_after"] + more,
         )
 
 
@@ -184,45 +175,57 @@ async def identify(_):
     import ratelimit
 
     plan = current.get().plan
-    await asyncio.sleep(plan.get("identified_after", 0))
+    await asyncio.sleep(plan["identified_after"])
     return ratelimit.Principal(*plan["principal"]) if plan["principal"] else None
 
 
 async def app(scope, receive, send):
     """Answer as the plan of the request says."""
     call = current.get()
-    plan, call.called = call.plan["app"], True
+    plan, call.called = call.plan, True
     call.note("the app is called")
     if {**scope} != call.sent:
         call.note(f"the scope is another one: {plain(scope)}")
-    for _ in range(plan["receives"]):
+    for _ in range(plan["app_receives"]):
         call.note(f"the app receives {plain(await receive())}")
-    messages = response(call, plan) if call.plan["type"] == "http" else [{"type": "other", "n": 1}]
+    messages = response(call, plan) if plan["type"] == "http" else [{"type": "other", "n": 1}]
     for number, message in enumerate(messages):
-        if plan.get("raises") == number:
-            raise scripted_error(plan["error"])
-        await asyncio.sleep(plan["pause"])
+        if plan.get("app_raises") == number:
+            raise scripted_error(plan["app_error"])
+        await asyncio.sleep(plan["app_pause"])
         before = kept(message)
         await send(message)
         if kept(message) != before:
             call.note("a message of the app was modified")
-    if plan.get("raises", -1) >= len(messages):
-        raise scripted_error(plan["error"])
+    if plan.get("app_raises", -1) >= len(messages):
+        raise scripted_error(plan["app_error"])
 
 
 def response(call, plan):
     """The messages; equal responses of a site start with one and the same object."""
-    pairs = [(name.encode(), value.encode()) for name, value in plan["headers"]]
-    start = {"type": "http.response.start", "status": plan["status"]}
-    if plan["form"] != "missing":
-        start["headers"] = {"list": list, "tuple": tuple, "iterator": iter}[plan["form"]](pairs)
-    if plan["form"] != "iterator":
+    pairs, form = encoded(plan["app_headers"]), plan["app_form"]
+    start = {"type": "http.response.start", "status": plan["app_status"]}
+    if form != "missing":
+        start["headers"] = {"list": list, "tuple": tuple, "iterator": iter}[form](pairs)
+    if form != "iterator":
         start = call.site.starts.setdefault(repr(start), start)
-    bodies = [
-        {"type": "http.response.body", "body": b.encode(), "more_body": True}
-        for b in plan["bodies"]
-    ]
-    return [start, *bodies, {"type": "http.response.body", "body": b""}]
+    body = {"type": "http.response.body"}
+    bodies = [body | {"body": b.encode(), "more_body": True} for b in plan["app_bodies"]]
+    return [start, *bodies, body | {"body": b""}]
+
+
+def refusal(headers, status):
+    """What matters of a response that the app has not sent: what else it says is free."""
+    shown = {"content-type": headers.get("content-type", "").partition(";")[0]}
+    if "retry-after" in headers:
+        after = headers["retry-after"]
+        some = status == 503 and after.strip("0").isdigit()
+        shown["retry-after"] = "a number" if some else after
+    return shown
+
+
+def encoded(pairs):
+    return [(name.encode(), value.encode()) for name, value in pairs]
 
 
 def kept(message):

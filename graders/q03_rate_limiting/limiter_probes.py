@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from functools import partial
 
 from archprep.worker.plain_data import plain
 
@@ -35,8 +36,8 @@ class InMemory:
 
     async def play(self):
         for number, step in enumerate(self.program["steps"], start=1):
-            self.advance(step["after"])
-            await getattr(self, "do_" + step["do"])(number, step)
+            self.advance(step.get("after", 0.0))
+            await (self.lose() if "lose" in step else self.hit(number, step))
         return {"moments": self.moments}
 
     def advance(self, seconds):
@@ -45,19 +46,9 @@ class InMemory:
     def note(self, number, aspect, text):
         self.moments.append([[number, aspect], text])
 
-    async def do_lose(self, *_):
-        """Memory has no server that could lose it."""
-
-    async def do_others(self, _, step):
-        """Many hits of somebody else, one after another."""
-        import ratelimit
-
-        for _ in range(step["times"]):
-            await self.limiters[0].hit("others", [ratelimit.Policy("others", 1, 1)])
-
-    async def do_hit(self, number, step):
+    async def hit(self, number, step):
         policies = [self.policy(name, step) for name in step["policies"]]
-        options = {"cost": step["cost"]} if step["cost"] > 1 else {}
+        options = {"cost": step["cost"]} if "cost" in step else {}
         limiter = self.limiters[number % len(self.limiters)]
         decision = await limiter.hit(step["ident"], policies, **options)
         allowed = getattr(decision, "allowed", decision)
@@ -78,6 +69,9 @@ class InMemory:
         limit = step.get("limits", {}).get(name, about["limit"])
         return ratelimit.Policy(name, limit, about["window_s"], about.get("burst"))
 
+    async def lose(self):
+        """Memory has no server that could lose it."""
+
     def look(self, number, policies, decision):
         """What a hit has left behind is not visible from outside."""
 
@@ -90,16 +84,11 @@ class InRedis(InMemory):
         import ratelimit
 
         self.program, self.moments, self.now, self.travel = program, [], 0.0, travel
-        self.server, self.ends = fakeredis.FakeServer(), 0.0
+        self.ends, self.db, self.server = 0.0, program.get("db", 0), fakeredis.FakeServer()
         self.own = program["prefix"].encode() + b":"
         kind = ratelimit.TokenBucket if program["limiter"] == "bucket" else ratelimit.RedisWindow
-        clients = [self.client(program["db"]) for _ in range(2)]
-        self.limiters = [kind(client, prefix=program["prefix"]) for client in clients]
-
-    def client(self, db):
-        import fakeredis
-
-        return fakeredis.FakeAsyncRedis(server=self.server, db=db)
+        self.client = partial(fakeredis.FakeAsyncRedis, server=self.server)
+        self.limiters = [kind(self.client(db=self.db), prefix=program["prefix"]) for _ in "AB"]
 
     def advance(self, seconds):
         super().advance(seconds)
@@ -108,16 +97,15 @@ class InRedis(InMemory):
     async def play(self):
         trace = await super().play()
         self.advance(max(0.0, self.ends - self.now) + LATE)
-        left = [key for db in [*self.server.dbs] for key in await self.client(db).keys()]
+        left = [key for db in [*self.server.dbs] for key in await self.client(db=db).keys()]
         text = f"there are still keys: {sorted(left)[:3]}" if left else "nothing is left"
         self.note(len(self.program["steps"]) + 1, 5, text)
         return trace
 
-    async def do_lose(self, *_):
+    async def lose(self):
         """The server starts anew: keys and scripts are gone."""
-        client = self.client(0)
-        await client.flushall()
-        await client.script_flush()
+        await self.client().flushall()
+        await self.client().script_flush()
         self.ends = self.now
 
     def look(self, number, policies, decision):
@@ -128,7 +116,7 @@ class InRedis(InMemory):
             self.ends = max([self.ends, *(self.now + x for x in lasts)])
         for db, database in self.server.dbs.items():
             for key in [*database]:
-                if db != self.program["db"] or not key.startswith(self.own):
+                if db != self.db or not key.startswith(self.own):
                     self.note(number, 4, f"there is a key {key} in database {db}")
 
 

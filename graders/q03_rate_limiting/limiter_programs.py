@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
-from typing import ClassVar
 
 from archprep.grading.toolkit.sweep import Sweep
 from archprep.grading.toolkit.sweep_spec import renamed, scaled
@@ -19,6 +18,7 @@ NAMES = ("minute", "hour", "burst", "steady")
 IDENTS = ("user:ann", "user:bob", "ip:192.0.2.7")
 ODD = ("a:b", "a_b", "A:b", "a b", "a", "", "ä:b", "{a}:b", "a:*")
 FEATURES = ("many", "costs", "tiers", "idents", "lookalikes", "lose")
+OF_BUCKETS = {"1.1": "3.1", "1.2": "3.2", "1.3": "3.5", "1.5": "3.3", "1.6": "3.4", "1.10": "3.6"}
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,6 @@ class LimiterSweep(Sweep):
 
     limiter: str
     aspects: Sequence[int] = (VERDICT, *NUMBERS, KEYS, LEFT)
-
-    plainer: ClassVar = {"cost": [1], "after": [0.0], "db": [0], "burst": [None]}
 
     @property
     def batch(self):
@@ -48,13 +46,10 @@ class LimiterSweep(Sweep):
     def draw_policy(self, rng, used):
         limit = rng.randint(3, 7) if "costs" in used else rng.randint(1, 5)
         if self.limiter != "bucket":
-            return {"limit": limit, "window_s": rng.choice([2, 5, 8, 10, 30]), "burst": None}
+            return {"limit": limit, "window_s": rng.choice([2, 5, 8, 10, 30])}
         limit, burst = rng.choice([2, 4, 8]), rng.choice([None, 3, 5, 6])
-        return {
-            "limit": limit,
-            "window_s": rng.choice([limit // 2, limit, 2 * limit, 4 * limit]),
-            "burst": burst,
-        }
+        window_s = rng.choice([limit // 2, limit, 2 * limit, 4 * limit])
+        return {"limit": limit, "window_s": window_s, "burst": burst}
 
     def draw_steps(self, rng, used, pairs, policies):
         now, ends, steps = 0.0, [], []
@@ -62,12 +57,12 @@ class LimiterSweep(Sweep):
             after = draw_pause(rng, [end - now for end in ends if end > now + 0.25])
             now += after
             if "lose" in used and self.limiter != "memory" and rng.random() < 0.12:
-                steps.append({"do": "lose", "after": after})
+                steps.append({"lose": True, "after": after})
                 continue
             ident, name = rng.choice(pairs)
             others = [n for n in policies if n != name and "many" in used and rng.random() < 0.7]
             names = rng.sample([name, *others], 1 + len(others))
-            step = {"do": "hit", "after": after, "ident": ident, "policies": names, "cost": 1}
+            step = {"after": after, "ident": ident, "policies": names}
             if "tiers" in used and self.limiter != "bucket" and rng.random() < 0.5:
                 step["limits"] = {name: rng.randint(1, 6)}
             if "costs" in used and rng.random() < 0.6:
@@ -92,45 +87,39 @@ class LimiterSweep(Sweep):
     # -- shrinking and telling
 
     def needs(self, program):
-        hits = [step for step in program["steps"] if step["do"] == "hit"]
+        hits = [step for step in program["steps"] if "lose" not in step]
         found = {
             "many policies": any(len(step["policies"]) > 1 for step in hits),
-            "costs": any(step["cost"] > 1 for step in hits),
+            "costs": any(step.get("cost", 1) > 1 for step in hits),
             "tiers": any("limits" in step for step in hits),
-            "identities": len({step["ident"] for step in hits}) > 1,
-            "names": len(program["policies"]) > 1,
-            "data lost": any(step["do"] == "lose" for step in program["steps"]),
+            "pairs": len({(step["ident"], name) for step in hits for name in step["policies"]}) > 1,
+            "data lost": len(hits) < len(program["steps"]),
         }
         task = 3 if self.limiter == "bucket" else 1
         return {task: {"hits", *(feature for feature, used in found.items() if used)}}
 
     def valid(self, program):
         policies, steps = program["policies"], program["steps"]
-        whole = {"limiter", "prefix", "db"} <= {*program} and all(
-            program["prefix"] and p for p in policies
-        )
-        hits = [step for step in steps if step["do"] == "hit"]
+        hits = [step for step in steps if "lose" not in step]
         return (
-            bool(whole and hits)
+            bool(hits and program["prefix"] and program["limiter"] and "" not in policies)
             and all(
-                p["window_s"] >= 1 and p["limit"] >= 1 and (p["burst"] or 1) >= 1
-                for p in policies.values()
+                min(p["window_s"], p["limit"], p.get("burst") or 1) >= 1 for p in policies.values()
             )
             and (self.limiter != "bucket" or all(map(is_exact, policies.values())))
-            and all(step["after"] >= 0 and step["after"] * 4 % 1 == 0 for step in steps)
-            and all(1 <= step["cost"] <= most(policies, step) for step in hits)
+            and all(step.get("after", 0) >= 0 == step.get("after", 0) * 4 % 1 for step in steps)
+            and all(1 <= step.get("cost", 1) <= most(policies, step) for step in hits)
             and all(len({*step["policies"]}) == len(step["policies"]) for step in hits)
-            and all(step["times"] >= 0 for step in steps if step["do"] == "others")
             and all(isinstance(step["ident"], str) for step in hits)
         )
 
     def tell(self, program):
         now, lines = 0.0, [KINDS[program["limiter"]]]
         for name, p in program["policies"].items():
-            burst = f", burst={p['burst']}" if p["burst"] else ""
+            burst = f", burst={p['burst']}" if p.get("burst") else ""
             lines.append(f'Policy("{name}", limit={p["limit"]}, window_s={p["window_s"]}{burst})')
         for number, step in enumerate(program["steps"], start=1):
-            now += step["after"]
+            now += step.get("after", 0)
             lines.append(f"{number}. at {now:g} s: {told(step)}")
         return lines
 
@@ -146,45 +135,31 @@ class LimiterSweep(Sweep):
 
     def rule(self, program, difference):
         (number, aspect), _ = difference.first
-        if aspect == VERDICT:
-            before = [t for (n, a), t in difference.expected if n < number and a == VERDICT]
-            guess = verdict_rule(self.needs(program), "the hit is denied" in before)
-            return self.placed(program.get("about", f".{guess}").partition(".")[2])
-        return self.placed({REMAINING: "5", RESET: "5", RETRY: "6"}.get(aspect, "10"))
-
-    def placed(self, rule):
+        before = [t for (n, a), t in difference.expected if n < number and a == VERDICT]
+        (used,) = self.needs(program).values()
+        lost = "data lost" in used
+        guess = verdict_rule(used, "the hit is denied" in before)
+        rule = {VERDICT: guess, REMAINING: "1.5", RESET: "1.5", RETRY: "1.6"}.get(aspect, "1.10")
         if self.limiter == "bucket":
-            known = {
-                "1": "3.1",
-                "2": "3.2",
-                "3": "3.1",
-                "5": "3.3",
-                "6": "3.4",
-                "10": "3.6",
-                "lost": "3.5",
-            }
-            return known[rule]
-        return "1.10" if rule in {"10", "lost"} else f"1.{rule}/{self.limiter}"
+            return "3.5" if lost and aspect == VERDICT else OF_BUCKETS[rule]
+        return rule if rule == "1.10" else f"{rule}/{self.limiter}"
 
 
-def verdict_rule(needs, denied_before):
+def verdict_rule(used, denied_before):
     """The rule about who is admitted, by what the shrunk program still needs to show it."""
-    (used,) = needs.values()
     if "data lost" in used:
-        return "lost"
+        return "1.10"
     if "tiers" in used:
-        return "4"
-    if used & {"identities", "names"} and "many policies" not in used:
-        return "3"
-    return "2" if denied_before or "many policies" in used else "1"
+        return "1.4"
+    if "pairs" in used and "many policies" not in used:
+        return "1.3"
+    return "1.2" if denied_before or "many policies" in used else "1.1"
 
 
 def most(policies, step):
     """The largest cost that a call allows."""
-    limits = step.get("limits", {})
-    return min(
-        limits.get(n) or policies[n]["burst"] or policies[n]["limit"] for n in step["policies"]
-    )
+    limits, known = step.get("limits", {}), [(n, policies[n]) for n in step["policies"]]
+    return min(limits.get(name) or p.get("burst") or p["limit"] for name, p in known)
 
 
 def is_exact(p):
@@ -216,25 +191,15 @@ def lookalikes(rng):
 
 
 def redrawn_step(step, new):
-    if step["do"] != "hit":
+    if "lose" in step:
         return step
-    limits = {"limits": renamed(step["limits"], new)} if "limits" in step else {}
-    return (
-        step
-        | {"ident": new[step["ident"]], "policies": [new[n] for n in step["policies"]]}
-        | limits
-    )
+    names = {"ident": new[step["ident"]], "policies": [new[n] for n in step["policies"]]}
+    return step | names | ({"limits": renamed(step["limits"], new)} if "limits" in step else {})
 
 
 def told(step):
-    if step["do"] != "hit":
-        return (
-            "the server restarts, all is lost"
-            if step["do"] == "lose"
-            else f"{step['times']} hits of others"
-        )
-    cost = f", cost={step['cost']}" if step["cost"] > 1 else ""
-    limits = "".join(
-        f", with a limit of {limit} for {name}" for name, limit in step.get("limits", {}).items()
-    )
-    return f"hit({step['ident']!r}, [{', '.join(step['policies'])}]{cost}){limits}"
+    if "lose" in step:
+        return "the server restarts, all is lost"
+    cost = f", cost={step['cost']}" if "cost" in step else ""
+    limits = [f", with a limit of {n} for {name}" for name, n in step.get("limits", {}).items()]
+    return f"hit({step['ident']!r}, [{', '.join(step['policies'])}]{cost}){''.join(limits)}"

@@ -13,38 +13,33 @@ from archprep.worker.serve import serve_each
 
 def shared(listeners, store, offsets, **settings):
     """Serve limiters in a process each, whose clocks are seconds off."""
-    serve_each(lambda number: Counter(store, offset=offsets[number], **settings), listeners)
+    serve_each(lambda number: counter(store, offset=offsets[number], **settings), listeners)
 
 
-class Counter:
-    """Answers a hit in JSON with a decision in JSON."""
+def counter(store, limiter, prefix, db, offset):
+    """An app that answers a hit in JSON with a decision in JSON."""
+    import ratelimit
+    import time_machine
+    from redis.asyncio import Redis
 
-    def __init__(self, store, limiter, prefix, db, offset):
-        import ratelimit
-        import time_machine
-        from redis.asyncio import Redis
+    time_machine.travel(time.time() + offset, tick=True).start()
+    redis = Redis(unix_socket_path=store, db=db)
+    hit = getattr(ratelimit, limiter)(redis, prefix=prefix).hit
 
-        time_machine.travel(time.time() + offset, tick=True).start()
-        redis = Redis(unix_socket_path=store, db=db)
-        self.limiter = getattr(ratelimit, limiter)(redis, prefix=prefix)
-
-    async def __call__(self, scope, receive, send):
+    async def app(scope, receive, send):
         if scope["type"] == "lifespan":
             await asgi.live(receive, send)
             return
         asked = json.loads(await asgi.read_body(receive))
+        policies = tuple(ratelimit.Policy(*fields) for fields in asked["policies"])
         try:
-            said = await self.hit(**asked)
+            decision = await hit(asked["ident"], policies, cost=asked["cost"])
+            fields = ("allowed", "remaining", "reset_s", "retry_after")
+            said = {field: plain(getattr(decision, field, None)) for field in fields}
         except NotImplementedError:
             raise
         except Exception as error:  # noqa: BLE001 - the judge is told
             said = {"broke": summarize(error)}
         await asgi.answer(send, 200, json.dumps(said).encode())
 
-    async def hit(self, ident, policies, cost):
-        import ratelimit
-
-        made = tuple(ratelimit.Policy(*fields) for fields in policies)
-        decision = await self.limiter.hit(ident, made, cost=cost)
-        fields = ("allowed", "remaining", "reset_s", "retry_after")
-        return {field: plain(getattr(decision, field, None)) for field in fields}
+    return app

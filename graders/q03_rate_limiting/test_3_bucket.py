@@ -15,26 +15,25 @@ def bucket(candidate, rng):
 
 @criterion("A bucket admits what it has tokens for", task=3, points=4, rules=["3.1", "3.2"])
 def test_bucket(sweep, bucket):
-    bucket.require_stored("3.5")
+    bucket.require("3.5", "stored")
     sweep.kept(LimiterSweep("bucket", [VERDICT]), "3.1", "3.2")
 
 
 @criterion("The numbers of a bucket are exact", task=3, points=4, rules=["3.3", "3.4"])
 def test_bucket_numbers(sweep, bucket):
-    bucket.require_stored("3.5")
+    bucket.require("3.5", "stored")
     sweep.kept(LimiterSweep("bucket", NUMBERS), "3.3", "3.4")
 
 
 @criterion("Processes share a bucket in atomic steps", task=3, points=3, rules=["3.5"])
 def test_bucket_shared(sweep, bucket):
-    bucket.require_one_clock("3.5")
-    bucket.require_atomic("3.5")
+    bucket.require("3.5", "turns", "reset", *server.CROWDS)
     sweep.kept(LimiterSweep("bucket", [VERDICT]), "3.5")
 
 
 @criterion("A key ends when its bucket is full", task=3, points=2, rules=["3.6"])
 def test_bucket_keys(sweep, bucket):
-    bucket.require_own_keys("3.6")
+    bucket.require("3.6", "keys", "anew")
     sweep.kept(LimiterSweep("bucket", [KEYS, LEFT]), "3.6")
 
 
@@ -45,5 +44,5 @@ def test_bucket_keys(sweep, bucket):
     rules=["3.1", "3.2", "3.3", "3.4", "3.5", "3.6"],
 )
 def test_sweep_bucket(sweep, bucket):
-    bucket.require_stored("3.5")
+    bucket.require("3.5", "stored")
     sweep(LimiterSweep("bucket"), programs=30)
