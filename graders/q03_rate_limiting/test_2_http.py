@@ -26,12 +26,7 @@ def test_one_hit(sweep):
     sweep.kept(HttpSweep((ASKED,)), "2.3")
 
 
-@criterion(
-    "Every response to a limited request has both fields, from its own decision",
-    task=2,
-    points=5,
-    rules=["2.4/app", "2.4/refusal", "2.5"],
-)
+@criterion("Responses have both fields", task=2, points=5, rules=["2.4/app", "2.4/refusal", "2.5"])
 def test_fields(sweep):
     sweep.kept(HttpSweep((FIELDS,), timed=False), "2.4", "2.5")
 
@@ -53,7 +48,7 @@ def test_raises(sweep):
 
 
 @criterion(
-    "Nothing else differs from the reference in random programs of requests",
+    "In random programs of requests, nothing else differs from the reference",
     task=2,
     points=4,
     rules=["2.1", "2.2", "2.3", "2.4/app", "2.4/refusal", "2.5", "2.6", "2.7", "2.8", "2.9"],

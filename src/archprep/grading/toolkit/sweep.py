@@ -93,12 +93,25 @@ class SweepRun:
             survey(self, spec, programs)
             return
         count = programs * self.factor
-        played = self._programs(spec, count)
         Tally.programs += count
         sides = Sides(spec, self.reference, self.candidate)
-        expected, outcomes = sides.play(played)
+        played = self._programs(spec, count)
+        results = self._results(sides, played[:-count], played[-count:])
+        expected, outcomes = ([*one] for one in zip(*results, strict=True))
         Tally.made += len(expected) - expected.count(None)  # without those the rules leave open
         self._judge(sides, played, expected, outcomes)
+
+    def _results(
+        self, sides: Sides, kept: Sequence[Program], programs: Sequence[Program]
+    ) -> list[tuple[Expected, Outcome]]:
+        """Return what came of all programs; those of the corpus may have been played before.
+
+        After one that hangs nobody waits for others.
+        """
+        known = self._played_once(sides, kept, kept[:1])
+        if any(isinstance(outcome, Crash) and outcome.hangs for _, outcome in known):
+            return known + [(None, None)] * len(programs)
+        return [*known, *zip(*sides.play(programs), strict=True)]
 
     def kept(self, spec: Sweep, *rules: str) -> None:
         """Fail the criterion if the candidate differs in a program kept for one of these rules.
