@@ -6,7 +6,7 @@ import pytest
 from author.test_proof import empty_root
 
 from archprep import author
-from archprep.author import receipts
+from archprep.author import form_checks, prove, receipts
 from archprep.author.model import Extent, JobKind
 from archprep.content import catalog
 from archprep.core.errors import UsageError
@@ -14,7 +14,11 @@ from archprep.core.errors import UsageError
 
 @pytest.fixture
 def root(tmp_path, home, monkeypatch):
-    """A checkout with one exercise, made from the template."""
+    """A checkout with one exercise, made from the template, which has not its full size yet."""
+    monkeypatch.setattr(form_checks, "MOST_POINTS", 100)
+    monkeypatch.setattr(form_checks, "LEAST_RIGHT", 0)
+    monkeypatch.setattr(prove, "FULL_MUTANTS", 1)
+    monkeypatch.setattr(prove, "SAMPLE_MUTANTS", 1)
     root = empty_root(tmp_path / "checkout")
     monkeypatch.setenv("ARCHPREP_CONTENT", str(root))
     author.new("q1")
