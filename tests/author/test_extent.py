@@ -18,7 +18,6 @@ def root(tmp_path, home, monkeypatch):
     monkeypatch.setattr(form_checks, "MOST_POINTS", 100)
     monkeypatch.setattr(form_checks, "LEAST_RIGHT", 0)
     monkeypatch.setattr(prove, "FULL_MUTANTS", 1)
-    monkeypatch.setattr(prove, "SAMPLE_MUTANTS", 1)
     root = empty_root(tmp_path / "checkout")
     monkeypatch.setenv("ARCHPREP_CONTENT", str(root))
     author.new("q1")

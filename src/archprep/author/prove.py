@@ -46,7 +46,6 @@ SAMPLE_STUBS = 2
 FULL_SEEDS = 10  # of the reference
 STACK_SEEDS = 3  # instead, for exercises whose sandbox takes seconds to start
 FORGED_ROUNDS = 3  # for each seed of a full proof
-SAMPLE_MUTANTS = 5
 FULL_MUTANTS = 200
 
 
@@ -193,8 +192,8 @@ def _plan(exercise: Exercise, seed: int, seeds: int | None, *, draft: bool) -> P
         plan.findings += form.ungraded()
         if not draft:
             plan.findings += [*form.size(), *form.right_answers()]
-        if form.rules and not draft and mutants.is_available():
-            plan.mutants = mutation.draw(exercise, seed, FULL_MUTANTS if seeds else SAMPLE_MUTANTS)
+        if seeds and form.rules and not draft and mutants.is_available():
+            plan.mutants = mutation.draw(exercise, seed, FULL_MUTANTS)
         plan.later = [
             *([] if draft else _right_answers(exercise, seed)),
             *(
