@@ -125,7 +125,7 @@ PEOPLE = [
     Person(
         "noah-weiss",
         "Noah Weiss",
-        {"q1": ("near_equals_one_by_one",),
+        {"q1": ("q1_01_handlers_all_at_once",),
          "q3": ("near_own_fields_kept", "near_tiers_ignored")},
         {"q1": "swsw", "q3": "sw"},
         ("handed in after it was received (reported by the candidate)",),
