@@ -80,7 +80,7 @@ def test_a_complaint_goes_with_its_cause(watching: Watching, workspace: Path):
     (workspace.parent / "away.py").rename(workspace / "answer.py")
     assert watching.says("Score 0/100", times=2)
     workspace.rename(workspace.parent / "old")
-    assert watching.says("There is no folder")
+    assert watching.says("does not exist")
     shutil.copytree(workspace.parent / "old", workspace)
     (workspace / "answer.py").write_text(RIGHT)
     assert watching.says("Score 100/100")

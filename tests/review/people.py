@@ -101,7 +101,7 @@ PEOPLE = [
         "Jonas Müller",
         {"q1": ("own_unknown_name", "near_low_number_is_urgent")},
         {"q1": "ws"},
-        ("q3 is missing: there is no folder q03_rate_limiting",),
+        ("q3 is missing: the submission has no folder q03_rate_limiting",),
     ),
     Person(
         "kavya-raman",

@@ -274,7 +274,7 @@ def test_a_missing_entry_file_is_named(work: Path, exercise: Exercise, stage: Pa
 
 def test_a_missing_folder_is_a_usage_error(tmp_path: Path, exercise: Exercise, stage: Path) -> None:
     """The tip has the command that creates it."""
-    with pytest.raises(UsageError, match="There is no folder") as caught:
+    with pytest.raises(UsageError, match="does not exist") as caught:
         freeze(tmp_path / "gone", exercise, stage)
     assert "archprep start q1" in (caught.value.tip or "")
 

@@ -10,15 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from archprep.content import criteria, exercise_files, rules
 from archprep.core.errors import ContentError, UsageError
 from archprep.core.model import BrokenRule, CriterionResult, Exercise, Reason, State
-from archprep.core.sanitize import sanitize
 from archprep.grading import verdicts
+from archprep.grading.lost_rules import LostRules
+from archprep.grading.wanted import Wanted
 
 if TYPE_CHECKING:
     import pytest
@@ -37,26 +38,6 @@ _PLUGINS_NOT_NEEDED = (
     "debugging setuponly setupplan unittest tmpdir monkeypatch recwarn warnings "
     "unraisableexception threadexception"
 ).split()
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which criteria to grade; all of them if both are None.
-
-    `until_lost`: none after the first that is lost, for an answer that has to lose something.
-    """
-
-    task: int | None = None
-    criterion: str | None = None
-    until_lost: bool = False
-
-    @property
-    def partial(self) -> bool:
-        """Whether some criteria are not graded."""
-        return self.task is not None or self.criterion is not None or self.until_lost
-
-
-ALL = Wanted()
 
 
 class Run:
@@ -82,8 +63,7 @@ class Run:
         self._declared: dict[str, Declared] = {}
         self._selected: list[str] = []
         self._results: dict[str, CriterionResult] = {}
-        self._lost_rules: dict[str, str] = {}  # of each failed criterion, the one that broke
-        self._causes: dict[str, frozenset[str]] = {}  # of failed criteria: rules of others
+        self._lost_rules = LostRules()
         self._broken: list[str] = []
         self._unknown: UsageError | None = None
         self._hints = exercise_files.hints(exercise)
@@ -126,29 +106,13 @@ class Run:
 
     def _explained(self, name: str) -> CriterionResult | None:
         """Return a result; it is no loss if rules that failed in other criteria explain it."""
-        result = self._results.get(name)
-        if result is None or not self._is_explained(name):
+        result, causes = self._results.get(name), self._lost_rules.explanation(name)
+        if result is None or not causes:
             return result
         blank = self._blank(name)
-        said = verdicts.costs_nothing_again(self._causes[name])
+        said = verdicts.costs_nothing_again(causes)
         passed = replace(blank, state=State.PASSED, earned=blank.points, hint=None, observed=said)
         return replace(passed, duration_s=result.duration_s)
-
-    def _is_explained(self, name: str) -> bool:
-        """Whether rules that other criteria have lost explain why this one failed."""
-        causes = self._causes.get(name, frozenset())
-        others = {
-            rule
-            for other, rule in self._lost_rules.items()
-            # What a sweep finds depends on the seed.
-            if other not in self._causes and not self._results[other].programs
-        }
-        return bool(causes) and causes <= others
-
-    def _failed_rules(self) -> set[str]:
-        """Return the rules that have cost points so far; sweeps come last in a task."""
-        lost = self._lost_rules.items()
-        return {rule for name, rule in lost if not self._is_explained(name)}
 
     # -- pytest's hooks -------------------------------------------------------------------
 
@@ -158,7 +122,7 @@ class Run:
         config.archprep_candidate = self._candidate  # type: ignore[attr-defined]
         config.archprep_reference = self._reference  # type: ignore[attr-defined]
         config.archprep_sweep_factor = self._sweep_factor  # type: ignore[attr-defined]
-        config.archprep_failed_rules = self._failed_rules  # type: ignore[attr-defined]
+        config.archprep_failed_rules = self._lost_rules.charged  # type: ignore[attr-defined]
         config.archprep_started = self._started  # type: ignore[attr-defined]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -181,7 +145,7 @@ class Run:
         items[:] = [] if self._broken else [i for i in items if self._is_wanted(_id(i))]
         self._selected = [_id(i) for i in items]
         if not items and not self._broken:
-            self._unknown = self._nothing_wanted()
+            self._unknown = self._wanted.nothing(self._exercise, [*self._declared])
 
     def _position(self, item: pytest.Item) -> tuple[int, bool]:
         """Order by task; a sweep comes last, when it is known which rules have failed."""
@@ -242,9 +206,7 @@ class Run:
         blank = replace(self._blank(name), duration_s=took, programs=Tally.programs)
         compared = Tally.made > 0
         result = verdicts.of(blank, error, compared=compared, prints=self._prints_of(item))
-        if causes := getattr(error, "causes", None):
-            self._causes[name] = causes
-        result = self._with_broken_rule(result, getattr(error, "rule", None))
+        result = self._with_broken_rule(result, error)
         if result.state is State.PASSED and Tally.left_out:
             result = replace(result, observed=Tally.left_out)
         self._results[name] = result
@@ -252,19 +214,24 @@ class Run:
             said = f"{result.state.value.replace('_', ' ')}: {name}"
             self._progress(len(self._results), len(self._selected), said)
 
-    def _with_broken_rule(self, result: CriterionResult, named: str | None) -> CriterionResult:
+    def _with_broken_rule(
+        self, result: CriterionResult, error: BaseException | None
+    ) -> CriterionResult:
         """Name the rule that broke, the criterion's first unless the assertion named another.
 
         Of several rules, a time-out does not say which one broke.
         """
         if not result.rules or result.state in (State.PASSED, State.GRADER_ERROR):
             return result
+        named: str | None = getattr(error, "rule", None)
         if named is None and result.reason == Reason.TIMEOUT and len(result.rules) > 1:
             return result
         name, place = rules.split(named or result.rules[0])
         if problem := next(rules.unknown(self._rules, [named or name], result.task), None):
             return replace(result, state=State.GRADER_ERROR, reason=problem, observed=None)
-        self._lost_rules[result.id] = named or result.rules[0]
+        causes: frozenset[str] = getattr(error, "causes", frozenset())
+        sweep = result.programs > 0
+        self._lost_rules.add(result.id, named or result.rules[0], causes, sweep=sweep)
         broken = BrokenRule(name, self._rules[name].text, place)
         return replace(result, broken=broken, hint=self._hints[name][0])
 
@@ -317,26 +284,7 @@ class Run:
     def _is_wanted(self, name: str) -> bool:
         if self._declared[name].task not in {t.number for t in self._exercise.selected_tasks}:
             return False
-        if self._wanted.criterion is not None:
-            return name == self._wanted.criterion
-        return self._wanted.task in (None, self._declared[name].task)
-
-    def _nothing_wanted(self) -> UsageError:
-        if self._wanted.criterion is not None:
-            import difflib
-
-            near = difflib.get_close_matches(
-                self._wanted.criterion, self._declared, n=3, cutoff=0.4
-            )
-            asks = f"Did you mean {' or '.join(near)}?" if near else "`archprep check` lists all."
-            return UsageError(
-                f"{self._exercise.id} has no criterion {sanitize(self._wanted.criterion, 60)!r}.",
-                tip=asks,
-            )
-        numbers = ", ".join(str(t.number) for t in self._exercise.selected_tasks)
-        return UsageError(
-            f"{self._exercise.id} has no task {self._wanted.task}.", tip=f"Its tasks are {numbers}."
-        )
+        return self._wanted.includes(name, self._declared[name].task)
 
 
 def _played(item: pytest.Item) -> float:

@@ -17,8 +17,9 @@ from archprep.content import exercise_files
 from archprep.core.model import GRADED_WITH, Exercise, Scorecard, Submission
 from archprep.grading import requirements, verdicts
 from archprep.grading.candidate import Candidate
-from archprep.grading.pytest_run import ALL, Progress, Run, Wanted
+from archprep.grading.pytest_run import Progress, Run
 from archprep.grading.reference import Reference
+from archprep.grading.wanted import ALL, Wanted
 from archprep.sandbox import selftest
 from archprep.sandbox.fork_server import BootConfig
 from archprep.sandbox.isolation import secret_folders

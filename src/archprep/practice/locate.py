@@ -97,7 +97,9 @@ def _locate_in(directory: Path, exercise_id: str | None) -> LocatedWorkspace:
 def _recognized(directory: Path) -> LocatedWorkspace:
     """Tell the exercise of a folder without a marker by its files."""
     if not directory.is_dir():
-        raise UsageError(f"There is no folder {directory}.", tip="Check the path given to --dir.")
+        raise UsageError(
+            f"The folder {directory} does not exist.", tip="Check the path given to --dir."
+        )
     matching = [e for e in catalog.load_all() if looks_like_workspace(directory, e)]
     if len(matching) == 1:
         return LocatedWorkspace(matching[0], directory.resolve())

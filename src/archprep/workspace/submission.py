@@ -42,7 +42,7 @@ def freeze(directory: Path, exercise: Exercise, stage: Path) -> Submission:
     """
     if not directory.is_dir():
         raise UsageError(
-            f"There is no folder {sanitize(str(directory), 300)}.",
+            f"The folder {sanitize(str(directory), 300)} does not exist.",
             tip=f"Create the workspace with `archprep start {exercise.id}`, or name it with --dir.",
         )
     stage.mkdir(parents=True, exist_ok=True)

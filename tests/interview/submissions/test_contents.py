@@ -221,7 +221,7 @@ def test_a_missing_exercise_still_counts(inbox, tmp_path, exercise) -> None:
     shutil.rmtree(folder / "q01_event_bus")
     zipped(folder, inbox / "x.zip")
     one = only(inbox)
-    assert one.flags == ("q1 is missing: there is no folder q01_event_bus",)
+    assert one.flags == ("q1 is missing: the submission has no folder q01_event_bus",)
     assert [part.exercise for part in one.exercises] == ["q1", "q3"]
     with pytest.raises(UsageError, match=r"answer\.py is missing from"):
         submission.freeze(one.exercises[0].directory, exercise, tmp_path / "stage")

@@ -132,7 +132,9 @@ class ContentsReader:
         entry.flags += self._version_flags(asked.id, asked.version)
         place = _folder_of(top, asked)
         if place is None:
-            entry.flags.append(f"{asked.id} is missing: there is no folder {asked.folder}")
+            entry.flags.append(
+                f"{asked.id} is missing: the submission has no folder {asked.folder}"
+            )
         # A missing exercise counts too, since it was asked for. Freezing names the missing file.
         directory = place or self._empty_folder(asked.folder)
         entry.exercises.append(SubmittedExercise(asked.id, directory, asked.tasks))
