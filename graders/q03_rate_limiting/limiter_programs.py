@@ -72,7 +72,7 @@ class LimiterSweep(Sweep):
         return steps
 
     def redraw(self, rng, program):
-        letters, factor = string.ascii_lowercase, rng.choice([1, 2, 4])
+        letters, factor = string.ascii_lowercase, rng.choice(factors(program["steps"]))
         mixed = "".join(rng.sample(letters, len(letters)))
         other = str.maketrans(letters + letters.upper(), mixed + mixed.upper())
         words = {*program["policies"], *(step.get("ident", "") for step in program["steps"])}
@@ -188,6 +188,12 @@ def lookalikes(rng):
     if rng.random() < 0.5:
         joined = [(ident[::-1], name[::-1]) for ident, name in joined]
     return joined if rng.random() < 0.5 else [(ident, a) for ident in rng.sample(ODD, 3)]
+
+
+def factors(steps):
+    """Those that leave parts of seconds, so that what is rounded still is."""
+    parts = [step["after"] for step in steps if step.get("after", 0) % 1]
+    return [factor for factor in (1, 2, 4) if all(part * factor % 1 for part in parts)]
 
 
 def redrawn_step(step, new):

@@ -92,9 +92,7 @@ class Workers(Generic[J, R]):
             else:
                 process.terminate()
         for process in self._processes.values():
-            process.join(END_SECONDS)
-            process.kill()
-            process.join()
+            _end(process, wake=kind is not None)
         self._processes.clear()
         discard(self.scratch)
         os.close(self._hold)
@@ -158,6 +156,19 @@ class Workers(Generic[J, R]):
             self._processes[ours] = process
         theirs.close()
         return ours
+
+
+def _end(process: BaseProcess, *, wake: bool) -> None:
+    """Give a process time to remove its sandbox, then kill it."""
+    deadline = time.monotonic() + END_SECONDS
+    while process.is_alive() and time.monotonic() < deadline:
+        if wake and process.pid:
+            # After Ctrl-C the kernel may give SIGTERM to another of its threads, while the main
+            # thread waits. SIGINT does nothing there but wake it, so that it sees both.
+            os.kill(process.pid, signal.SIGINT)
+        process.join(0.2)
+    process.kill()
+    process.join()
 
 
 def _held_folder(prefix: str) -> tuple[Path, int]:

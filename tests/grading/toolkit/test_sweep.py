@@ -275,6 +275,16 @@ def test_programs_that_the_rules_do_not_decide_are_left_out(grade):
     assert states(grade(wrong("thaws"), probes=probes)) == [State.PASSED, State.PASSED]
 
 
+def test_whoever_hangs_where_nothing_is_decided_is_held_to_the_rest(grade):
+    """Programs that the rules leave open neither save nor cost points."""
+    hangs = "        self.frozen.add(name)\n        [0 for _ in iter(int, len(self.frozen) > 1)]"
+    code = REFERENCE.replace("        self.frozen.add(name)", hangs)
+    always = PROBES.replace("if len(freezes) > 3", "if len({s['name'] for s in freezes}) > 1")
+    assert states(grade(code, probes=always)) == [State.PASSED, State.PASSED]
+    wrong_too = code.replace("if name not in self.frozen", "if not (self.frozen and amount > 3)")
+    assert states(grade(wrong_too, probes=always)) == [State.PASSED, State.FAILED]
+
+
 def test_a_sweep_that_decides_nothing_is_our_fault(grade):
     """If the rules leave every program open, nothing was compared: nobody gets its points."""
     probes = PROBES.replace("else []", "else ['always']")

@@ -79,6 +79,19 @@ def test_too_many_crashes_or_one_hang_end_the_play():
     assert crashed(outcomes) == [0]
 
 
+def test_code_that_is_not_written_ends_the_play():
+    """Each further program would cost a scenario, and say the same."""
+
+    class Unwritten(Answer):
+        def observe(self, probe: str, /, *, programs: list[Any], traces: Any) -> None:
+            self.scenarios += 1
+            raise CandidateError(Reason.CRASH, "yours to write", "NotImplementedError")
+
+    answer = Unwritten()
+    outcomes = Player(answer, Totals()).play(numbered(5))
+    assert (crashed(outcomes), answer.scenarios) == ([0], 1)
+
+
 def test_a_probe_that_returns_too_few_traces_has_crashed():
     class Lazy(Answer):
         def observe(self, probe: str, /, *, programs: list[Any], traces: Any) -> None:

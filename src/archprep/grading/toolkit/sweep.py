@@ -106,10 +106,11 @@ class SweepRun:
     ) -> list[tuple[Expected, Outcome]]:
         """Return what came of all programs; those of the corpus may have been played before.
 
-        After one that hangs nobody waits for others.
+        After one that hangs, or needs code that is not written, the others are left out.
         """
         known = self._played_once(sides, kept, kept[:1])
-        if any(isinstance(outcome, Crash) and outcome.hangs for _, outcome in known):
+        decided = [outcome for expected, outcome in known if expected is not None]
+        if any(isinstance(outcome, Crash) and outcome.is_final for outcome in decided):
             return known + [(None, None)] * len(programs)
         return [*known, *zip(*sides.play(programs), strict=True)]
 
@@ -161,14 +162,15 @@ class SweepRun:
     ) -> list[tuple[Expected, Outcome]]:
         """Return what came of the kept programs of the task; each is played once.
 
-        The first criterion has all of them played. Those after one that hangs are left to the
-        criteria that need them: nobody waits for the others.
+        The first criterion has all of them played. Those after a final crash are left to the
+        criteria that need them.
         """
 
         def key(program: Program) -> str:
             return f"{sides.spec.probe} {json.dumps(program)}"
 
-        for batch in (programs, mine):
+        begun = any(key(program) in self.played for program in programs)
+        for batch in (mine,) if begun else (programs, mine):
             new = {k: p for p in batch if (k := key(p)) not in self.played}
             if new.keys() & {key(program) for program in mine}:
                 for k, expected, outcome in zip(new, *sides.play([*new.values()]), strict=True):
@@ -208,7 +210,7 @@ class SweepRun:
         cases.sort(key=lambda case: case.size)
         charged = cases if obscured else [c for c in cases if self._charges(sides.spec, c)]
         for case in charged[: 1 if obscured else MOST_SHRUNK]:
-            small = case if _hangs(case) else _smaller(sides, case)
+            small = case if _is_final(case) else _smaller(sides, case)
             if obscured or self._charges(sides.spec, small):
                 _fail(sides.spec, small, self._instead(sides.spec, small))
         named = {rule for c in cases if (rule := c.rule(sides.spec))}
@@ -230,8 +232,8 @@ class SweepRun:
         return self.rules[0] if later else None
 
 
-def _hangs(case: Case) -> bool:
-    return isinstance(case.outcome, Crash) and case.outcome.hangs
+def _is_final(case: Case) -> bool:
+    return isinstance(case.outcome, Crash) and case.outcome.is_final
 
 
 def _smaller(sides: Sides, case: Case) -> Case:

@@ -25,6 +25,14 @@ class Crash:
         """Whether the scenario ran out of time."""
         return self.error.reason is Reason.TIMEOUT
 
+    @property
+    def is_final(self) -> bool:
+        """Whether more programs, or smaller ones, are not worth their time.
+
+        A hang costs the seconds of a whole scenario, and code that is not written yet says so.
+        """
+        return self.hangs or self.error.exception == NotImplementedError.__name__
+
 
 Outcome = Trace | Crash | None  # None: not played, after too many crashes
 
@@ -50,15 +58,12 @@ class Traces:
 
 @dataclass(slots=True)
 class Player:
-    """Plays programs on one answer until one hangs, or too many crash.
-
-    A hang costs the seconds of a whole scenario, so nobody waits for a second one.
-    """
+    """Plays programs on one answer until one crashes for good, or too many crash."""
 
     observer: Observer
     spec: Sweep
     crashes: int = field(default=0, init=False)
-    hung: bool = field(default=False, init=False)
+    ended: bool = field(default=False, init=False)  # by a final crash
 
     def play(self, programs: Sequence[Program]) -> list[Outcome]:
         """Return an outcome for each program, in order."""
@@ -69,7 +74,7 @@ class Player:
 
     @property
     def _given_up(self) -> bool:
-        return self.hung or self.crashes >= MOST_CRASHES
+        return self.ended or self.crashes >= MOST_CRASHES
 
     def _batch(self, programs: Sequence[Program]) -> list[Outcome]:
         """Play in one scenario; return outcomes up to and including a program that ends it."""
@@ -82,7 +87,8 @@ class Player:
         if error is None and len(outcomes) < len(programs):
             error = CandidateError(Reason.PROTOCOL, f"returned only {len(outcomes)} traces")
         if error is not None:
-            outcomes = [*outcomes[: len(programs) - 1], Crash(error)]
+            crash = Crash(error)
+            outcomes = [*outcomes[: len(programs) - 1], crash]
             self.crashes += 1
-            self.hung = error.reason is Reason.TIMEOUT
+            self.ended = crash.is_final
         return outcomes

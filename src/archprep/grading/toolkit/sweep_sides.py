@@ -31,8 +31,18 @@ class Sides:
         self._hung = False  # in a program that was tried while shrinking
 
     def play(self, programs: Sequence[Program]) -> tuple[list[Expected], list[Outcome]]:
-        """Return what the reference does, or did in an earlier run, and what the candidate does."""
-        return self._play(programs, Player(self._candidate, self.spec), keep=True)
+        """Return what the reference does, or did in an earlier run, and what the candidate does.
+
+        Who crashes only where the rules decide nothing is still held to those that they decide.
+        """
+        expected, outcomes = self._play(programs, Player(self._candidate, self.spec), keep=True)
+        decided = [i for i, trace in enumerate(expected) if trace is not None]
+        missed = [i for i in decided if outcomes[i] is None]
+        if missed and not any(isinstance(outcomes[i], Crash) for i in decided):
+            again = Player(self._candidate, self.spec).play([programs[i] for i in missed])
+            for i, outcome in zip(missed, again, strict=True):
+                outcomes[i] = outcome
+        return expected, outcomes
 
     @contextmanager
     def shrinking(self) -> Iterator[StillDiffers]:
