@@ -63,6 +63,8 @@ RULES: list[tuple[str, str, str]] = [
     (r"", "spoil", "1.10"),
     (r"starts attempt [2-9]", "", "1.7"),
     (r"", "CancelledError", "1.6"),
+    (r"starts|is asked", "pattern", "1.1"),
+    (r"starts", "others", "1.4"),
     (r"", "slow", "1.6"),
     (r"starts", "priority", "1.4"),
     (r"starts", "failure", "1.7"),
@@ -73,8 +75,6 @@ RULES: list[tuple[str, str, str]] = [
     (r"", "filter", "1.5"),
     (r"", "priority", "1.4"),
     (r"", "failure", "1.4"),
-    (r"starts|is asked", "pattern", "1.1"),
-    (r"starts", "others", "1.4"),
     (r"starts|is asked", "", "1.1"),
     (r"", "", "1.4"),
 ]
@@ -208,6 +208,8 @@ class BusSweep(Sweep):
     def rule(self, program: dict[str, Any], difference: Any) -> str | None:
         """Return the rule under which the first difference falls."""
         used = {feature for features in self.needs(program).values() for feature in features}
+        if difference.first[0][0] > 0:  # a later life: how the one before stopped has not mattered
+            used -= {"stop", "within"}
         for pattern, needed, rule in RULES:
             if {*needed.split()} <= used and re.search(pattern, difference.first[1]):
                 return rule
