@@ -40,9 +40,10 @@ from archprep.grading import session
 from archprep.grading.process_pool import cores
 from archprep.sandbox import selftest
 
+# A sample should take 40 s; each commit draws another one.
 SAMPLE_SEEDS = 2  # of the reference
-SAMPLE_WRONG = 10  # wrong answers
-SAMPLE_STUBS = 2
+SAMPLE_WRONG = 4  # wrong answers
+SAMPLE_STUBS = 1
 FULL_SEEDS = 10  # of the reference
 STACK_SEEDS = 3  # instead, for exercises whose sandbox takes seconds to start
 FORGED_ROUNDS = 3  # for each seed of a full proof
