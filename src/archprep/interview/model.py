@@ -92,6 +92,7 @@ class Graded:
     problem: str | None = None
     source: dict[str, str] = field(default_factory=dict)  # the files as they were graded
     worth: int = 100  # points that could be earned
+    notes: tuple[str, ...] = ()  # for the interviewer: what an honest answer does not need
 
     @property
     def possible(self) -> int:

@@ -18,6 +18,7 @@ from archprep.core.errors import ArchprepError, UsageError
 from archprep.core.model import Reason
 from archprep.core.sanitize import sanitize
 from archprep.interview.batch.batch_job import BatchJob, JobOutcome
+from archprep.interview.integrity_notes import SourceReader
 from archprep.interview.model import NOT_GRADED, Graded
 from archprep.interview.results.json_format import source_in
 from archprep.interview.results.result_files import DISK_FULL
@@ -97,6 +98,7 @@ class BatchWorker:
 
     def __init__(self, level: str, opened: ExitStack) -> None:
         self._level = level
+        self._reader = opened.enter_context(SourceReader())
         self._exercises: dict[str, Exercise] = {}
         self._sandboxes: dict[tuple[str, tuple[int, ...]], SharedSandbox] = {}
         opened.callback(self._close_all)
@@ -141,7 +143,8 @@ class BatchWorker:
         if card.isolation.level != job.level:
             why = f"A worker got isolation level {card.isolation.level} instead of {job.level}."
             return JobOutcome(Graded(job.exercise), (why, "Run `archprep doctor` to see why."))
-        return JobOutcome(Graded(job.exercise, card, source=source))
+        notes = self._reader.notes(self._exercise(job), source)
+        return JobOutcome(Graded(job.exercise, card, source=source, notes=notes))
 
     def _sandbox(self, job: BatchJob) -> SharedSandbox:
         key = (job.exercise, job.tasks)

@@ -36,6 +36,7 @@ class ExerciseSection:
     facts: dict[str, Any]  # from the scorecard; empty without one
     others: dict[int, list[tuple[CriterionResult, list[Detail]]]]
     notices: tuple[str, ...]
+    notes: tuple[str, ...]
     files: NumberedFiles
     file_of: dict[str, int]
     left_out: int  # lines of source
@@ -64,6 +65,7 @@ def section(graded: Graded, number: int, batch: Batch, given: ExerciseMaterial) 
         facts=_facts(card) if card else {},
         others=_others(card) if card else {},
         notices=tuple(_notices(card, given, batch)) if card else (),
+        notes=tuple(sanitize(note) for note in graded.notes),
         files=files,
         file_of={name: n for n, (name, _) in enumerate(files)},
         left_out=left_out,

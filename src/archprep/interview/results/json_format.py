@@ -76,7 +76,8 @@ def graded_from(data: dict[str, Any], exercise: str) -> Graded:
         scorecard = None if card is None else report.from_json(card)
         worth = int(kept.get("worth", 100))
         name, source = str(kept["exercise"]), dict(kept["source"])
-        graded = Graded(name, scorecard, kept["problem"], source, worth)
+        notes = tuple(map(str, kept.get("notes", ())))
+        graded = Graded(name, scorecard, kept["problem"], source, worth, notes)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"the result of {exercise} is damaged ({error!r})") from None
     texts = all(isinstance(text, str) for text in (graded.problem or "", *graded.source.values()))
@@ -122,6 +123,7 @@ def scorecard_document(result: Result) -> dict[str, Any]:
         {
             "exercise": graded.exercise,
             "problem": graded.problem,
+            "notes": list(graded.notes),
             "scorecard": None if graded.scorecard is None else report.to_json(graded.scorecard),
         }
         for graded in result.graded
