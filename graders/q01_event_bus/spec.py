@@ -122,7 +122,8 @@ class BusSweep(Sweep):
         subs, events = program["subs"].values(), program["events"].values()
         calls = [call for calls in program["handlers"].values() for call in calls]
         waits = [act for call in calls for act in call if act[0] in ("sleep", "stubborn")]
-        numbers = [*program["settings"].values(), *program["backoff"]]
+        settings = {"dead_letter_limit": 1} | program["settings"]
+        numbers = [1 + settings.pop("dead_letter_limit"), *settings.values(), *program["backoff"]]
         numbers += [sub["takes"] for sub in subs] + [act[1] for act in waits]
         return (
             {"refuse", "filters"} <= program.keys()
@@ -131,6 +132,7 @@ class BusSweep(Sweep):
             and all([program["backoff"], program["lives"], *program["handlers"].values()])
             and all(program["filters"].values())
             and all(number > 0 for number in numbers)
+            and settings.get("dedup_ttl", 0.5) % 1  # whole numbers meet: what then is not decided
             and all(len(act) == 1 + ACTS[act[0]] for call in calls for act in call)
             and all(any(act in waits for act in call) for call in calls)
             and all(self._life(program, steps) for steps in program["lives"])

@@ -125,6 +125,8 @@ class Call:
         others = [pair for pair in pairs if pair[0] not in FIELDS]
         shown = others if self.called else refusal(dict(others), self.status).items()
         self.note(f"the response starts: {self.status} {'; '.join(map(': '.join, sorted(shown)))}")
+        if self.called and message.get("trailers") is not False:
+            self.note("a message of the app has lost what else it said")
         for field in FIELDS:
             values = ", ".join(value for name, value in pairs if name == field)
             self.note(f"{field}: {', '.join(values.replace(',', ' ').split()) or 'absent'}")
@@ -157,7 +159,8 @@ class Limiter:
             await asyncio.sleep(plan["limiter_takes"])
         except asyncio.CancelledError:
             call.note("the hit is cancelled", order=LAST)
-            await asyncio.sleep(plan["limiter_ends_after"])
+            if plan["limiter_ends_after"]:
+                await asyncio.sleep(plan["limiter_ends_after"])
             if "limiter_returns" not in plan:
                 raise
         if "limiter_raises" in plan:
@@ -204,7 +207,7 @@ async def app(scope, receive, send):
 def response(call, plan):
     """The messages; equal responses of a site start with one and the same object."""
     pairs, form = encoded(plan["app_headers"]), plan["app_form"]
-    start = {"type": "http.response.start", "status": plan["app_status"]}
+    start = {"type": "http.response.start", "status": plan["app_status"], "trailers": False}
     if form != "missing":
         start["headers"] = {"list": list, "tuple": tuple, "iterator": iter}[form](pairs)
     if form != "iterator":

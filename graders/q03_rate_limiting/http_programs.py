@@ -15,9 +15,12 @@ ERRORS = ("ConnectionError", "TimeoutError", "OSError", "RedisError", "KeyError"
 FEATURES = ("principals", "denied", "others", "own", "stream", "raises", "at once", "forms")
 LATER = ("tiers", "exempt", "fails", "slow", "closed", "identify")  # features of task 4
 OWN = ("ratelimit", "ratelimit-policy", "RateLimit", "RateLimit-Policy")
+HAIR = 1 / 4096  # of a second, which is rounded up, too
+THEIRS = ("x-serial", "ratelimit-reset", "x-ratelimit-policy")  # pass unchanged
 OTHERS = ({"method": "OPTIONS"}, {"type": "websocket"}, {"type": "lifespan"})
 HEADERS = (["authorization", "Bearer junk"], ["x-forwarded-for", "10.0.0.9"])
-SLOW = ({}, {"limiter_ends_after": 4.0}, {"limiter_ends_after": 4.0, "limiter_returns": True})
+LATE = {"limiter_returns": True}
+SLOW = ({}, LATE, {"limiter_ends_after": 4.0}, {"limiter_ends_after": 4.0} | LATE)
 STATUSES = (200, 201, 404, 500, 503)
 DEFAULT = {  # what a request has unless it says otherwise; the probe has the same
     "type": "http", "method": "GET", "principal": None, "headers": [], "app_headers": [],
@@ -133,7 +136,11 @@ def rule_of(program, r, text, *, again):  # noqa: PLR0911 - a table, the first l
         rule = "4.1" if of_tier else "2.3"
         return "2.3" if again else "2.2" if "about" in text else rule
     slow = takes(r) > time_limit(program)
-    if slow and ("cancelled" in text or "for ever" in text or "limiter_ends_after" in r):
+    if slow and (
+        "cancelled" in text
+        or "for ever" in text
+        or {"limiter_ends_after", "limiter_returns"} & {*r}
+    ):
         return "4.3"
     if slow or "limiter_raises" in r:
         if "it raises" in text and "app_raises" not in r:
@@ -142,7 +149,7 @@ def rule_of(program, r, text, *, again):  # noqa: PLR0911 - a table, the first l
     if r.get("identified_after"):
         return "4.6"
     if text.startswith("ratelimit"):
-        own = any("ratelimit" in name.lower() for name, _ in r["app_headers"])
+        own = any(name in OWN for name, _ in r["app_headers"])
         return "2.5" if own else "2.4/app" if r["limiter_allowed"] else "2.4/refusal"
     if not r["limiter_allowed"]:
         return "2.7" if "the problem" in text else "2.6"
@@ -206,10 +213,14 @@ def draw_decision(rng, policies, *, denied):
     """A limiter's answer, of numbers that follow from nothing else."""
     full = rng.sample(policies, rng.randint(1, len(policies))) if policies and denied else []
     left = {p[0]: 0 if p in full else rng.randint(denied, p[1]) for p in policies}
-    reset = {p[0]: rng.choice([0, rng.randint(1, 4 * p[2])]) / 4 for p in policies}
+    reset = {p[0]: draw_reset(rng, 4 * p[2]) for p in policies}
     about = {"limiter_numbers": {name: [left[name], reset[name]] for name in left}}
     more = {"limiter_allowed": False, "limiter_retry_after": rng.randint(1, 900)}
     return about | (more if denied else {})
+
+
+def draw_reset(rng, most):
+    return rng.choice([0, rng.randint(1, most)]) / 4 + rng.choice([0.0, 0.0, HAIR])
 
 
 def draw_outage(rng, used, limit):
@@ -225,7 +236,8 @@ def draw_outage(rng, used, limit):
 
 def draw_app(rng, used):
     app = {"app_status": rng.choice(STATUSES)}
-    app["app_headers"] = [["x-serial", rng.choice(["a1", "b2"])]] if rng.random() < 0.5 else []
+    theirs = [rng.choice(THEIRS), rng.choice(["a1", "b2"])]
+    app["app_headers"] = [theirs] if rng.random() < 0.5 else []
     if "own" in used and rng.random() < 0.6:
         app["app_headers"] += [[rng.choice(OWN), '"own";r=1']]
     if "stream" in used:
@@ -244,8 +256,8 @@ def redrawn(rng, r):
     if r.get("principal") and r["principal"][0]:
         new["principal"] = [f"{r['principal'][0]}{rng.randrange(100)}", r["principal"][1]]
     new["limiter_numbers"] = {
-        name: [left and rng.randint(1, 9999), rng.choice([0, rng.randint(1, 4000)]) / 4]
-        for name, (left, _) in r["limiter_numbers"].items()
+        name: [left and rng.randint(1, 9999), rng.randint(0, 1000) + reset % 1]
+        for name, (left, reset) in r["limiter_numbers"].items()
     }
     return new | ({"limiter_retry_after": rng.randint(1, 900)} if "limiter_allowed" in r else {})
 

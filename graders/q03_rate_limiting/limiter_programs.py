@@ -107,7 +107,7 @@ class LimiterSweep(Sweep):
                 min(p["window_s"], p["limit"], p.get("burst") or 1) >= 1 for p in policies.values()
             )
             and (self.limiter != "bucket" or all(map(is_exact, policies.values())))
-            and all(step.get("after", 0) >= 0 == step.get("after", 0) * 4 % 1 for step in steps)
+            and all(is_instant(step.get("after", 0.0)) for step in steps)
             and all(1 <= step.get("cost", 1) <= most(policies, step) for step in hits)
             and all(len({*step["policies"]}) == len(step["policies"]) for step in hits)
             and all(isinstance(step["ident"], str) for step in hits)
@@ -167,6 +167,12 @@ def is_exact(p):
     return log2(p["limit"]).is_integer() and log2(p["window_s"] / p["limit"]).is_integer()
 
 
+def is_instant(after):
+    """Whether a pause is of whole quarters of a second, or nearly: a hair is less than 1 ms."""
+    hair = abs(after * 4 - round(after * 4)) / 4
+    return after >= 0 and (hair == 0 or 0.0006 < hair < 0.0009)
+
+
 def draw_pause(rng, ahead):
     """Often such that something leaves its window now, or a moment earlier or later."""
     if ahead and rng.random() < 0.45:
@@ -193,6 +199,8 @@ def lookalikes(rng):
 def factors(steps):
     """Those that leave parts of seconds, so that what is rounded still is."""
     parts = [step["after"] for step in steps if step.get("after", 0) % 1]
+    if any(part * 4 % 1 for part in parts):
+        return [1]  # a hair must stay one
     return [factor for factor in (1, 2, 4) if all(part * factor % 1 for part in parts)]
 
 

@@ -11,6 +11,7 @@ from .limiter_programs import KEYS, LEFT, NUMBERS, VERDICT, LimiterSweep
 
 IDENTS, SIZE, ROUNDS = 12, 600_000, 40  # kept for ever, they take more memory than there is
 OTHERS, NOISE = 100, 32_000  # bytes by which the memory in use may vary
+MANY, SMALL, TABLE = 3000, 10_000, 3_000_000  # and by which tables that have grown may stay larger
 
 
 @criterion("In memory, what fits is admitted", task=1, points=6, rules=["1.1/memory", "1.2/memory"])
@@ -31,18 +32,25 @@ def test_numbers_in_memory(sweep):
 @scenario
 def crowd(candidate, rng):
     """Identities of 600 kB each: only what is forgotten makes room for the next ones."""
-    long, later = rng.randint(20, 90), rng.randint(3, 19)
-    policies = {"short": [rng.randint(2, 9), 2], "long": [1, long], "ever": [9, 10**6]}
+    long, later = rng.randint(20, 90), rng.randint(3, 12)
+    policies = {"short": [rng.randint(2, 9), 2], "long": [2, long], "ever": [9, 10**6]}
     rounds = [[[0, ["ever"], ["front"], 1, 0]]]
     for n in range(ROUNDS):
         idents = [f"{n}/{i}" for i in range(IDENTS)]
-        come = [0, ["short", "long"], idents, 1, SIZE], [later, ["long", "short"], idents, 1, SIZE]
         before = [0, ["short"], ["others"], rng.randint(1, 128), 0]
-        rounds.append([before, *come, [long - later, ["short"], ["others"], OTHERS, 0]])
+        come = [[after, ["short", "long"], idents, 1, SIZE] for after in (0, later)]
+        denied = [3, ["long", "short"], idents, 1, SIZE]
+        # When the first hit of each has left, the second still counts.
+        between = [long - later - 2.5, ["short"], ["others"], OTHERS, 0]
+        last = [later, ["short"], ["others"], OTHERS, 0]
+        rounds.append([before, *come, denied, between, last])
+    many = [f"many/{i}" for i in range(MANY)]
+    rounds.append([[0, ["long"], many, 1, SMALL], [long + 1, ["short"], ["others"], OTHERS, 0]])
     given = (
         f"first, a hit under a policy of 1,000,000 s; then {ROUNDS} times: {IDENTS} identities of "
-        f"{SIZE // 1000} kB are admitted under policies of {long} and 2 s, and denied {later} s "
-        f"later; their windows pass; others hit {OTHERS} times"
+        f"{SIZE // 1000} kB are admitted under policies of {long} and 2 s, again {later} s later, "
+        f"and denied 3 s later; their windows pass; others hit {OTHERS} times. At last {MANY} "
+        f"identities of {SMALL // 1000} kB, and {OTHERS} hits of others after their window"
     )
     numbers = tuple[list[int], list[int]]
     inputs = {"policies": policies, "rounds": rounds}
@@ -59,12 +67,16 @@ def test_forgets(crowd):
     given, seen = crowd
     kept = f"after {OTHERS} hits of others, none of the identities is kept"
     expect(not isinstance(seen, str), expected=kept, observed=f"the process {seen}", given=given)
-    admitted = [n for step, n in enumerate(seen[0]) if step % 4 in (2, 3)]
-    says = "how many are admitted, then denied, in each round"
-    assert_same(admitted, [IDENTS, 0] * ROUNDS, says=says, given=given)
-    more = max(seen[1][1:], default=SIZE) - min(seen[1][1:], default=0)
+    admitted = [n for step, n in enumerate(seen[0][: 1 + 6 * ROUNDS]) if step % 6 in (2, 3, 4)]
+    says = "how many are admitted, and again, then denied, in each round"
+    assert_same(admitted, [IDENTS, IDENTS, 0] * ROUNDS, says=says, given=given)
+    *rounds, last = seen[1][1:]
+    more = max(rounds, default=SIZE) - min(rounds, default=0)
     varies = f"the memory in use varies by {more // 1000} kB"
     expect(more <= NOISE, expected=kept, observed=varies, given=given)
+    more = last - min(rounds)
+    grown = f"after the many identities, {more // 1000} kB more are in use"
+    expect(more <= TABLE, expected=kept, observed=grown, given=given)
 
 
 @scenario(waits=True)
