@@ -42,9 +42,6 @@ class SourceReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def _end(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -89,7 +86,7 @@ class SourceReader:
         try:
             found: _Facts = msgspec.json.decode(self._answer(json.dumps(asked)), type=_Facts)
         except (OSError, msgspec.MsgspecError):
-            self._end()
+            self.__exit__()
             return None
         return found
 

@@ -29,7 +29,7 @@ SOCKETS |= {"start_server", "start_unix_server"}
 NAMED = {"uses a hook": HOOKS, "reads frames": FRAMES, "starts a process": PROCESSES}
 NAMED |= {"opens a socket": SOCKETS}
 OUTSIDE = tuple(f"/{name}/" for name in "dev etc home proc root runtime sys tmp usr var".split())
-MEMORY = 1 << 30  # bytes; who asks limits the time
+MEMORY, SECONDS = 1 << 30, 60  # for all that one process reads
 
 
 def facts(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
@@ -87,6 +87,7 @@ def _plain(value: object) -> object:
 def main() -> None:
     """Answer each line of standard input."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     warnings.simplefilter("ignore")
     for line in sys.stdin:
         sys.stdout.write(f"{json.dumps(read(json.loads(line)))}\n")
